@@ -21,7 +21,7 @@ LARGE = 2**63
 Data: TypeAlias = float | np.floating[Any] | NDArray[np.floating[Any]]
 
 
-def to_data(given: Any, what: str) -> Data:
+def to_data(x: Any, what: str) -> Data:
     """Convert numbers to the data of a Value: a Python float, a NumPy scalar, or a new array.
 
     Integers and bools become float64; floating dtypes are kept, in native byte order. Raises
@@ -30,43 +30,43 @@ def to_data(given: Any, what: str) -> Data:
     >>> to_data(2, "Value"), to_data([1, 2], "Value")
     (2.0, array([1., 2.]))
     """
-    read = to_constant(given, what)
+    read = to_constant(x, what)
     if type(read) in PYTHON:
         return float(read)
     own: Data = read.astype(read.dtype.type if read.dtype.kind == "f" else np.float64)
     return own
 
 
-def to_constant(given: Any, what: str) -> Any:
+def to_constant(x: Any, what: str) -> Any:
     """Convert a constant to a Python number, a NumPy scalar, or an array of any real dtype.
 
     Integers and bools are kept; fractions and decimals become floats. Raises DataError, which names
     `what`, for anything else, and for an array with masked elements.
     """
-    if type(given) in PYTHON:
-        return _number(given, what)
+    if type(x) in PYTHON:
+        return _number(x, what)
     try:
-        array = np.asarray(given)
+        array = np.asarray(x)
     except TinygradPoolError:
-        several = isinstance(given, Sequence)
-        got = f"Values in a {type(given).__name__}" if several else "a Value"
+        several = isinstance(x, Sequence)
+        got = f"Values in a {type(x).__name__}" if several else "a Value"
         raise DataError(
             f"{what}: needs numbers, got {got}; "
             "np.stack([...]) combines several Values into one, and v.data has the numbers of one"
         ) from None
     except (ValueError, TypeError) as error:
-        raise DataError(f"{what}: needs numbers in a regular shape, got {given!r:.80}") from error
-    if array is not given and isinstance(given, np.ndarray) and np.any(getattr(given, "mask", ())):
+        raise DataError(f"{what}: needs numbers in a regular shape, got {x!r:.80}") from error
+    if array is not x and isinstance(x, np.ndarray) and np.any(getattr(x, "mask", ())):
         raise DataError(f"{what}: masked elements have no number; fill them first: x.filled(0.0)")
     if array.dtype.kind == "O" and all(map(_is_real, array.flat)):
         array = array.astype(np.float64)
         return array if array.ndim else float(array)
     if array.dtype.kind not in "fbiu":
-        raise DataError(f"{what}: needs real numbers, got {array.dtype} in {given!r:.80}")
+        raise DataError(f"{what}: needs real numbers, got {array.dtype} in {x!r:.80}")
     return array if array.ndim else array[()]
 
 
-def own(given: Any) -> Any:
+def own(x: Any) -> Any:
     """Return a read-only copy of an array, also of arrays within a tuple or a list.
 
     >>> key = np.array([0, 1])
@@ -75,13 +75,13 @@ def own(given: Any) -> Any:
     >>> kept
     (array([0, 1]), None)
     """
-    if isinstance(given, np.ndarray):
-        copy = np.array(given)
+    if isinstance(x, np.ndarray):
+        copy = np.array(x)
         copy.flags.writeable = False
         return copy
-    if type(given) in (list, tuple):
-        return type(given)(map(own, given))
-    return given
+    if type(x) in (list, tuple):
+        return type(x)(map(own, x))
+    return x
 
 
 def to_result(y: Any, data: Sequence[Any], what: str) -> Data:
@@ -99,7 +99,7 @@ def to_result(y: Any, data: Sequence[Any], what: str) -> Data:
     return array if array.ndim else array[()]
 
 
-def cast_like(old: Data, given: Any, what: str) -> Data:
+def cast_like(old: Data, x: Any, what: str) -> Data:
     """Convert numbers to the dtype of `old`; a single number is repeated to fill its shape.
 
     Raises DataError if they are not numbers, ShapeError if their shape differs.
@@ -107,7 +107,7 @@ def cast_like(old: Data, given: Any, what: str) -> Data:
     >>> cast_like(np.zeros(2), 1, "grad")
     array([1., 1.])
     """
-    new = to_data(given, what)
+    new = to_data(x, what)
     if np.shape(new) not in ((), np.shape(old)):
         raise ShapeError(f"{what}: needs shape {np.shape(old)}, got {np.shape(new)}")
     if isinstance(old, np.ndarray):
@@ -155,16 +155,16 @@ def _is_real(x: object) -> bool:
     return isinstance(x, Real) or (isinstance(x, Number) and not isinstance(x, Complex))
 
 
-def _number(given: float | int, what: str) -> float | int:
+def _number(x: float | int, what: str) -> float | int:
     """Return a Python number; an integer too large for NumPy's int64 as a float."""
     try:
-        if not -LARGE < float(given) < LARGE:
-            return float(given)
+        if not -LARGE < float(x) < LARGE:
+            return float(x)
     except OverflowError:
         raise DataError(
-            f"{what}: an integer of {int(given).bit_length()} bits is too large for a float"
+            f"{what}: an integer of {int(x).bit_length()} bits is too large for a float"
         ) from None
-    return given
+    return x
 
 
 def fits_together(data: Sequence[Any]) -> bool:

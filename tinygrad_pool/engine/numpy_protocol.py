@@ -231,22 +231,22 @@ def _ask(question: Callable[..., Any], inputs: Any, options: dict[str, Any]) -> 
     name = _name_of(question)
     if question in SLOPED:
         what, place = SLOPED[question]
-        for given in (*inputs[place : place + 1], options.get(what)):
-            constant(f"{name}: {what}", given)
-    if refused := [option for option in OPTIONS_REFUSED if option in options]:
-        raise OptionError(f"{name}: no option {refused[0]!r} on Values")
-    for given in inputs if question.__name__ in STEPS.split() else ():
-        if isinstance(given, AnswersNumPy):
-            given._note_use(name)
-    plain = {option: _plain(given) for option, given in options.items()}
+        for x in (*inputs[place : place + 1], options.get(what)):
+            constant(f"{name}: {what}", x)
+    if rejected := [option for option in OPTIONS_REFUSED if option in options]:
+        raise OptionError(f"{name}: no option {rejected[0]!r} on Values")
+    for x in inputs if question.__name__ in STEPS.split() else ():
+        if isinstance(x, AnswersNumPy):
+            x._note_use(name)
+    plain = {option: _plain(x) for option, x in options.items()}
     return asked(name, question, *map(_plain, inputs), **plain)
 
 
-def _plain(given: Any) -> Any:
+def _plain(x: Any) -> Any:
     """Replace Values by their data, also within lists and tuples."""
-    if isinstance(given, AnswersNumPy):
-        return given.data
-    return type(given)(map(_plain, given)) if type(given) in (list, tuple) else given
+    if isinstance(x, AnswersNumPy):
+        return x.data
+    return type(x)(map(_plain, x)) if type(x) in (list, tuple) else x
 
 
 def _name_of(function: Callable[..., Any]) -> str:

@@ -103,10 +103,10 @@ def replaced(loss: Value, operations: Mapping[Node, Callable[..., Value]]) -> di
     return run_forward(loss, make)
 
 
-def check_value(given: object, name: str) -> None:
+def check_value(v: object, name: str) -> None:
     """Raise DataError, in the name of `name`, if an argument is not a Value."""
-    if not isinstance(given, Value):
-        raise DataError(f"{name}: needs a Value, got {type(given).__name__}")
+    if not isinstance(v, Value):
+        raise DataError(f"{name}: needs a Value, got {type(v).__name__}")
 
 
 def changed(data: Data, change: Any, what: str) -> Data:

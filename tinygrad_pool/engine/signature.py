@@ -64,16 +64,16 @@ class Signature(NamedTuple):
                 raise OptionError(f"{self.name}: missing the option {option!r}")
         return operands, options
 
-    def _split(self, given: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    def _split(self, arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Split arguments into operands and options; operands of any number may be in one list."""
         if self.arity is not None:
-            return given[: self.arity], given[self.arity :]
-        first = given[0] if given else None
+            return arguments[: self.arity], arguments[self.arity :]
+        first = arguments[0] if arguments else None
         if isinstance(first, list | tuple) and (
-            len(given) == 1 or any(isinstance(v, AnswersNumPy) for v in first)
+            len(arguments) == 1 or any(isinstance(v, AnswersNumPy) for v in first)
         ):
-            return tuple(first), given[1:]
-        return given, ()
+            return tuple(first), arguments[1:]
+        return arguments, ()
 
 
 def signature_of(rule: Rule) -> Signature:
@@ -103,9 +103,9 @@ def signature_of(rule: Rule) -> Signature:
     )
 
 
-def reject_foreign_options(name: str, given: dict[str, Any]) -> None:
+def reject_foreign_options(name: str, options: dict[str, Any]) -> None:
     """Raise OptionError for options that do not exist, with advice on those of other libraries."""
-    for option in given:
+    for option in options:
         hint = f": {HABITS[option]}" if option in HABITS else ""
         raise OptionError(f"{name}: no option {option!r}{hint}")
 

@@ -224,11 +224,11 @@ def check_reduction(name: str, reduction: Any, *more: str) -> Any:
     return choice(reduction, (*get_args(Reduction), *more), f"{name}: reduction")
 
 
-def _labels(name: str, scores: Value, given: Any, ignore_index: Any) -> Any:
+def _labels(name: str, scores: Value, labels: Any, ignore_index: Any) -> Any:
     """Read labels: one integer per example, below the number of classes."""
-    if isinstance(given, Value):  # its data are floats
+    if isinstance(labels, Value):  # its data are floats
         raise DataError(f"{name}: labels must be integers, not a Value: v.data.astype(int)")
-    labels = np.asarray(to_constant(given, f"{name}: labels"))
+    labels = np.asarray(to_constant(labels, f"{name}: labels"))
     axis, shape = min(1, scores.ndim - 1), scores.shape
     if not shape or labels.shape != (*shape[:axis], *shape[axis + 1 :]):
         raise ShapeError(

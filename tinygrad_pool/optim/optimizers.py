@@ -335,6 +335,6 @@ def _keep_freed_memory() -> None:
 
 def check_options(name: str, **options: Any) -> None:
     """Raise OptionError unless the options are finite, non-negative numbers."""
-    for option, given in options.items():
-        if not isinstance(given, Real) or not 0 <= float(given) < np.inf:
-            raise OptionError(f"{name}: {option} must be a non-negative number, got {given!r}")
+    for option, x in options.items():
+        if not isinstance(x, Real) or not 0 <= float(x) < np.inf:
+            raise OptionError(f"{name}: {option} must be a non-negative number, got {x!r}")
