@@ -28,7 +28,7 @@ JUNK = {
     "a Value": Value([1.0, 2.0]),
     "a network": nn.Linear(2, 2, rng=0),
 }
-ASKS = {"debug"}
+INTERACTIVE = {"debug"}
 """Functions that wait for input."""
 
 INNER = {
@@ -114,25 +114,25 @@ def is_method(owner, name):
 def functions():
     """Map names to callables: operations, instruments, layers, losses, optimizers."""
     names = {*tg._homes(), *tg.__all__}
-    found = {name: getattr(tg, name) for name in names if hasattr(tg, name)}  # NumPy may be older
+    values = {name: getattr(tg, name) for name in names if hasattr(tg, name)}  # NumPy may be older
     for home in (nn, optim, lr_scheduler):
         kind = home.__name__.partition(".")[2]
-        found |= {f"{kind}.{name}": getattr(home, name) for name in home.__all__}
-    found |= {f"datasets.{name}": getattr(tg.datasets, name) for name in ("moons", "batches")}
+        values |= {f"{kind}.{name}": getattr(home, name) for name in home.__all__}
+    values |= {f"datasets.{name}": getattr(tg.datasets, name) for name in ("moons", "batches")}
     for owner in owners():
         of = type(owner).__name__
-        found |= {f"{of}.{n}": getattr(owner, n) for n in dir(type(owner)) if is_method(owner, n)}
-    names = [n for n in sorted(found) if callable(found[n]) and not isabstract(found[n])]
-    return {name: found[name] for name in names if name not in ASKS | INNER}
+        values |= {f"{of}.{n}": getattr(owner, n) for n in dir(type(owner)) if is_method(owner, n)}
+    names = [n for n in sorted(values) if callable(values[n]) and not isabstract(values[n])]
+    return {name: values[name] for name in names if name not in INTERACTIVE | INNER}
 
 
 FUNCTIONS = functions()
 
 
-def works(function, given):
+def works(function, arguments):
     """Return whether a call with these arguments works."""
     try:
-        function(*given)
+        function(*arguments)
     except Exception:  # noqa: BLE001  # any error is possible
         return False
     return True
@@ -140,23 +140,23 @@ def works(function, given):
 
 def calls(name, function):
     """List calls with one wrong argument; if no arguments are known to fit, with it alone."""
-    given = next((list(args) for args in examples() if works(function, args)), None)
+    fitting = next((list(args) for args in examples() if works(function, args)), None)
     try:
         parameters = [*signature(function).parameters.values()]
     except ValueError:  # a function in C has no signature
         parameters = []
-    if given is None:
+    if fitting is None:
         needed = [p for p in parameters if p.default is p.empty and p.kind not in SEVERAL]
         yield from ((what, [junk] * len(needed), {}) for what, junk in JUNK.items())
         return
-    options = [p.name for p in parameters if p.default is not p.empty][len(given) :]
+    options = [p.name for p in parameters if p.default is not p.empty][len(fitting) :]
     for what, junk in JUNK.items():
         if (name, what) in FOR_EVER:
             continue
-        for i in range(len(given)):
-            yield f"{what} at {i}", [*given[:i], junk, *given[i + 1 :]], {}
+        for i in range(len(fitting)):
+            yield f"{what} at {i}", [*fitting[:i], junk, *fitting[i + 1 :]], {}
         for option in options:
-            yield f"{option}={what}", given, {option: junk}
+            yield f"{option}={what}", fitting, {option: junk}
 
 
 @pytest.mark.long
@@ -166,9 +166,9 @@ def test_any_argument_works_or_raises_our_error(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     function = FUNCTIONS[name]
     wrong = []
-    for what, given, option in calls(name, function):
+    for what, arguments, option in calls(name, function):
         try:
-            function(*given, **option)
+            function(*arguments, **option)
         except TinygradPoolError:
             pass
         except Exception as error:  # noqa: BLE001  # any error is possible

@@ -26,11 +26,11 @@ def arrays():
 
 
 def walked(a, E):
-    passed = tg.record(E, names={"a": a, "E": E})
-    passed.seek(2)
-    passed.next()
-    passed.back()
-    return passed.changed(), passed.last, passed.find("E"), passed.variables
+    recording = tg.record(E, names={"a": a, "E": E})
+    recording.seek(2)
+    recording.next()
+    recording.back()
+    return recording.changed(), recording.last, recording.find("E"), recording.variables
 
 
 def left_midway(_, E):
@@ -40,18 +40,18 @@ def left_midway(_, E):
 
 
 def given_way(_, E):
-    walk, passed = tg.backward_steps(E), tg.record(E)
+    walk, recording = tg.backward_steps(E), tg.record(E)
     next(walk)
-    passed.seek(1)
+    recording.seek(1)
     E.backward()
     with contextlib.suppress(tg.errors.GraphError):
         next(walk)
 
 
 def replayed(a, E):
-    passed = tg.record(E)
-    passed.set(a, a.data + 1.0)
-    return str(tg.compare_passes(passed, passed.replay()))
+    recording = tg.record(E)
+    recording.set(a, a.data + 1.0)
+    return str(tg.compare_passes(recording, recording.replay()))
 
 
 def debugged(_, E):
@@ -128,9 +128,9 @@ def test_memory_stays_flat_over_many_steps_of_training(steps, recorded):
             with tg.traced() if recorded else contextlib.nullcontext():
                 loss = tg.nn.mse_loss(net(x), y)
             if recorded:
-                passed = tg.record(loss, names={"loss": loss})
-                passed.seek(len(passed))
-                assert passed.why(net.parameters()[0]).grad is not None
+                recording = tg.record(loss, names={"loss": loss})
+                recording.seek(len(recording))
+                assert recording.why(net.parameters()[0]).grad is not None
             else:
                 loss.backward()
             descent.step()

@@ -1,4 +1,4 @@
-"""The script that makes mistakes on purpose: what it edits, and that its answers still apply."""
+"""Mutation testing: what is edited, and that the entries of mutants.toml still apply."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def add_backward(g: int = 1) -> tuple:
 
 @pytest.fixture
 def edits(tmp_path):
-    """List the mistakes of a small module: what they are, and both texts."""
+    """List the mutants of a small module: kind, old and new text of each."""
     (tmp_path / "module.py").write_text(SOURCE, "utf-8")
     return {m[2:5]: m for m in mutants.mutants_of(Path("module.py"), tmp_path)}
 
@@ -82,7 +82,7 @@ def test_every_accepted_mutant_still_exists():
     ("text", "name"),
     [
         ("def test_it():\n    assert 1 + 1 == 2", ""),
-        ("", ""),  # no test at all notices nothing
+        ("", ""),  # without tests nothing is noticed
         ("def test_it():\n    assert 1 - 1 == 2, 'this - and that'", "test_own.py::test_it"),
         ("import nowhere", "test_own.py"),
     ],

@@ -159,8 +159,8 @@ def test_an_unrolled_program_computes_the_same_bits(name):
 def test_every_instrument_accepts_it(name):
     loss = loss_of(CALLS[name][0], leaves := leaves_of(CALLS[name][0]))
     v = next(iter(leaves.values()))
-    passed = tg.record(loss)
-    assert "grad of" in str(passed.why(v, (0,) * v.ndim))
+    recording = tg.record(loss)
+    assert "grad of" in str(recording.why(v, (0,) * v.ndim))
     assert v.label in tg.draw(loss).source
     assert str(tg.diagnose(loss))
 
@@ -172,14 +172,14 @@ def other_numbers(letter, rng):
 
 
 def assert_replay_is_computing_anew(call, numbers):
-    leaves, anew = leaves_of(call), {letter: Value(x) for letter, x in numbers.items()}
-    passed, expected = tg.record(loss_of(call, leaves)), loss_of(call, anew)
-    inputs = [letter for letter, v in leaves.items() if v in passed.nodes]
+    leaves, new = leaves_of(call), {letter: Value(x) for letter, x in numbers.items()}
+    recording, expected = tg.record(loss_of(call, leaves)), loss_of(call, new)
+    inputs = [letter for letter, v in leaves.items() if v in recording.nodes]
     for letter in inputs:
-        passed.set(leaves[letter], numbers[letter])
-    again = passed.replay()
+        recording.set(leaves[letter], numbers[letter])
+    again = recording.replay()
     np.testing.assert_array_equal(again.loss.data, expected.data, err_msg=call)
-    slopes = tg.grad(expected, [anew[letter] for letter in inputs])
+    slopes = tg.grad(expected, [new[letter] for letter in inputs])
     for letter, slope in zip(inputs, slopes, strict=True):
         g = again.gradients.get(again.find(letter), np.zeros(slope.shape))
         np.testing.assert_allclose(g, slope, 1e-12, 1e-12, err_msg=call)

@@ -1,4 +1,4 @@
-"""Data to learn from."""
+"""Data sets and batches."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Settings hold inside their block, and end with it, whatever happens."""
+"""Settings apply inside their block and end with it, whatever happens."""
 
 import _thread
 import contextvars
@@ -127,9 +127,9 @@ class TestTraced:
         monkeypatch.setattr("tinygrad_pool.engine.context.MOST_PLACES", 7)
         with tg.traced():
             for n in range(50):
-                found = {"x": Value(1.0)}
-                exec("\n" * n + "y = x.exp()", found)  # what a notebook's cells do
-                assert found["y"].about.line.number == n + 1
+                names = {"x": Value(1.0)}
+                exec("\n" * n + "y = x.exp()", names)  # like the cells of a notebook
+                assert names["y"].about.line.number == n + 1
         assert len(context._PLACED) <= 7
 
     def test_frames_distinguish_nodes_of_different_calls(self):
@@ -141,7 +141,7 @@ class TestTraced:
 
         with tg.traced(frames=True):
             made = [twice(Value(1.0)), twice(Value(2.0))]
-            with tg.traced():  # as a script of yours may say once more
+            with tg.traced():  # a script may nest it
                 inner = double(Value(3.0))
             top = {"double": double, "x": Value(1.0)}
             exec("y = double(x)", top)

@@ -1,4 +1,4 @@
-"""A copy of a graph is a graph of its own; leaves, modules and optimizers copy and pickle."""
+"""A deep copy of a graph is independent; leaves, modules and optimizers copy and pickle."""
 
 import copy
 import pickle
@@ -96,7 +96,7 @@ def test_stale_graphs_and_random_rules_do_not_copy():
 
 
 class Parameter(Value):
-    """A Value of somebody's own."""
+    """A user's subclass of Value."""
 
 
 @pytest.mark.parametrize("kind", [Value, Parameter])

@@ -1,4 +1,4 @@
-"""Functions to be differentiated: their arguments, and the structure of those."""
+"""Functions to be differentiated, and the structure of their arguments."""
 
 from collections import defaultdict
 from typing import NamedTuple

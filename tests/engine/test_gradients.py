@@ -1,4 +1,4 @@
-"""Gradients as values, to any order."""
+"""tg.grad, to any order."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tinygrad_pool.errors import DataError, RuleError, ShapeError
 
 
 def difference(f, x, h=1e-5):
-    """Take central differences of a function of one array, element by element."""
+    """Compute central differences of a function of one array, element by element."""
     slopes = []
     for place in np.ndindex(x.shape):
         step = np.zeros_like(x)

@@ -1,4 +1,4 @@
-"""How a rule is lifted: operands and options, and what cannot be lifted."""
+"""Lifting a rule: operands and options, and errors."""
 
 import functools
 import math

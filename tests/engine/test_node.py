@@ -1,4 +1,4 @@
-"""What is recorded of a Value."""
+"""What a node records."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is written in place of NumPy's functions without a rule: carried out, and compared."""
+"""The equivalents that errors suggest for NumPy's functions without a rule are right."""
 
 import operator
 import re
@@ -22,8 +22,8 @@ UNCHANGED = (
 )
 
 
-def refused(call, *operands):
-    """Return what is said to write instead, where a function is refused."""
+def advice_of(call, *operands):
+    """Return what the error of an unsupported function says to write instead."""
     with pytest.raises(UnsupportedError) as caught:
         call(*operands)
     what, _, instead = str(caught.value).partition(" has no rule for Values; ")
@@ -44,7 +44,7 @@ def refused(call, *operands):
     ],
 )
 def test_functions_without_a_rule_are_named_with_an_equivalent(call, instead):
-    assert refused(call, Value(A)) == instead
+    assert advice_of(call, Value(A)) == instead
 
 
 ONE = {1: np.array([0.5, -0.25, 0.75, -0.5]), 2: np.array([[0.5, -0.25, 0.75], [0.3, 0.9, -0.1]])}
@@ -52,7 +52,7 @@ OTHER = {1: np.array([0.1, 0.75, -0.3, 2.0]), 2: np.array([[0.1, 0.75, -0.3], [-
 
 
 def same(instead, expected, a, b, **more):
-    """Carry out what is said to be written, on Values, and compare it."""
+    """Run what the error says to write, on Values, and compare the result."""
     names = {"np": np, "tg": tg, "v": Value(a), "a": Value(a), "b": Value(b), **more}
     got = eval(instead.removeprefix("write "), names)
     assert isinstance(got, Value)
@@ -65,15 +65,15 @@ def same(instead, expected, a, b, **more):
 def test_equivalents_of_numpys_functions_compute_the_same(name, ndim):
     f, a, b = operator.attrgetter(name)(np), ONE[ndim], OTHER[ndim]
     if name == "vander":
-        return same(refused(f, Value(ONE[1])), f(ONE[1]), ONE[1], ONE[1])
+        return same(advice_of(f, Value(ONE[1])), f(ONE[1]), ONE[1], ONE[1])
     if name == "piecewise":
         mask = a > 0
-        way = refused(lambda v: f(v, [mask, ~mask], [1.0, -1.0]), Value(a))
+        way = advice_of(lambda v: f(v, [mask, ~mask], [1.0, -1.0]), Value(a))
         return same(way, f(a, [mask, ~mask], [1.0, -1.0]), 1 + 0 * a, -1 + 0 * a, mask=mask)
     if name == "linspace":
-        return same(refused(f, Value(a), Value(b)), f(a, b), a, b)
+        return same(advice_of(f, Value(a), Value(b)), f(a, b), a, b)
     for axis in range(-1, ndim):
-        along = refused(lambda v, k=axis: f(v, axis=k), Value(a))
+        along = advice_of(lambda v, k=axis: f(v, axis=k), Value(a))
         same(along, f(a, axis=axis), a, b, axis=axis)
     return None
 
@@ -103,7 +103,7 @@ DISPATCHING = {
 def test_every_numpy_function_works_or_is_rejected_with_tested_advice(function):
     if function in IMPLEMENTED or function in QUESTIONS or function in COMPOSED:
         return
-    instead = refused(answer, function, (Value(A),), {}, tg.lift)
+    instead = advice_of(answer, function, (Value(A),), {}, tg.lift)
     name = function.__name__
     assert instead == (UNCHANGED if name in IN_PLACE else f"write {INSTEAD.get(name)}") or (
         instead == GENERAL and name not in INSTEAD

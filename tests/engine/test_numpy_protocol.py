@@ -1,4 +1,4 @@
-"""NumPy's own names on Values."""
+"""NumPy functions on Values."""
 
 import operator
 
@@ -79,7 +79,7 @@ PAIRS |= {np.setxor1d, np.union1d}
 @pytest.mark.parametrize("function", sorted(QUESTIONS, key=lambda f: f.__name__))
 def test_questions_return_plain_numbers(function):
     if function in {np.bincount, np.einsum_path, np.histogram2d, np.empty_like}:
-        return  # of whole numbers, of text, of rows, of what was there
+        return  # they need integers, text or rows, or an existing array
     operands = (A, B) if getattr(function, "nin", 1) == 2 or function in PAIRS else (A,)
     operands = (A[0],) if function in {np.searchsorted} else operands
     more = MORE.get(function, ())
@@ -96,7 +96,7 @@ def test_questions_accept_values_in_lists_and_by_name():
     assert np.isclose(Value(1.0), b=Value(1.0))
     with pytest.raises(OptionError, match=r"np\.any: no option 'where' on Values"):
         np.any(Value(A), where=A > 1)
-    with pytest.raises(OptionError, match="no option 'out' on Values"):  # the first, in any run
+    with pytest.raises(OptionError, match="no option 'out' on Values"):  # always the first one
         np.isnan(Value(A), out=A, where=A > 1, subok=False)
 
 

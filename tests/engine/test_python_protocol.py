@@ -1,4 +1,4 @@
-"""Values in plain Python and in micrograd's scripts; what is remembered under `traced`."""
+"""Values in plain Python and in micrograd's scripts, and what `traced` notes about them."""
 
 import contextlib
 import copy
@@ -225,7 +225,7 @@ class TestPlainPython:
 
 
 class TestMicrograd:
-    """What its scripts do with Values, beside computing."""
+    """What micrograd's scripts do with Values besides computing."""
 
     def test_its_drawing_code_works(self):
         x, w = Value(1.0), Value(2.0)
@@ -250,7 +250,7 @@ class TestMicrograd:
         o.grad = 1.0
         o._backward()
         e._backward()
-        a._backward()  # a leaf passes nothing on
+        a._backward()  # does nothing for a leaf
         assert (a.grad, b.grad, e.grad) == (-2.0, 2.0, 1.0)
 
     def test_its_idiom_for_new_operations_is_an_error_with_advice(self):

@@ -1,4 +1,4 @@
-"""A graph once more on fresh nodes: the same, or with other numbers in it."""
+"""Running a graph again on new nodes, optionally with changed data."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_without_a_change_all_numbers_and_gradients_are_the_same(random_net, kin
 
 
 class Other(Value):
-    """A leaf with other numbers than it is given."""
+    """A leaf whose data differs from its argument."""
 
     __slots__ = ()
 

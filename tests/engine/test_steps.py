@@ -1,4 +1,4 @@
-"""One step of a pass, as it is kept."""
+"""A Step keeps what it was."""
 
 import numpy as np
 import pytest

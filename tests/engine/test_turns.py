@@ -1,4 +1,4 @@
-"""One backward pass at a time: threads wait for each other, and what stands half done gives way."""
+"""One backward pass at a time: threads wait for each other, and a paused pass gives way."""
 
 import sys
 import threading
@@ -22,7 +22,7 @@ def cube():
 
 
 def paused(E, steps=1):
-    """Begin a pass and take some steps."""
+    """Begin a pass and run some steps."""
     walk = tg.backward_steps(E)
     for _ in range(steps):
         next(walk)
@@ -30,21 +30,21 @@ def paused(E, steps=1):
 
 
 def in_threads(work, n=4):
-    """Do some work in several threads, and return what it raised."""
-    raised = []
+    """Run a function in several threads, and return the errors it raised."""
+    errors = []
 
     def guarded():
         try:
             work()
-        except Exception as error:  # noqa: BLE001  # whatever it is, the test shows it
-            raised.append(error)
+        except Exception as error:  # noqa: BLE001  # the test shows any
+            errors.append(error)
 
     threads = [threading.Thread(target=guarded) for _ in range(n)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return raised
+    return errors
 
 
 class TestThreads:
@@ -64,16 +64,16 @@ class TestThreads:
     def test_one_graph_gives_the_right_gradients_in_several_threads(self):
         w, E = self.graph()
         (right,) = tg.grad(E, w)
-        found = []
+        gradients = []
 
         def work():
             for _ in range(5):
-                found.append(tg.record(E).gradients[w])
-                found.extend(tg.grad(E, w))
+                gradients.append(tg.record(E).gradients[w])
+                gradients.extend(tg.grad(E, w))
 
         assert in_threads(work) == []
-        assert len(found) == 40
-        assert all(np.array_equal(g, right) for g in found)
+        assert len(gradients) == 40
+        assert all(np.array_equal(g, right) for g in gradients)
         assert not w.has_grad
 
     def test_passes_in_several_threads_accumulate_in_a_shared_leaf(self):
@@ -83,15 +83,15 @@ class TestThreads:
         assert np.allclose(w.grad, 20 * right)
 
     def test_separate_graphs_in_threads_give_the_gradients_of_one(self):
-        found = []
+        gradients = []
 
         def work():
             w, E = self.graph()
             E.backward()
-            found.append(w.grad)
+            gradients.append(w.grad)
 
         assert in_threads(work) == []
-        assert all(np.array_equal(a, b) for a, b in pairwise(found))
+        assert all(np.array_equal(a, b) for a, b in pairwise(gradients))
 
 
 class TestPaused:
@@ -230,7 +230,7 @@ class TestPaused:
 
         def again(x):
             def again_backward(g):
-                (Value(float(x)) * w).backward(g)  # as where results are made again to save memory
+                (Value(float(x)) * w).backward(g)  # as in gradient checkpointing
                 return (g * w.data,)
 
             return x * w.data, again_backward

@@ -1,4 +1,4 @@
-"""Values: what they hold, and how they behave in plain Python."""
+"""Operators and methods of Values."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a node's closure makes of a gradient."""
+"""The vector-Jacobian product of a node."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Activations besides the four that everybody knows."""
+"""Activations besides relu, sigmoid, tanh and softmax."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Convolutions under their three names: errors, and padding."""
+"""conv1d, conv2d and conv3d: errors and padding."""
 
 import re
 

@@ -81,7 +81,7 @@ def norms_of(x, dtype):
 
 
 def test_float16_is_normalized_in_float32():
-    # their distances from the mean have squares beyond 65504
+    # the squares of their distances from the mean exceed 65504, the largest float16
     halves = np.float16(1000 + 400 * np.random.default_rng(0).normal(size=(6, 4, 5)))
     doubles = norms_of(halves.astype(np.float64), np.float64)
     for name, y in norms_of(halves, np.float16).items():

@@ -32,7 +32,7 @@ def test_cross_entropy_does_not_overflow():
     "options", [{"ignore_index": 1}, {"weight": [1.0, 3.0, 1.0]}, {"label_smoothing": 0.5}]
 )
 def test_the_mean_of_many_float16_losses_does_not_overflow(options):
-    n = 70_000  # more than the largest half
+    n = 70_000  # more than the largest float16
     scores, labels = np.zeros((n, 3), np.float16), np.zeros(n, int)
     labels[0] = 1
     x = Value(scores)

@@ -1,4 +1,4 @@
-"""The pooling family as users call it."""
+"""The pooling functions."""
 
 import inspect
 import re
@@ -26,17 +26,17 @@ every_family = pytest.mark.parametrize("pools", FAMILIES.values(), ids=FAMILIES)
 
 
 def line(ndim, *numbers):
-    """Put numbers along the last of `ndim` axes."""
+    """Return an array with numbers along the last of `ndim` axes."""
     return np.array(numbers, float).reshape((1,) * (ndim - 1) + (-1,))
 
 
 def along(ndim, size):
-    """Say `size` for the last axis, and 1 for the others."""
+    """Return `size` for the last axis, and 1 for the others."""
     return (1,) * (ndim - 1) + (size,)
 
 
 def rim(ndim, before, after=None):
-    """Pad the last axis alone."""
+    """Return padding for the last axis only."""
     return ((0, 0),) * (ndim - 1) + ((before, before if after is None else after),)
 
 
@@ -97,9 +97,9 @@ def test_padding_can_fill_most_of_a_window_but_not_all_of_it(ndim):
         (8, 3, 2, 0, False, 3),
         (8, 3, 2, 0, True, 4),
         (6, 3, 2, 1, False, 3),
-        (6, 3, 2, 1, True, 4),  # the last one starts at cell 5, before n + p
-        (5, 2, 3, 1, True, 2),  # a third one would start at cell 5 + p, and is dropped
-        (2, 3, 2, 0, True, 1),  # longer than the axis, and hangs over it
+        (6, 3, 2, 1, True, 4),  # the last window starts at cell 5, before n + p
+        (5, 2, 3, 1, True, 2),  # a third window would start at cell 5 + p, and is dropped
+        (2, 3, 2, 0, True, 1),  # the window is longer than the axis
     ],
 )
 @every_family
@@ -131,7 +131,7 @@ def test_an_average_counts_padding_by_default_and_overhang_never(ndim):
 
 
 def example(ndim, lead=(2,), seed=0):
-    """Return units that no two of are equal, and well apart."""
+    """Return units that are all different, with large distances."""
     space = (3, 4, 5)[-ndim:]
     rng = np.random.default_rng(seed)
     return (rng.permutation(np.prod((*lead, *space))).reshape(*lead, *space) - 20.5) / 7
@@ -207,7 +207,7 @@ def test_the_memory_layout_does_not_change_the_result(ndim, pools):
     mirrored = x[..., ::-1].copy()[..., ::-1]
     for other in (strided, turned, mirrored):
         v = tg.Value(x)
-        v._numbers = other  # a Value copies what it is given; an interior node may be laid out so
+        v._numbers = other  # a Value would copy it, but an interior node may have this layout
         y = pools[ndim](v, 2, 1)
         np.testing.assert_allclose(y.data, expected.data, rtol=1e-14)
         y.backward(np.ones(y.shape))
@@ -228,7 +228,7 @@ def test_a_pool_keeps_its_dtype(ndim, pools, dtype):
 
 @every_family
 def test_float16_is_summed_in_float32(pools):
-    x = tg.Value(np.full(4096, 30.0, np.float16))  # their squares, and their sum, are past 65504
+    x = tg.Value(np.full(4096, 30.0, np.float16))  # their squares and their sum exceed 65504
     y = pools[1](x, 4096)
     expected = {"max": 30, "avg": 30, "lp": 30 * 64}[
         next(k for k, v in FAMILIES.items() if v is pools)
@@ -282,7 +282,7 @@ def test_help_shows_the_name_and_the_arguments_of_a_pool():
         tg.lp_pool1d([1.0])
 
 
-# -- the indices of winners, and the way back
+# -- indices of winners, and unpooling
 
 
 @every_ndim
@@ -503,7 +503,7 @@ def test_sums_of_integer_magnitudes_are_exact():
     x = np.random.default_rng(0).integers(-50, 50, (9, 40)).astype(float)
     y = tg.lp_pool1d(x, 1, 4)
     assert np.array_equal(y.data, np.abs(x).reshape(9, 10, 4).sum(axis=-1))
-    long = tg.lp_pool1d(np.tile(x, 20), 1, 400)  # these are laid out
+    long = tg.lp_pool1d(np.tile(x, 20), 1, 400)  # computed with explicit windows
     assert np.array_equal(long.data, np.abs(np.tile(x, 20)).reshape(9, 2, 400).sum(axis=-1))
 
 
@@ -561,4 +561,4 @@ def test_computing_indices_does_not_lend_the_data():
     v = tg.Value(np.ones((2, 8, 8)))
     tg.max_pool2d(v, 2, return_indices=True)
     tg.adaptive_avg_pool2d(v, 3)
-    assert not v._lent  # else its bits would be copied and compared from now on
+    assert not v._lent  # otherwise its bytes would be copied and compared from now on

@@ -1,4 +1,4 @@
-"""Gradients that are limited before a step."""
+"""Gradient clipping."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Initializers: their bounds and moments, as PyTorch's."""
+"""Initializers: bounds and moments, compared with PyTorch."""
 
 import numpy as np
 import pytest

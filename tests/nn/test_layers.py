@@ -1,4 +1,4 @@
-"""Layers on tensors."""
+"""Layers on arrays."""
 
 import numpy as np
 import pytest

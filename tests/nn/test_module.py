@@ -12,7 +12,7 @@ from tinygrad_pool.errors import DataError, OptionError, ShapeError
 
 
 class Small(nn.Module):
-    """Parameters in every kind of place."""
+    """A module with parameters in attributes, containers and submodules."""
 
     def __init__(self) -> None:
         self.first = nn.Linear(2, 3, rng=0)
@@ -36,7 +36,7 @@ def test_parameters_are_listed_in_order_and_shared_ones_once():
 
 
 class Watched(nn.Module):
-    """A layer that keeps its output for a look, and knows the module that it stands in."""
+    """A layer that stores its output for inspection, and the module that contains it."""
 
     def __init__(self, owner=None) -> None:
         self.w = Value(3.0)
@@ -109,7 +109,7 @@ def test_the_scope_of_a_call_is_the_name_of_the_attribute():
 
 
 class Stack(nn.Module):
-    """Layers in a list, and nowhere else."""
+    """Layers in a list only."""
 
     def __init__(self, *layers) -> None:
         self.layers = []
@@ -152,7 +152,7 @@ def test_a_repr_shows_parts_and_shapes():
 
 
 class Counted(nn.Module):
-    """A layer with two buffers, of which one is saved."""
+    """A layer with two buffers, one of them saved."""
 
     def __init__(self) -> None:
         self.w = Value(2.0)

@@ -1,4 +1,4 @@
-"""Parameters in an .npz file: nothing else is read, and no code is run."""
+"""Parameters in .npz files: nothing else is read, and no code is run."""
 
 import io
 import random

@@ -39,7 +39,7 @@ SETTINGS = [
 
 
 def as_written(options, w, gradients):
-    """Follow the formulas of SGD, Adam and AdamW on whole arrays."""
+    """Compute the formulas of SGD, Adam and AdamW on whole arrays."""
     decay, momentum = options.get("weight_decay", 0.0), options.get("momentum", 0.0)
     m = v = top = 0.0
     for t, slope in enumerate(gradients, 1):
@@ -100,7 +100,7 @@ def test_a_loaded_training_run_continues_as_if_uninterrupted(
     for dtype, block in product([np.float32, np.float64], [8, 2**15]):
         monkeypatch.setattr(optimizers, "BLOCK", block)
         start, *gradients = rng.standard_normal((6, *shape)).astype(dtype)
-        whole = [Value(start.copy()), Value(1.0), Value(start.copy())]  # of which the last stays
+        whole = [Value(start.copy()), Value(1.0), Value(start.copy())]  # the last gets no gradient
         optimizer = rule(whole, lr=0.1, **options)
 
         def steps(optimizer, gradients):
@@ -112,7 +112,7 @@ def test_a_loaded_training_run_continues_as_if_uninterrupted(
         steps(optimizer, gradients[:2])
         halfway = [Value(np.copy(w.data) if w.shape else w.data) for w in whole]
         path = optimizer.save(tmp_path / "optimizer.npz")
-        again = rule(halfway)  # its options, too, are loaded
+        again = rule(halfway)  # its options are loaded too
         again.load(path)
         before = again.to_npz()
         assert before == path.read_bytes()
@@ -156,7 +156,7 @@ def test_options_changed_during_training_are_saved():
     other.load_state_dict(optimizer.state_dict())
     assert (other.lr, other.momentum) == (0.25, 0.5)
     optimizer.step()
-    optimizer.momentum = 0.0  # whose velocity is kept, and means nothing
+    optimizer.momentum = 0.0  # its velocity is kept, but unused
     other.load_state_dict(optimizer.state_dict())
     assert other.momentum == 0.0
 
@@ -322,7 +322,7 @@ W, V, NET = Value(1.0, label="w"), Value(1.0), nn.Linear(1, 1, rng=0)
             "SGD: needs a list of parameters, such as model.parameters(), got Linear",
         ),
         (
-            lambda: SGD(nn.Sequential(NET)),  # whose modules can be iterated over
+            lambda: SGD(nn.Sequential(NET)),  # it is iterable
             "SGD: needs a list of parameters, such as model.parameters(), got Sequential",
         ),
         (lambda: Adam([np.ones(2)]), "Adam: a parameter must be a Value, got array([1., 1.])"),
@@ -432,7 +432,7 @@ def test_pytorchs_calls_get_a_suggestion(call, said):
 
 
 class Averaging(SGD):
-    """Follow the mean of the gradients so far."""
+    """Descend along the mean of all gradients so far."""
 
     def _move(self, kept, g):
         kept["total"] = kept.get("total", 0.0) + g
