@@ -7,10 +7,9 @@ from tinygrad_pool.errors import ToolError
 
 
 def extra(package: str, name: str, called: str = "") -> Any:
-    """Import an optional package for the function `name`.
+    """Import an optional package for the function `name`; `called` is the extra that installs it.
 
-    `called` is the extra that installs it, by default the name of the package. Raises ToolError,
-    which says how to install it.
+    Raises ToolError, which says how to install it.
 
     >>> extra("absent", "f")
     Traceback (most recent call last):

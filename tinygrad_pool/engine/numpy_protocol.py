@@ -7,6 +7,7 @@ equivalent, if there is one.
 """
 
 from collections.abc import Callable, Iterable
+from inspect import getattr_static
 from typing import Any, NoReturn
 
 import numpy as np
@@ -102,13 +103,9 @@ class WithHabits:
 
     def __dir__(self) -> Iterable[str]:
         """List the attributes that exist."""
-        own = getattr(self, "__dict__", {})
-        return [n for n in object.__dir__(self) if n in own or not _is_habit(type(self), n)]
-
-
-def _is_habit(kind: type, name: str) -> bool:
-    attribute = next((vars(c)[name] for c in kind.__mro__ if name in vars(c)), None)
-    return isinstance(attribute, Habit)
+        names, own = object.__dir__(self), getattr(self, "__dict__", {})
+        habits = {n for n in names if isinstance(getattr_static(type(self), n, None), Habit)}
+        return [n for n in names if n in own or n not in habits]
 
 
 ELSEWHERE = """

@@ -88,7 +88,7 @@ def run_forward(root: Node, make: Callable[[Any, list[Any]], Made]) -> dict[Any,
 def replaced(loss: Value, operations: Mapping[Node, Callable[..., Value]]) -> dict[Value, Value]:
     """Run a graph again on the same leaves, with other operations in place of some nodes.
 
-    Returns the twin of each node; leaves are mapped to themselves.
+    Returns the twin of each node; a leaf is its own twin.
     """
 
     def make(node: Value, operands: list[Any]) -> Any:
@@ -139,10 +139,7 @@ def _leaf(node: Value, change: Any) -> Value:
 
 
 def _moved(node: Value, operands: list[Any], change: Any) -> Value:
-    """Run a node again and add a constant, so that its data is `change`.
-
-    If a constant was added before, it is replaced.
-    """
+    """Run a node again and add a constant, or replace the one added before, to apply a change."""
     y: Value = operands[0] if node.rule is nudge else reapply(node, operands)
     new = changed(y._numbers, change, f"data of {name_of(node)}")
     same = (y._numbers == new) | (np.isnan(y._numbers) & np.isnan(new))

@@ -82,8 +82,7 @@ def kl_div(y: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
 
     E = (1/n) Σ t_i (ln t_i − y_i); with log_target, the target contains ln t_i
 
-    reduction="batchmean" divides the sum by the number of examples, which is the mathematical
-    definition; "mean" divides by the number of elements.
+    reduction="batchmean" divides by the number of examples, as in its definition, not of elements.
 
     Raises the errors of mse_loss.
 
@@ -137,10 +136,9 @@ def binary_cross_entropy_with_logits(
 
     ∂E/∂x_i = (σ(x_i) − t_i) / n
 
-    Targets are from 0 to 1. `pos_weight` multiplies the term with t_i, `weight` each loss.
+    `pos_weight` multiplies the term with t_i, `weight` each loss.
 
-    Raises the errors of mse_loss; DataError if a target is outside 0 … 1; ShapeError if weights do
-    not broadcast.
+    Raises the errors of mse_loss, also if weights do not broadcast or a target is outside 0 … 1.
 
     >>> binary_cross_entropy_with_logits(Value([-1000.0, 1000.0]), [0.0, 1.0]).item()
     0.0

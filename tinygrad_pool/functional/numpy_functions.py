@@ -33,10 +33,7 @@ def __getattr__(name: str) -> Callable[..., Any]:
 
 
 def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the operation of a NumPy function, which returns Values for plain numbers too.
-
-    A function that only asks about the data, such as `argmax`, returns plain numbers.
-    """
+    """Return the operation of a NumPy function: it returns Values, a question plain numbers."""
     if rule := IMPLEMENTED.get(function):
         return operation_of(rule)
 
@@ -45,7 +42,6 @@ def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         return result if function in QUESTIONS else mapped(lambda x: _value(x, name), result)
 
     operation.__name__ = operation.__qualname__ = name
-    operation.__doc__ = getattr(COMPOSED.get(function), "__doc__", None) or (
-        f"Call `np.{name}` on Values."
-    )
+    composition = COMPOSED.get(function)
+    operation.__doc__ = (composition and composition.__doc__) or f"Call `np.{name}` on Values."
     return operation

@@ -145,10 +145,7 @@ class Module(Saved, WithHabits):
         return self
 
     def eval(self) -> Self:
-        """Put dropout and batch norm into evaluation mode, and return self.
-
-        Dropout then returns its input, and batch norm uses its running statistics unchanged.
-        """
+        """Put dropout and batch norm into evaluation mode: nothing is random; return self."""
         return self.train(False)
 
     def zero_grad(self, **habits: Any) -> None:
@@ -235,8 +232,8 @@ class CallsFunction(Module):
     ) -> None:
         super().__init_subclass__()
         call = function and staticmethod(function)
-        for name, setting in {"_function": call, "_options": options, "_ndim": ndim}.items():
-            if setting:  # otherwise that of the base class
+        for name, setting in (("_function", call), ("_options", options), ("_ndim", ndim)):
+            if setting:
                 setattr(cls, name, setting)
 
     def forward(self, x: Any) -> Any:

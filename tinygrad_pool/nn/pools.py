@@ -28,8 +28,8 @@ class _Pool(CallsFunction):
         for name, option in vars(self).items():
             differs = name in parameters and option != parameters[name].default
             if name in self._always or differs:
-                is_size = name == "stride" and option is None
-                options.append(f"{name}={vars(self)['kernel_size'] if is_size else option!r}")
+                kernel = name == "stride" and option is None
+                options.append(f"{name}={vars(self)['kernel_size'] if kernel else option!r}")
         return ", ".join(options)
 
 
