@@ -48,7 +48,7 @@ def typeset(label: str) -> str:
 
 
 def number(x: float, digits: int = 4) -> str:
-    """Format a number to four significant digits (integer digits below 1e6), with a real minus.
+    """Format a number with four significant digits, or all integer digits below 1e6.
 
     >>> number(-0.123456), number(-0.0), number(12345.6), number(1e9)
     ('−0.1235', '0', '12346', '1e+09')

@@ -181,8 +181,8 @@ class AnswersNumPy(WithHabits):
     def __array__(self, *_: Any, **__: Any) -> NDArray[np.object_]:
         raise UnsupportedError(
             "np.asarray(v), which array.dot(v) and SciPy also call, would lose the graph: v.data "
-            "is the array of numbers, array @ v a product. np.stack([a, b]) combines several "
-            "Values into one, and tg.maximum(a, b) takes the larger elements"
+            "is the array of numbers, and array @ v is a product. np.stack([a, b]) combines "
+            "several Values into one, and tg.maximum(a, b) takes the larger elements"
         )
 
 

@@ -140,7 +140,7 @@ class ShownSignature(inspect.Signature):
         return getattr(self, name)
 
     def replace(self, **changes: Any) -> inspect.Signature:  # type: ignore[override]
-        """Return a changed copy; `inspect` so drops the first operand of a bound method."""
+        """Return a changed copy; `inspect` uses this to drop the first operand of a method."""
         parameters = [*self.parameters.values()]
         plain = inspect.Signature(parameters, return_annotation=self.return_annotation)
         return plain.replace(**changes)

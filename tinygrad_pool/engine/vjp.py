@@ -46,7 +46,7 @@ def vjp_by_operand(node: Node, g: Any) -> Contributions:
 
 
 def vjp_on_numpy(node: Node, g: Any, error: Exception) -> Contributions:
-    """Run a rule whose closure raised again, on NumPy numbers, or raise its error with a note."""
+    """Run a rule again on NumPy numbers, since its closure raised, or raise the error, named."""
     if not callable(node._closure):
         raise no_closure(node.op, node._closure) from error
     data = data_of(node.parents)
