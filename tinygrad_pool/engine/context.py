@@ -165,10 +165,10 @@ def traced(frames: bool = False) -> Iterator[None]:
 
 def here() -> Line | None:
     """Return the line of source being executed: the innermost outside this package."""
-    return placed(About()).line
+    return with_line(About()).line
 
 
-def placed(about: About) -> About:
+def with_line(about: About) -> About:
     """Add the line of source being executed: the innermost outside this package.
 
     Nodes made at one place in the source share one object. Python computes a line number by

@@ -66,11 +66,11 @@ def to_constant(x: Any, what: str) -> Any:
     return array if array.ndim else array[()]
 
 
-def own(x: Any) -> Any:
+def read_only_copy(x: Any) -> Any:
     """Return a read-only copy of an array, also of arrays within a tuple or a list.
 
     >>> key = np.array([0, 1])
-    >>> kept = own((key, None))
+    >>> kept = read_only_copy((key, None))
     >>> key[:] = 5
     >>> kept
     (array([0, 1]), None)
@@ -80,7 +80,7 @@ def own(x: Any) -> Any:
         copy.flags.writeable = False
         return copy
     if type(x) in (list, tuple):
-        return type(x)(map(own, x))
+        return type(x)(map(read_only_copy, x))
     return x
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.engine.context import SETTING
-from tinygrad_pool.engine.data import own, to_constant, to_data
+from tinygrad_pool.engine.data import read_only_copy, to_constant, to_data
 from tinygrad_pool.engine.node import NOTHING, Node, cut_off, record
 from tinygrad_pool.engine.running import data_of, run, with_wants
 from tinygrad_pool.engine.short_ways import short_way
-from tinygrad_pool.engine.signature import Signature, described, signature_of
-from tinygrad_pool.engine.staleness import guarded
+from tinygrad_pool.engine.signature import Signature, signature_of, with_signature
+from tinygrad_pool.engine.staleness import with_guard
 from tinygrad_pool.rules.rule import Rule
 
 
@@ -27,7 +27,7 @@ def operation_of(rule: Rule) -> Callable[..., Any]:
         return made  # type: ignore[no-any-return]  # a function may have attributes
     signature = signature_of(rule)
     operation = short_way(rule, signature, _general(rule, signature))
-    rule.operation = described(operation, rule, signature)  # type: ignore[attr-defined]  # as above
+    rule.operation = with_signature(operation, rule, signature)  # type: ignore[attr-defined]  # as above
     return operation
 
 
@@ -36,7 +36,7 @@ def _general(rule: Rule, signature: Signature) -> Callable[..., Any]:
 
     def operation(*operands: Any, **options: Any) -> Any:
         operands, options = signature.sort(operands, options)
-        options = {name: own(option) for name, option in options.items()}
+        options = {name: read_only_copy(option) for name, option in options.items()}
         return apply(rule, _read(operands, signature.name), options)
 
     return operation
@@ -50,7 +50,7 @@ def apply(rule: Rule, operands: tuple[Any, ...], options: Mapping[str, Any]) -> 
     if not setting.graph:
         return cut_off(rule, y, options, setting)
     if setting.checked:
-        closure = guarded(rule.__name__, closure, operands, [*data, y], [*before, np.copy(y)])
+        closure = with_guard(rule.__name__, closure, operands, [*data, y], [*before, np.copy(y)])
     # two operands have a slot each; any other number of them is a tuple in the first
     x, w = operands if len(operands) == 2 else (operands, NOTHING)
     return record(rule, y, closure, x, w, options, setting)
@@ -59,7 +59,7 @@ def apply(rule: Rule, operands: tuple[Any, ...], options: Mapping[str, Any]) -> 
 def _read(operands: tuple[Any, ...], name: str) -> tuple[Any, ...]:
     """Convert constants; without any Value to decide the dtype, as `Value` converts its data."""
     read = to_constant if any(isinstance(v, Node) for v in operands) else to_data
-    return tuple([v if isinstance(v, Node) else own(read(v, name)) for v in operands])
+    return tuple([v if isinstance(v, Node) else read_only_copy(read(v, name)) for v in operands])
 
 
 def reapply(node: Node, operands: Sequence[Any]) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_pool.engine.context import About, Setting, placed
+from tinygrad_pool.engine.context import About, Setting, with_line
 from tinygrad_pool.engine.data import Data, cast_like, dtype_of, zeros
 from tinygrad_pool.engine.numpy_protocol import AnswersNumPy
 from tinygrad_pool.errors import GraphError
@@ -231,7 +231,7 @@ def record(
     out._w = w
     out.rule = rule
     out.options = options
-    out.about = placed(setting.about) if setting.traced else setting.about
+    out.about = with_line(setting.about) if setting.traced else setting.about
     return out
 
 
@@ -239,7 +239,7 @@ def cut_off(rule: Rule, y: Data, options: Mapping[str, Any], setting: Setting) -
     """Return a leaf with the result of an operation."""
     leaf = _leaf(y)
     leaf.rule, leaf.options = rule, options
-    leaf.about = placed(setting.about) if setting.traced else setting.about
+    leaf.about = with_line(setting.about) if setting.traced else setting.about
     return leaf
 
 

@@ -27,10 +27,10 @@ def run(
     try:
         y, closure = rule(*data, **options)
     except REFUSED as error:
-        y, closure = recovered(rule, data, options, error)
+        y, closure = retry_on_numpy(rule, data, options, error)
     if type(y) is float and closure is not None:
         return y, closure
-    return settled(rule, y, closure, operands, data, options)
+    return normalize(rule, y, closure, operands, data, options)
 
 
 def data_of(operands: Iterable[Any]) -> list[Any]:
@@ -59,7 +59,7 @@ def run_again(node: Node, data: Sequence[Any]) -> tuple[Any, Backward]:
     return node.rule(*data, **call_options(node))
 
 
-def settled(
+def normalize(
     rule: Rule,
     y: Any,
     closure: Any,
@@ -80,7 +80,7 @@ def settled(
     return to_result(y, data, rule.__name__), closure
 
 
-def recovered(
+def retry_on_numpy(
     rule: Rule, data: Sequence[Any], options: Mapping[str, Any], error: Exception
 ) -> tuple[Any, Backward]:
     """Run a rule that raised on NumPy numbers, if that helps; otherwise raise a clearer error."""

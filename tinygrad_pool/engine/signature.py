@@ -110,7 +110,7 @@ def reject_foreign_options(name: str, options: dict[str, Any]) -> None:
         raise OptionError(f"{name}: no option {option!r}{hint}")
 
 
-def described(operation: Callable[..., Any], rule: Rule, signature: Signature) -> Any:
+def with_signature(operation: Callable[..., Any], rule: Rule, signature: Signature) -> Any:
     """Give an operation the docstring and the signature of its rule, for help and editors."""
     described: Any = wraps(rule)(operation)
     if rule.__doc__:  # without its example, which calls the rule itself

@@ -79,7 +79,7 @@ def _is_unaffected(node: Node, leaf: Node) -> bool:
     return all(a is b or same_bits(a, b) for a, b in zip(then, now, strict=True))
 
 
-def guarded(
+def with_guard(
     name: str, closure: Backward, operands: Sequence[Any], now: list[Any], then: list[Any]
 ) -> Backward:
     """Wrap a closure so that it first compares operands and result with copies made `then`.

@@ -6,15 +6,15 @@ import numpy as np
 
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import ShapeError
-from tinygrad_pool.functional.operations import maximum, minimum, operand, shown, value
+from tinygrad_pool.functional.operations import define, maximum, minimum, operand, value
 from tinygrad_pool.rules import activations
 from tinygrad_pool.rules.arguments import real
 
-erf = shown(activations.erf, "erf(Value(0.0)).data", "0.0", __name__)
-erfc = shown(activations.erfc, "erfc(Value(0.0)).data", "1.0", __name__)
-elu = shown(activations.elu, "elu(Value(0.0)).data", "0.0", __name__)
-gelu = shown(activations.gelu, "gelu(Value(0.0)).data", "0.0", __name__)
-softplus = shown(activations.softplus, "round(softplus(Value(0.0)).data, 4)", "0.6931", __name__)
+erf = define(activations.erf, "erf(Value(0.0)).data", "0.0", __name__)
+erfc = define(activations.erfc, "erfc(Value(0.0)).data", "1.0", __name__)
+elu = define(activations.elu, "elu(Value(0.0)).data", "0.0", __name__)
+gelu = define(activations.gelu, "gelu(Value(0.0)).data", "0.0", __name__)
+softplus = define(activations.softplus, "round(softplus(Value(0.0)).data, 4)", "0.6931", __name__)
 
 _leaky_relu = lift(activations.leaky_relu)
 
