@@ -80,20 +80,20 @@ def test_pools_compute_what_loops_compute_or_raise_our_error(
     space = shape[1:]
     if options["stride"] is None:
         options["stride"] = options["kernel_size"]
-    given = read(space, **options, ceil_mode=ceil_mode)
-    if given:
-        kernel, _, sides, dilation = given
-        count, windows = windows_by_hand(space, *given, ceil_mode)
+    parsed = read(space, **options, ceil_mode=ceil_mode)
+    if parsed:
+        kernel, _, sides, dilation = parsed
+        count, windows = windows_by_hand(space, *parsed, ceil_mode)
         units = [
             [p for p in places if all(0 <= i < n for i, n in zip(p, space, strict=True))]
             for places in windows
         ]
-        given = given if units and all(units) else None
+        parsed = parsed if units and all(units) else None
         fits = zip(sides, extents(kernel, dilation), strict=True)
-        given = given if all(max(side) < extent for side, extent in fits) else None
+        parsed = parsed if all(max(side) < extent for side, extent in fits) else None
     rng = np.random.default_rng(seed)
     x = tg.Value(rng.integers(-2, 3, shape).astype(float))
-    if not given:
+    if not parsed:
         for pool in (tg.max_pool2d, tg.avg_pool2d):
             with pytest.raises(TinygradPoolError, match="2d: "):
                 pool(x, **options, ceil_mode=ceil_mode)
@@ -107,7 +107,7 @@ def test_pools_compute_what_loops_compute_or_raise_our_error(
     (to_x,) = tg.grad(y, x, gradient=g)
     for n in range(shape[0]):
         plane = x.data[n]
-        tops, to_plane, first = max_pool_by_hand(plane, g[n], ties, *given, ceil_mode)
+        tops, to_plane, first = max_pool_by_hand(plane, g[n], ties, *parsed, ceil_mode)
         np.testing.assert_array_equal(y.data[n], tops)
         np.testing.assert_allclose(to_x[n], to_plane, rtol=1e-12)
         np.testing.assert_array_equal(winners[n], first)
@@ -132,8 +132,8 @@ def test_convolutions_compute_what_loops_compute_or_raise_our_error(
     divides = type(groups) is int and groups > 0 and shape[1] % groups == filters % groups == 0
     channels = shape[1] // groups if divides else 1
     spelled = options["padding"]
-    given = read(shape[2:], **{**options, "padding": sides_of(**options)})
-    kernel = given[0] if given else (2, 1)
+    parsed = read(shape[2:], **{**options, "padding": sides_of(**options)})
+    kernel = parsed[0] if parsed else (2, 1)
     options["padding"] = sides_of(**{**options, "kernel_size": kernel})
     options.pop("kernel_size")
     rng = np.random.default_rng(seed)

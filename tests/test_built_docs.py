@@ -69,16 +69,16 @@ def reader(browser):
 
     def open_page(**options):
         page = browser.new_context(**options).new_page()
-        page.heard = []
-        page.on("console", lambda m: page.heard.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: page.heard.append(str(error)))
-        page.on("request", lambda r: page.heard.append(r.url) if is_abroad(r.url) else None)
+        page.log = []
+        page.on("console", lambda m: page.log.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: page.log.append(str(error)))
+        page.on("request", lambda r: page.log.append(r.url) if is_remote(r.url) else None)
         return page
 
     return open_page
 
 
-def is_abroad(url):
+def is_remote(url):
     return not url.startswith(("file:", "data:", "blob:", "about:"))
 
 
@@ -99,7 +99,7 @@ class TestTheBuiltDocs:
                     wide = page.evaluate("document.documentElement.scrollWidth")
                     assert wide <= window["width"], (path.name, window, page.evaluate(WIDER))
                 assert page.evaluate(WIDER) == [], (path.name, window)
-            assert page.heard == [], path.name
+            assert page.log == [], path.name
 
     def test_text_in_pictures_is_large_enough_to_read(self, built, reader):
         """At least 9 pixels on a phone, and 8 on a desktop, where a click opens the picture."""
@@ -157,7 +157,7 @@ class TestTheBuiltDocs:
             page.click(".player figcaption a")
             assert "/players/" in page.url
         assert played >= 5
-        assert page.heard == []
+        assert page.log == []
 
     def test_a_player_that_asks_at_once_does_not_take_the_focus(self, built, reader):
         page = reader(viewport=WINDOWS[0], reduced_motion="reduce")
@@ -179,8 +179,8 @@ class TestTheBuiltDocs:
         frame = page.query_selector(".player iframe")
         frame.scroll_into_view_if_needed()
         ground = "getComputedStyle(document.body).backgroundColor"
-        for shown in (page, frame.content_frame()):
-            brightness = int(re.findall(r"\d+", shown.evaluate(ground))[0])
+        for view in (page, frame.content_frame()):
+            brightness = int(re.findall(r"\d+", view.evaluate(ground))[0])
             assert (brightness < 128) == (scheme == "dark")
 
     def test_without_scripts_the_recorded_picture_and_output_are_shown(self, built, reader):
@@ -192,7 +192,7 @@ class TestTheBuiltDocs:
             assert picture.bounding_box()["width"] > 100
             assert not page.locator(".player iframe").is_visible()
             assert page.locator(".go").count()  # recorded output
-        assert page.heard == []
+        assert page.log == []
 
     def test_the_home_page_leads_to_each_answer_in_one_click(self, built, reader):
         page = reader(viewport=WINDOWS[1], reduced_motion="reduce")

@@ -26,8 +26,8 @@ def test_each_hook_before_a_commit_is_a_gate_of_make_check_and_fetches_nothing()
 
 
 def test_make_help_lists_every_target():
-    told = re.findall(r"^([a-z-]+(?: [a-z-]+)?):.*  ## \S", MAKEFILE, re.M)
-    assert {name for names in told for name in names.split()} == {*targets()}
+    documented = re.findall(r"^([a-z-]+(?: [a-z-]+)?):.*  ## \S", MAKEFILE, re.M)
+    assert {name for names in documented for name in names.split()} == {*targets()}
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_the_sessions_show_actual_output(program, command, printed, monkeypatch,
         runpy.run_path(command, run_name="__main__")
     else:
         assert main(shlex.split(command)) == 0
-    assert shown(capsys.readouterr().out) == shown(printed)
+    assert without_paths(capsys.readouterr().out) == without_paths(printed)
 
 
 def test_the_unrolled_program_contains_the_line_shown():
@@ -168,7 +168,7 @@ def test_the_unrolled_program_contains_the_line_shown():
     assert any(f"    {line}\n" in text for text in programs)
 
 
-def shown(printed):
+def without_paths(printed):
     """Remove the path of the package and its line numbers."""
     return re.sub(r"(> ).*(tinygrad_pool/rules/\w+\.py)\((?:\d+|…)\)", r"\1\2", printed)
 

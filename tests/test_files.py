@@ -210,8 +210,8 @@ class TestAFolder:
 
         with pytest.raises(OutputError) as caught:
             write()
-        told = f"{tmp_path / named}: cannot be written: No space left on device"
-        assert str(caught.value) == told
+        message = f"{tmp_path / named}: cannot be written: No space left on device"
+        assert str(caught.value) == message
         monkeypatch.undo()
         assert not (tmp_path / "out" / "a").exists()
         assert [p.name for p in tmp_path.iterdir()] in ([], ["out"])
@@ -227,8 +227,8 @@ class TestAFolder:
         ran = subprocess.run(
             [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=False
         )
-        *_, said = ran.stderr.decode().splitlines()
-        assert said.endswith("OutputError: out/large: cannot be written: File too large")
+        *_, last_line = ran.stderr.decode().splitlines()
+        assert last_line.endswith("OutputError: out/large: cannot be written: File too large")
         assert list(tmp_path.iterdir()) == []
 
     def test_an_error_of_the_writer_passes_through(self, tmp_path):

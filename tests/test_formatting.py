@@ -32,7 +32,7 @@ from tinygrad_pool.formatting import (
 
 
 @pytest.mark.parametrize(
-    ("label", "shown"),
+    ("label", "expected"),
     [
         ("z1(2)", "z₁⁽²⁾"),
         ("w_23^(1)", "w₂₃⁽¹⁾"),
@@ -48,8 +48,8 @@ from tinygrad_pool.formatting import (
         ("", ""),
     ],
 )
-def test_names_are_typeset_as_in_the_derivation(label, shown):
-    assert typeset(label) == shown
+def test_names_are_typeset_as_in_the_derivation(label, expected):
+    assert typeset(label) == expected
 
 
 def test_plain_text_is_one_line_and_shortened():
@@ -60,7 +60,7 @@ def test_plain_text_is_one_line_and_shortened():
 
 
 @pytest.mark.parametrize(
-    ("x", "shown"),
+    ("x", "expected"),
     [
         (1 / 3, "0.3333"),
         (-2.0, "−2"),
@@ -71,12 +71,12 @@ def test_plain_text_is_one_line_and_shortened():
         (np.float16(2000), "2000"),
     ],
 )
-def test_numbers_have_four_digits_and_a_real_minus(x, shown):
-    assert number(x) == shown
+def test_numbers_have_four_digits_and_a_real_minus(x, expected):
+    assert number(x) == expected
 
 
 @pytest.mark.parametrize(
-    ("data", "shown"),
+    ("data", "expected"),
     [
         (np.array([1.0, -2.0]), "1\u00a0 −2"),
         (np.zeros((0, 3)), "empty"),
@@ -84,8 +84,8 @@ def test_numbers_have_four_digits_and_a_real_minus(x, shown):
         (np.array(7.0), "7"),
     ],
 )
-def test_arrays_show_their_numbers_or_their_shape_and_range(data, shown):
-    assert numbers(data) == shown
+def test_arrays_show_their_numbers_or_their_shape_and_range(data, expected):
+    assert numbers(data) == expected
 
 
 def test_an_array_with_nan_shows_the_range_of_the_rest():
@@ -103,27 +103,27 @@ ARRAYS = arrays(np.float64, array_shapes(min_dims=0, max_dims=3, min_side=0, max
 
 @given(ARRAYS)
 def test_on_a_line_has_no_markup_and_no_line_breaks(data):
-    shown, line = numbers(data), on_a_line(data)
-    assert not set(shown) & set("&<>")
-    assert shown.count("\n") == (len(data) - 1 if data.ndim == 2 and not is_large(data) else 0)
+    text, line = numbers(data), on_a_line(data)
+    assert not set(text) & set("&<>")
+    assert text.count("\n") == (len(data) - 1 if data.ndim == 2 and not is_large(data) else 0)
     assert line.isprintable()
     if data.ndim and is_large(data):
-        assert line == f"{data.shape} {shown}"
+        assert line == f"{data.shape} {text}"
     else:
-        assert line.replace(";", "").split() == shown.replace("\u2007", "").split()
+        assert line.replace(";", "").split() == text.replace("\u2007", "").split()
 
 
 @given(st.lists(ARRAYS, min_size=1))
 def test_the_range_of_joined_arrays_spans_all_their_numbers(some):
     flat = joined([*some, 2.0])
     assert flat.shape == (sum(a.size for a in some) + 1,)
-    shown = range_of(flat)
-    known = flat[~np.isnan(flat)]
+    text = range_of(flat)
+    valid = flat[~np.isnan(flat)]
     if flat.size == 1:
-        assert shown == "2"
+        assert text == "2"
     else:
-        ends = f"{number(known.min(), 3)} … {number(known.max(), 3)}"
-        assert shown.partition(",")[0] == ends
+        ends = f"{number(valid.min(), 3)} … {number(valid.max(), 3)}"
+        assert text.partition(",")[0] == ends
 
 
 def test_shapes_counts_and_lists():
@@ -209,7 +209,7 @@ E.label = 'E'
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["debug", "-c", "node; node; why x"], "from mul#1: 3 * -1 = -3"),
         (["debug", "--pdb", "-c", "node; c"], "step 1 of 2: E gets 1"),
@@ -219,7 +219,7 @@ E.label = 'E'
     ],
 )
 @pytest.mark.parametrize("encoding", ["ascii", "cp437"])
-def test_every_command_replaces_characters(tmp_path, arguments, said, encoding):
+def test_every_command_replaces_characters(tmp_path, arguments, message, encoding):
     script = tmp_path / "net.py"
     script.write_text(SCRIPT)
     command, *options = arguments
@@ -231,7 +231,7 @@ def test_every_command_replaces_characters(tmp_path, arguments, said, encoding):
     )
     out = ran.stdout.decode(encoding)
     assert ran.returncode == 0, ran.stderr
-    assert said in out
+    assert message in out
     assert "?" not in out
 
 

@@ -39,9 +39,9 @@ def template(node, texts):
     return written
 
 
-def texts_in(scope, known):
+def texts_in(scope, outer):
     """Map the names of texts in a module or a function to their texts."""
-    texts = dict(known)
+    texts = dict(outer)
     for node in ast.walk(scope):
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if any(
@@ -49,13 +49,13 @@ def texts_in(scope, known):
                 for part in (value, *ast.iter_child_nodes(value))
                 if isinstance(value, ast.Constant | ast.JoinedStr | ast.IfExp | ast.BinOp)
             ):
-                texts[name] = template(value, known)
+                texts[name] = template(value, outer)
     return texts
 
 
-def messages(scope, known):
+def messages(scope, outer):
     """Yield the errors made in a module or a function, in order: class and text of each."""
-    texts = texts_in(scope, known) if isinstance(scope, ast.FunctionDef) else known
+    texts = texts_in(scope, outer) if isinstance(scope, ast.FunctionDef) else outer
     for node in ast.iter_child_nodes(scope):
         match node:
             case ast.Raise(exc=ast.Call(func=made, args=args)) if any(

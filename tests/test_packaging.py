@@ -90,8 +90,8 @@ def test_no_more_than_three_packages_are_needed_at_run_time(metadata):
 def test_a_source_distribution_contains_what_the_readme_runs(tmp_path):
     with tarfile.open(build("sdist", tmp_path)) as opened:
         names = {name.partition("/")[2] for name in opened.getnames()}
-    wanted = {"README.md", "conftest.py", "tests/conftest.py", "docs/index.md", "pyproject.toml"}
-    assert wanted <= names
+    expected = {"README.md", "conftest.py", "tests/conftest.py", "docs/index.md", "pyproject.toml"}
+    assert expected <= names
 
 
 class TestTheVersion:

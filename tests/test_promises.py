@@ -196,17 +196,17 @@ class TestKindsOfNumbers:
         assert {v.dtype for v in topological_order(E)} == {np.dtype(dtype)}
         assert {v.grad.dtype for v in topological_order(E)} == {np.dtype(dtype)}
 
-    @pytest.mark.parametrize("given", [[1, 2], [True, False], np.array([1, 2], np.uint8)])
-    def test_integers_and_bools_become_float64(self, given):
-        assert Value(given).dtype == np.float64
-        assert type(Value(given[0]).data) is (float if isinstance(given, list) else np.float64)
+    @pytest.mark.parametrize("data", [[1, 2], [True, False], np.array([1, 2], np.uint8)])
+    def test_integers_and_bools_become_float64(self, data):
+        assert Value(data).dtype == np.float64
+        assert type(Value(data[0]).data) is (float if isinstance(data, list) else np.float64)
 
-    @pytest.mark.parametrize("given", [1 + 2j, np.array([1j]), [1.0, 2j]])
-    def test_complex_is_an_error(self, given):
+    @pytest.mark.parametrize("data", [1 + 2j, np.array([1j]), [1.0, 2j]])
+    def test_complex_is_an_error(self, data):
         with pytest.raises(DataError, match="Value: needs real numbers, got complex128"):
-            Value(given)
+            Value(data)
         with pytest.raises(DataError, match="mul: needs real numbers, got complex128"):
-            Value(2.0) * given
+            Value(2.0) * data
 
     def test_a_python_number_is_a_python_float_inside(self):
         x = Value(2)
