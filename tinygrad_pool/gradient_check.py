@@ -60,8 +60,8 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
     moved a little. Then, for each element of the result, all elements of an operand are moved at
     once: at a tie of a maximum, each gradient can be right alone, but not their sum. Last, f is
     checked as a whole. A gradient passes if it lies between the slope from the left and the slope
-    to the right; at a kink these differ. Steps grow from 1e-5 min(|x|, 1) to 1e-5 max(|x|, 1) until
-    rounding errors no longer dominate.
+    to the right; at a kink these differ. Steps grow from `1e-5 min(|x|, 1)` to `1e-5 max(|x|, 1)`
+    until rounding errors no longer dominate.
 
     Returns True. Raises GradientError with the rule, the contribution as named in the rule, the
     element and the numbers, or if f returns different numbers when called again; GraphError if a
