@@ -1,4 +1,4 @@
-"""What several test files share."""
+"""Fixtures shared by several test files."""
 
 import importlib
 import json
@@ -17,7 +17,7 @@ import tinygrad_pool as tg
 
 @pytest.fixture(scope="session")
 def peer():
-    """Import another library: skip where it is missing, unless CI promised to install it."""
+    """Import another library; without it, skip the test, or fail in CI, which installs it."""
 
     def load(name):
         if "CI" in os.environ:
@@ -29,7 +29,7 @@ def peer():
 
 @pytest.fixture
 def node_js():
-    """Run a program in Node, and read what it prints: skip without Node, unless in CI."""
+    """Run a program in Node and parse its output; without Node, skip the test, or fail in CI."""
     node = shutil.which("node")
     if node is None:
         (pytest.fail if "CI" in os.environ else pytest.skip)("there is no Node here")
@@ -44,19 +44,19 @@ def node_js():
 
 @pytest.fixture(scope="class")
 def chromium(peer):
-    """Open Chromium: skip where it is missing, unless CI promised to install it."""
+    """Open Chromium; without it, skip the test, or fail in CI, which installs it."""
     playwright = peer("playwright.sync_api")
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         (pytest.fail if "CI" in os.environ else pytest.skip)("there is no Chromium here")
     with playwright.sync_playwright() as driver:
-        arguments = ["--no-sandbox", "--disable-gpu"]  # a container may have neither
+        arguments = ["--no-sandbox", "--disable-gpu"]  # containers may lack both
         yield driver.chromium.launch(executable_path=program, args=arguments)
 
 
 @pytest.fixture
 def browser(chromium):
-    """Lend Chromium to one test, and close what it opened."""
+    """Provide Chromium to one test, and close the contexts it opened."""
     yield chromium
     for context in chromium.contexts:
         context.close()
@@ -80,9 +80,9 @@ def check_gradient():
 
 @pytest.fixture
 def check_second_derivative():
-    """Compare likewise the gradients of f's gradients, by the operands and by what arrives.
+    """Compare second derivatives of f, by its operands and by g, with central differences.
 
-    The differences are of gradients that carry no graph: those are fast, and tested elsewhere.
+    The differences are those of first derivatives without a graph, which are tested elsewhere.
     """
 
     def check(f, *arrays, **tolerances):
@@ -100,7 +100,7 @@ def check_second_derivative():
         g = tg.Value(rng.standard_normal(f(*xs).shape))
         to_g, *to_xs = tg.grad(slope(g, xs, create_graph=True), [g, *xs])
         _compare_slopes(to_xs, lambda *arrays: plain_slope(g.data, arrays), arrays, **tolerances)
-        for _ in range(3):  # it is linear in g: a direction at random tells all elements
+        for _ in range(3):  # it is linear in g, so random directions test all elements
             d = rng.standard_normal(g.shape)
             assert np.sum(to_g * d) == pytest.approx(plain_slope(d, arrays), rel=1e-9, abs=1e-9)
 
@@ -109,7 +109,7 @@ def check_second_derivative():
 
 @pytest.fixture
 def count_calls():
-    """Count the calls that a function makes: its work, which no slow machine makes longer."""
+    """Count the calls that a function makes: a measure of its work that no slow machine changes."""
 
     def count(f, *arguments):
         calls = 0
@@ -131,9 +131,9 @@ def count_calls():
 
 @pytest.fixture
 def windows_by_hand():
-    """Slide windows over a plane: how many on each axis, and the places that each one looks at.
+    """Slide windows over a plane: return their number on each axis, and the cells of each window.
 
-    Windows and places are in row-major order; a place may lie outside of the plane.
+    Windows and cells are in row-major order; a cell may lie outside the plane.
     """
 
     def slide(space, kernel, stride, padding, dilation, ceil_mode=False):
@@ -148,7 +148,7 @@ def windows_by_hand():
 
 @pytest.fixture
 def adaptive_windows_by_hand():
-    """Cut a plane into so many windows: the places that each one looks at, in row-major order."""
+    """Cut a plane into `output_size` windows: return the cells of each, in row-major order."""
 
     def cut(space, output_size):
         axes = [
@@ -162,7 +162,7 @@ def adaptive_windows_by_hand():
 
 @pytest.fixture
 def max_pool_by_hand(windows_by_hand):
-    """Max-pool one plane by loops: the result, the gradient, and each window's first winner."""
+    """Max-pool one plane by loops: return the result, the gradient and the first winners."""
 
     def pool(x, g, ties, *options):
         y, to_x, winners = [], np.zeros_like(x), []
@@ -170,26 +170,26 @@ def max_pool_by_hand(windows_by_hand):
         for g_k, places in zip(g.flat, windows, strict=True):
             units = [p for p in places if all(0 <= i < n for i, n in zip(p, x.shape, strict=True))]
             nans = [p for p in units if np.isnan(x[p])]
-            won = nans or [p for p in units if x[p] == max(x[q] for q in units)]
-            won = {"first": won[:1], "last": won[-1:], "even": won}[ties]
-            for p in won:
-                to_x[p] += g_k / len(won)
-            y.append(x[won[0]])
-            winners.append(np.ravel_multi_index(won[0], x.shape))
+            tied = nans or [p for p in units if x[p] == max(x[q] for q in units)]
+            paid = {"first": tied[:1], "last": tied[-1:], "even": tied}[ties]
+            for p in paid:
+                to_x[p] += g_k / len(paid)
+            y.append(x[paid[0]])
+            winners.append(np.ravel_multi_index(paid[0], x.shape))
         return np.reshape(y, count), to_x, np.reshape(winners, count)
 
     return pool
 
 
 def _slide_along(n, k, s, sides, d, ceil_mode):
-    seen, start, end = [], -sides[0], n + sides[1]
+    windows, start, end = [], -sides[0], n + sides[1]
     while start + d * (k - 1) < end:
-        seen.append([start + i * d for i in range(k)])
+        windows.append([start + i * d for i in range(k)])
         start += s
     unreached = start - s + d * (k - 1) + 1 < end
     if ceil_mode and unreached and start < n:
-        seen.append([start + i * d for i in range(k)])
-    return seen
+        windows.append([start + i * d for i in range(k)])
+    return windows
 
 
 def _compare_slopes(gradients, functional, arrays, step=1e-6, rtol=1e-5, atol=1e-7):
@@ -200,7 +200,7 @@ def _compare_slopes(gradients, functional, arrays, step=1e-6, rtol=1e-5, atol=1e
 
 
 def _differences(f, arrays, i, step):
-    """Take (f(x + h) − f(x − h)) / 2h for every element x of operand i."""
+    """Compute (f(x + h) − f(x − h)) / 2h for every element x of operand i."""
     slopes = np.zeros(np.shape(arrays[i]))
     for place in np.ndindex(slopes.shape):
         h = np.zeros(slopes.shape)
@@ -219,10 +219,10 @@ def _differences(f, arrays, i, step):
 
 @pytest.fixture
 def random_net():
-    """Build a network of convolutions, pools, maxima and selections, from a seed.
+    """Build a random network of convolutions, pools, maxima and selections from a seed.
 
-    Returns its last Value and its leaves. The numbers are drawn at random, or are small integers,
-    with many ties, or some of them are infinite or NaN.
+    Returns its last Value and its leaves. Depending on `numbers`, the data are random, small
+    integers with many ties, or partly infinite or NaN.
     """
 
     def build(seed, numbers="random", dtype=np.float64, choices=CHOICES, steps=4, ties="first"):
@@ -242,10 +242,12 @@ def random_net():
 
 
 def _numbers(rng, shape, kind):
-    """Draw an array whose numbers are of one kind."""
+    """Draw an array of one kind of numbers."""
     x = rng.integers(-1, 3, shape).astype(float) if kind != "random" else rng.normal(size=shape)
-    odd = {"infinite": (np.inf, -np.inf), "nan": (np.nan, -np.inf)}.get(kind)
-    return x if odd is None else np.where(rng.random(shape) < 0.2, rng.choice(odd, shape), x)
+    special = {"infinite": (np.inf, -np.inf), "nan": (np.nan, -np.inf)}.get(kind)
+    if special is None:
+        return x
+    return np.where(rng.random(shape) < 0.2, rng.choice(special, shape), x)
 
 
 def _convolve(rng, v, ndim, _, leaves):
@@ -294,7 +296,7 @@ def _along(kernel, v):
 
 
 def _oppose(rng, v, _, ties, leaves):
-    """Compare with a constant, a number of its own and a row that is broadcast."""
+    """Take the maximum or minimum of v and some of: itself, constants, a number and a row."""
     choose = (tg.maximum, tg.minimum)[rng.integers(2)]
     row = tg.Value(rng.integers(0, 2, v.shape[-1:]).astype(v.dtype))
     number = tg.Value(1.0)

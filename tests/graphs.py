@@ -1,4 +1,4 @@
-"""Small graphs that several tests look at."""
+"""Small graphs used by several tests."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def network():
 
 
 def pooled():
-    """Return a loss of a pooled plane, with every kind of number: negative, zero, repeated."""
+    """Return a loss of a pooled plane with zero and repeated numbers, and negative weights."""
     x = Value(np.array([[3.0, 1, 2, 0], [4, 5, 1, 1], [0, 2, 6, 7], [1, 1, 2, 8]]), label="x")
     p = tg.max_pool2d(x, 2)
     p.label = "p"

@@ -1,14 +1,15 @@
-"""Make mistakes in the package on purpose, one at a time, and see whether a test notices.
+"""Mutation testing: make mistakes in the package, one at a time, and check that a test fails.
 
     python tests/mutants.py                      two mutants of every module
-    python tests/mutants.py --each 9 rules       nine of each module in a room, or of one file
+    python tests/mutants.py --each 9 rules       nine of each module in a folder, or of one file
     python tests/mutants.py --since HEAD~1       of the modules that changed since a commit
-    python tests/mutants.py --list               what would be tried
+    python tests/mutants.py --list               list them without running them
 
 A mutant is run against the doctests of its module and the tests that mirror it, then against those
-of its room, the slow ones last, then against all that `pytest` runs but the list of messages. One
-that survives needs a new test, or an answer in `mutants.toml` that says why it changes nothing.
-Which mutants of a module are tried depends on their text alone, so that everyone tries the same.
+of its folder, the slow ones last, then against the whole test suite except the list of messages. A
+mutant that survives needs a new test, or an entry in `mutants.toml` that says why it changes
+nothing. Which mutants of a module are tried depends only on their text, so it is the same for
+everyone.
 """
 
 import argparse
@@ -29,13 +30,13 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent
 ANSWERS = Path(__file__).with_name("mutants.toml")
 SECONDS = 600
-"""A mutant whose tests run longer has been noticed: it does not end."""
+"""A mutant whose tests run longer counts as noticed: it does not end."""
 
 NO_TESTS = 5
-"""How pytest ends where a module has neither doctests nor tests that mirror it."""
+"""The exit code of pytest for a module with neither doctests nor tests."""
 
 NO_END, NO_NAME = "no end", "exit code"
-"""What notices a mistake where pytest names no test: it runs for ever, or cannot begin."""
+"""How a mistake is noticed if pytest names no test: it runs for ever, or cannot start."""
 
 OPPOSITE = {
     ast.Gt: ast.GtE,
@@ -69,7 +70,7 @@ OTHER_NAME = {
 OTHER_CONSTANT = {True: False, False: True, "first": "last", "last": "first"}
 KEEPS_THE_VALUE = {"unbroadcast", "copy", "deepcopy", "array", "cast_like", "sorted"}
 ONLY_SPEED = {"FEW", "CELLS", "UNITS", "NUMBERS", "ZEROS", "BLOCK", "maxsize"}
-"""Where these decide, two ways lead to the same numbers; tests of speed have no place here."""
+"""Names that choose between two ways to compute the same numbers: they only affect speed."""
 
 ONLY_TYPES = {"TypeVar", "ParamSpec", "NewType", "cast", "overload"}
 
@@ -78,7 +79,7 @@ SMALL = (ast.Assign, ast.AnnAssign, ast.Compare, ast.BinOp, ast.Call, ast.keywor
 
 
 class Mutant(NamedTuple):
-    """One edit: of which module, in which function, what it does, and the two texts."""
+    """One edit: its module, function and kind, and the old and the new text."""
 
     path: str
     where: str
@@ -93,17 +94,17 @@ class Mutant(NamedTuple):
 
     @property
     def key(self):
-        """What stays the same when the lines move."""
+        """Identifies the mutant, also when lines move."""
         return (self.path, self.where, self.kind, self.old, self.new)
 
     @property
     def rank(self):
-        """A number by which some are chosen, the same ones everywhere."""
+        """A reproducible pseudo-random order."""
         return hashlib.sha256("\n".join(self.key).encode()).hexdigest()
 
 
-def edits_of(node):  # noqa: PLR0912 - one case a kind of mistake
-    """List the mistakes to make at one place of a syntax tree: what it is, and the new text."""
+def edits_of(node):  # noqa: PLR0912 - one case per kind of mistake
+    """Yield the mistakes to make at one node of a syntax tree: the kind, and the new text."""
     text = ast.unparse
     match node:
         case ast.Compare(left, [op], [right]):
@@ -191,7 +192,7 @@ def _compiles(text):
 
 
 def _places(tree, where="module"):
-    """Walk a tree without annotations, docstrings, imports, and what only mypy reads."""
+    """Walk a tree, without annotations, docstrings, imports and code that only mypy reads."""
     for field, value in ast.iter_fields(tree):
         if field in {"annotation", "returns", "decorator_list", "type_comment"}:
             continue
@@ -201,9 +202,9 @@ def _places(tree, where="module"):
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
                 continue
             if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
-                continue  # -1: to reshape and to take from the end, another number means the same
+                continue  # -1, as in reshape or x[-1]: another number may mean the same
             if isinstance(node, ast.keyword) and node.arg == "strict":
-                continue  # a mistake elsewhere would make the lengths differ
+                continue  # it matters only if lengths differ, by a mistake elsewhere
             words = _words(node) if isinstance(node, SMALL) else set()
             if words & ONLY_SPEED or (isinstance(node, ast.Call) and words & ONLY_TYPES):
                 continue
@@ -214,7 +215,7 @@ def _places(tree, where="module"):
 
 
 def suites_of(path, near=False):
-    """List what notices a mistake: the tests of the module, of its room and, unless near, all."""
+    """Yield the tests to run: those of the module, of its folder and, unless near, all."""
     below = Path(path).relative_to("tinygrad_pool")
     room, mirror = Path("tests", below.parts[0]), Path("tests", below.parent, f"test_{below.name}")
     own = [str(path), *([str(mirror)] if (ROOT / mirror).exists() else [])]
@@ -223,7 +224,7 @@ def suites_of(path, near=False):
         yield [str(room), "tests/test_tour.py"]
         yield ["-m", "(slow or long) and not (huge or browser)", str(room)]
     if not near:
-        yield ["--ignore=tests/test_messages.py"]  # which any error that goes would change
+        yield ["--ignore=tests/test_messages.py"]  # any change of an error changes it
 
 
 def fails(tree, tests=()):
@@ -239,12 +240,12 @@ def fails(tree, tests=()):
     if done.returncode in (0, NO_TESTS):
         return ""
     text = done.stdout.decode(errors="replace")
-    found = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", text, re.MULTILINE)
-    return found[1] if found else f"{NO_NAME} {done.returncode}"
+    match = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", text, re.MULTILINE)
+    return match[1] if match else f"{NO_NAME} {done.returncode}"
 
 
 def alone(noticed, tree, near=False):
-    """Return what fails without a mistake, too, of what noticed some; or ""."""
+    """Return a test that noticed a mutant but fails without a mistake too, or ""."""
     named = {name for name in noticed.values() if not name.startswith((NO_END, NO_NAME))} - {""}
     nameless = {mutant.path for mutant, name in noticed.items() if name.startswith(NO_NAME)}
     begun = [[*suite, "--collect-only"] for path in nameless for suite in suites_of(path, near)]
@@ -266,20 +267,20 @@ def noticed_by(mutant, tree, near=False):
 
 
 def answers():
-    """Read which mutants change nothing, and why."""
+    """Read the mutants that change nothing, and why."""
     listed = tomllib.loads(ANSWERS.read_text("utf-8")).get("answer", [])
     return {(a["path"], a["where"], a["kind"], a["old"], a["new"]): a["why"] for a in listed}
 
 
 def chosen(paths, each, answered=()):
-    """Choose so many mutants of each module, by their rank; leave out what is answered."""
+    """Choose `each` mutants of each module, by rank, without those that have an answer."""
     for path in paths:
         mutants = sorted(mutants_of(path), key=lambda mutant: mutant.rank)
         yield from [m for m in mutants if m.key not in answered][:each]
 
 
 def modules(wanted, since):
-    """List the modules of the rooms or files that are wanted, or that changed since a commit."""
+    """List the modules in the given folders or files, or those that changed since a commit."""
     if since:
         command = ["git", "diff", "--name-only", "--diff-filter=d", since, "--", "tinygrad_pool"]
         text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -291,13 +292,13 @@ def modules(wanted, since):
 
 
 def main(arguments=None):
-    """Try mutants; return how many survive without an answer."""
+    """Try mutants; return the number of survivors without an answer."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("paths", nargs="*", help="rooms or files below tinygrad_pool/; else all")
-    parser.add_argument("--each", type=int, default=2, help="mutants of a module")
-    parser.add_argument("--most", type=int, help="mutants in all")
+    parser.add_argument("paths", nargs="*", help="folders or files in tinygrad_pool/; default: all")
+    parser.add_argument("--each", type=int, default=2, help="mutants per module")
+    parser.add_argument("--most", type=int, help="mutants in total")
     parser.add_argument("--since", metavar="COMMIT", help="only modules that changed since")
-    parser.add_argument("--near", action="store_true", help="run the tests of the room, not all")
+    parser.add_argument("--near", action="store_true", help="run only the tests of the folder")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--list", action="store_true", help="only list them")
     wanted = parser.parse_args(arguments)
@@ -330,7 +331,7 @@ def main(arguments=None):
             print("noticed " if name else "SURVIVES", mutant, name and f"by {name}", flush=True)
             noticed[mutant] = name
         if name := alone(noticed, tree, wanted.near):
-            print(f"fails without a mistake, too: {name}")
+            print(f"fails without a mistake too: {name}")
             return len(mutants)
     survivors = list(noticed.values()).count("")
     print(f"{len(mutants)} mutants, {survivors} survive without an answer")

@@ -1,7 +1,7 @@
-"""Random programs: lines of Python over every operation, which run here and on PyTorch.
+"""Random programs over every operation, which run here and in PyTorch.
 
-A program is its own text. One that fails a test is written down as a script, the smallest that
-hypothesis finds; `str(program)` is that script.
+A program is a sequence of lines of Python. `str(program)` is a script; the smallest program for
+which hypothesis makes a test fail is written to a file.
 """
 
 import re
@@ -24,7 +24,7 @@ from tinygrad_pool.errors import ShapeError, TinygradPoolError
 
 
 class Operation(NamedTuple):
-    """An operation as text, ours and PyTorch's; {0} and {1} are operands, the rest is drawn."""
+    """The text of an operation, ours and PyTorch's: {0} and {1} are operands, the rest is drawn."""
 
     ours: str
     theirs: str = ""
@@ -50,7 +50,7 @@ CHOICES = {
     "m": ["1", "2", "3"],
 }
 
-SAME = {  # NumPy's name: PyTorch's, where one operand is all
+SAME = {  # NumPy's name: PyTorch's, for operations of one operand
     **{n: n for n in ("exp", "expm1", "log", "log1p", "sqrt", "square", "sin", "cos", "tanh")},
     **{n: n for n in ("exp2", "log2", "log10", "tan", "sinh", "cosh")},
     **{f"arc{n}": f"a{n}" for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
@@ -61,14 +61,14 @@ SAME = {  # NumPy's name: PyTorch's, where one operand is all
 PAIRS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
 TWINS = {n: n for n in ("logaddexp", "logaddexp2", "hypot", "fmod", "remainder")}
 TWINS["arctan2"] = "atan2"
-ALIKE = [  # as PyTorch calls them, too
+ALIKE = [  # the same name in PyTorch
     *("leaky_relu({0})", "elu({0})", "celu({0}, 1.5)", "selu({0})", "gelu({0})", "silu({0})"),
     *("gelu({0}, approximate='tanh')", "softplus({0})", "softplus({0}, 2.0)", "mish({0})"),
     *("logsigmoid({0})", "softsign({0})", "hardtanh({0})"),
     *("relu6({0})", "mse_loss({0}, {1})", "l1_loss({0}, {1})", "huber_loss({0}, {1})"),
     *("smooth_l1_loss({0}, {1})", "layer_norm({0}, {0}.shape[-1:])"),
 ]
-PLANES = {1: (2, 3), 2: (3, 4), 3: (4, 5)}  # what PyTorch takes: with or without a batch
+PLANES = {1: (2, 3), 2: (3, 4), 3: (4, 5)}  # numbers of axes in PyTorch: without or with a batch
 
 ELEMENTWISE = [
     *(Operation(f"{{0}} {sign} {{1}}", f"{{0}} {sign} {{1}}") for sign in PAIRS.values()),
@@ -79,16 +79,16 @@ ELEMENTWISE = [
     *(Operation(f"np.{n}({{0}}, {{1}})", f"torch.{t}({{0}}, {{1}})") for n, t in TWINS.items()),
     *(Operation(f"tg.functional.{text}", f"F.{text}") for text in ALIKE),
     *(Operation(f"tg.functional.{n}({{0}})", f"torch.{n}({{0}})") for n in ("erf", "erfc")),
-    # PyTorch adds 1e-12 to the divisors of its slope's slope
+    # PyTorch adds 1e-12 to divisors in second derivatives
     Operation("tg.functional.binary_cross_entropy(tg.sigmoid({0}), np.full({0}.shape, 0.25))"),
-    Operation("tg.functional.hardswish({0})"),  # PyTorch takes 1/6 in single precision
+    Operation("tg.functional.hardswish({0})"),  # PyTorch rounds 1/6 to single precision
     Operation("tg.functional.hardsigmoid({0})"),
     Operation("np.cbrt({0})"),
     Operation("np.reciprocal({0})", "torch.reciprocal({0})"),
     Operation("np.copysign({0}, {1})", "torch.copysign({0}, {1})"),
     Operation("np.fmax({0}, {1})", "torch.fmax({0}, {1})"),
     Operation("np.fmin({0}, {1})", "torch.fmin({0}, {1})"),
-    Operation("np.sinc({0})"),  # PyTorch's slope cancels near 0
+    Operation("np.sinc({0})"),  # PyTorch's gradient suffers from cancellation near 0
     Operation("np.interp({0}, [-1.0, 0.5, 2.0], [1.0, 3.0, 2.0])"),
     Operation("np.nansum({0})", "torch.nansum({0})"),
     Operation("np.nanmean({0})"),
@@ -192,7 +192,7 @@ PRODUCTS = [
             "cholesky({0} @ {0}.T + np.eye(len({0})))",
         )
     ),
-    *(  # an array with a corner of its own as weights; or each channel with its own corner
+    *(  # the weights are a corner of the array, or of each channel
         Operation(
             f"tg.functional.conv{n}d({{0}}, {{0}}[:1, :{', :2' * n}], "
             "stride={s}, padding={p}, dilation={m})",
@@ -209,7 +209,7 @@ PRODUCTS = [
     ),
 ]
 
-UNARY = {  # of NumPy: of PyTorch, "" where it has none; and of how many axes
+UNARY = {  # NumPy's name: PyTorch's, or "", and the possible numbers of axes
     (0, 1, 2, 3, 4, 5): {
         **{n: f"torch.{n}({{0}})" for n in ("atleast_1d", "atleast_2d", "atleast_3d", "ravel")},
         **{n: f"torch.{n}({{0}})" for n in ("positive", "real", "deg2rad", "rad2deg", "diagflat")},
@@ -230,7 +230,7 @@ UNARY = {  # of NumPy: of PyTorch, "" where it has none; and of how many axes
 }
 AXES = ("{axis}", "torch.{}({{0}}, over({{0}}, {{axis}}))")
 ALONG = ("{one}", "torch.{}({{0}}, {{one}})")
-REDUCING = [  # of NumPy, of PyTorch, and along what
+REDUCING = [  # NumPy's name, PyTorch's, and the axes
     *(("amax", "amax", AXES), ("amin", "amin", AXES), ("nanmax", "amax", AXES)),
     *(("nanmin", "amin", AXES), ("nanprod", "prod", ALONG), ("nancumsum", "cumsum", ALONG)),
     *(("nancumprod", "cumprod", ALONG), ("cumulative_prod", "cumprod", ALONG)),
@@ -311,7 +311,7 @@ LIKE = "ceil floor rint trunc sign isnan isinf isfinite signbit logical_not roun
 LIKE += " ones_like all any argmax argmin nanargmax nanargmin count_nonzero ndim size argsort"
 BESIDE = "equal not_equal less less_equal greater greater_equal heaviside isclose floor_divide"
 BESIDE += " logical_and logical_or logical_xor isin allclose array_equal searchsorted"
-ANSWERED = [  # with plain numbers, which the data decide: they are constants beside a Value
+ANSWERED = [  # functions that return plain numbers: constants among Values
     *(Operation(f"{{0}} * np.{name}({{0}})") for name in LIKE.split()),
     *(Operation(f"{{0}} * np.{name}({{0}}, {{1}})") for name in BESIDE.split()),
     Operation("{0} + np.full_like({0}, {c})"),
@@ -326,7 +326,7 @@ ANSWERED = [  # with plain numbers, which the data decide: they are constants be
 
 
 def pools(n):
-    """List the pools of n axes."""
+    """List the pools over n axes."""
     functions, torch = "tg.functional.", "F."
     window = "({0}, {k}, {s}, {p}"
     for name, more, theirs in (
@@ -350,7 +350,7 @@ def pools(n):
 
 
 class Operations(tuple):
-    """Several of them, which do not fill the page where hypothesis shows them."""
+    """Operations with a short repr for hypothesis's reports."""
 
     __slots__ = ()
 
@@ -359,7 +359,7 @@ class Operations(tuple):
 
 
 def named_in(operation):
-    """Name the functions of NumPy in an operation."""
+    """List the NumPy functions in an operation."""
     return re.findall(r"\bnp\.([a-z_\d.]+)\(", operation.ours)
 
 
@@ -377,20 +377,20 @@ ODD = ["0.0", "-0.0", "1.0", "-1.0", "2.0", "inf", "-inf", "nan", "6e4", "-6e4",
 ORDERS = st.sampled_from("=><")
 TIED = ["0.0", "1.0", "-1.0", "2.0"]
 OF_NUMPY = pytest.mark.filterwarnings("ignore:All-NaN|Mean of empty|.*degrees of freedom")
-"""What NumPy says of numbers that are all NaN, or none: it says it of Values, too."""
+"""Warnings of NumPy for empty or all-NaN data, which Values raise too."""
 
 
 class Program:
-    """Lines of a program: `ours` and `theirs` map names to text, in order."""
+    """The lines of a program: `ours` and `theirs` map names to text, in order."""
 
     def __init__(self):
         self.ours, self.theirs = {}, {}
         self.leaves = []
-        self.tried = ""  # the last line, also where it failed
+        self.tried = ""  # the last line, even if it failed
         self.made = {"np": np, "tg": tg, "nan": np.nan, "inf": np.inf}
 
     def __str__(self):
-        """Write a script that runs the program both ways."""
+        """Return a script that runs the program forward and backward."""
         lines = (f"{name} = {self.ours[name]}" for name in self.needed)
         return "\n".join(
             [
@@ -409,12 +409,12 @@ class Program:
 
     @property
     def name(self):
-        """Name the last Value, which a pass begins at."""
+        """The name of the last Value, where a pass begins."""
         return next(reversed(self.ours))
 
     @property
     def needed(self):
-        """Name what the last Value depends on, and the leaves."""
+        """The names of what the last Value depends on, and of the leaves."""
         needed = {self.name, *self.leaves}
         for name in reversed(self.ours):
             if name in needed:
@@ -431,12 +431,12 @@ class Program:
 
     @property
     def gradient(self):
-        """What the pass begins with: numbers of no pattern."""
+        """The upstream gradient of a pass: random numbers."""
         numbers = np.random.default_rng(5).standard_normal(self.root.shape)
         return numbers if self.root.shape else float(numbers)
 
     def add(self, ours, theirs=""):
-        """Carry out a line and keep it."""
+        """Run a line and add it."""
         name = f"v{len(self.ours)}"
         self.tried = f"{name} = {ours}"
         with np.errstate(all="ignore"):
@@ -446,12 +446,12 @@ class Program:
         return made
 
     def drop(self):
-        """Take the last line away."""
+        """Remove the last line."""
         self.theirs.popitem()
         self.ours.popitem()
 
     def again(self, leaves, **more):
-        """Run the lines anew on other leaves, and return the last Value."""
+        """Run the lines on other leaves, and return the last Value."""
         made = {**self.made, **more, **dict(zip(self.leaves, leaves, strict=True))}
         texts = self.theirs if more else self.ours
         for name in self.needed:
@@ -461,7 +461,7 @@ class Program:
 
     @contextmanager
     def written_down(self, test):
-        """Write the program to a file if a test of it fails: the last that fails is the least."""
+        """Write the program to a file if a test fails; hypothesis tries the smallest last."""
         try:
             yield
         except Exception as error:
@@ -476,7 +476,7 @@ class Program:
 
 
 class Running(tg.nn.Module):
-    """A network that runs a program on leaves."""
+    """A network whose forward pass runs a program on other leaves."""
 
     def __init__(self, program):
         self._program_run = program
@@ -486,8 +486,8 @@ class Running(tg.nn.Module):
 
 
 def alone(operation):
-    """Yield programs of one operation each, on operands of all shapes that it takes."""
-    drawn = {name: some[0] for name, some in CHOICES.items()}
+    """Yield programs of one operation each, on operands of all shapes that it accepts."""
+    drawn = {name: texts[0] for name, texts in CHOICES.items()}
     for shape in SHAPES:
         program = Program()
         for seed in (1, 2)[: operation.arity]:
@@ -507,13 +507,13 @@ def alone(operation):
 
 
 def over(x, axis):
-    """Return the axes that NumPy's axis names, for PyTorch."""
+    """Convert NumPy's axis to PyTorch's axes."""
     return tuple(range(x.ndim)) if axis is None else axis
 
 
 @st.composite
 def leaves(draw, place, numbers, shapes, dtypes):
-    """Draw the text of a leaf: a number or an array, of any layout."""
+    """Draw the text of a leaf: a number or an array, of any memory layout."""
     shape, dtype = draw(st.sampled_from(shapes)), draw(st.sampled_from(dtypes))
     if numbers == "tame":
         seed = draw(st.integers(0, 99)) + 100 * place
@@ -522,8 +522,8 @@ def leaves(draw, place, numbers, shapes, dtypes):
             return f"tg.Value({drawn})"
         array = f"np.asarray({drawn}, '{dtype}')"
     else:
-        some = st.sampled_from(TIED if numbers == "tied" else ODD)
-        listed = ", ".join(draw(some) for _ in range(prod(shape)))
+        number = st.sampled_from(TIED if numbers == "tied" else ODD)
+        listed = ", ".join(draw(number) for _ in range(prod(shape)))
         if not shape and draw(st.booleans()):
             return f"tg.Value({listed})"
         array = f"np.array([{listed}], '{draw(ORDERS)}{dtype}').reshape({shape})"
@@ -545,7 +545,7 @@ def programs(
     most=40,
     largest=100,
 ):
-    """Draw a program. Lines that we refuse are left out, and so are tame ones that go wild."""
+    """Draw a program. Lines that raise our errors are left out, as are large numbers among tame."""
     program, kind = Program(), draw(st.sampled_from(numbers))
     for _ in range(draw(st.integers(1, 4))):
         program.add(draw(leaves(len(program.ours), kind, shapes, dtypes)))
@@ -562,18 +562,18 @@ def programs(
 
 
 def has_a_pass(program):
-    """Tell whether a pass can begin at the last Value, and is not refused in our own words."""
+    """Return whether a pass can begin at the last Value without one of our errors."""
     try:
         with np.errstate(all="ignore"):
             tg.grad(program.root, program.root, program.gradient)
-    except TinygradPoolError:  # detached; a matrix that has no inverse
+    except TinygradPoolError:  # detached, or a matrix without an inverse
         return False
     return True
 
 
 @st.composite
 def lines(draw, program, operations):
-    """Draw an operation and operands that it may fit, lately made; None if there are none."""
+    """Draw an operation and recent operands that may fit it; None if there are none."""
     operation = draw(st.sampled_from(operations))
     fit = [name for name in program.ours if program.made[name].ndim in operation.ndim][::-1]
     if not fit:
@@ -581,15 +581,15 @@ def lines(draw, program, operations):
     names = [draw(st.sampled_from(fit[:4]))]
     names += [draw(st.sampled_from([*program.ours][::-1])) for _ in range(operation.arity - 1)]
     drawn = {
-        name: draw(st.sampled_from(some))
-        for name, some in CHOICES.items()
+        name: draw(st.sampled_from(texts))
+        for name, texts in CHOICES.items()
         if f"{{{name}}}" in operation.ours
     }
     return operation.ours.format(*names, **drawn), operation.theirs.format(*names, **drawn)
 
 
 def try_line(program, line, tame, largest):
-    """Add a line, unless we refuse it in our own words, or it has many or wild numbers."""
+    """Add a line, unless it raises our error, or its result is large or not tame."""
     try:
         made = program.add(*line)
     except (TinygradPoolError, np.linalg.LinAlgError):
@@ -600,7 +600,7 @@ def try_line(program, line, tame, largest):
 
 
 counted: dict[str, list[float]] = {}
-"""How many checks of each kind showed something, how many were tried, and the share to be shown."""
+"""For each kind of check: how many showed something, how many were tried, the share required."""
 
 
 def tally(what, shown, least=0.75):
@@ -611,7 +611,7 @@ def tally(what, shown, least=0.75):
 
 
 def assert_most_showed_something():
-    """Require that few programs were passed over in silence; then count anew."""
+    """Require that few programs were skipped silently; then reset the counts."""
     shares = {**counted}
     counted.clear()
     for what, (shown, tried, least) in shares.items():
@@ -623,29 +623,29 @@ SAMPLES = 6
 
 
 def deviations(root, gradient, xs, roundings):
-    """Find by how much roundings, MARGIN times as large as a dtype's, change data and gradients.
+    """Measure how much rounding errors, MARGIN times those of a dtype, change data and gradients.
 
-    Every operand and every contribution is moved at random by so much of the largest number beside
-    it, there and back, some times. So numbers that are ill-conditioned, and kinks nearby, allow
-    much; shapes that change, as those of np.trim_zeros do, allow all. Returns the largest change of
-    the data, and of the gradient by each x; inf if not finite.
+    Every operand and contribution is moved at random, up and down, relative to the largest number
+    in its array, SAMPLES times. So ill-conditioned numbers and nearby kinks allow large deviations,
+    and shapes that change, as of np.trim_zeros, allow any. Returns the largest change of the data,
+    and of the gradient of each x; inf if not finite.
     """
     with np.errstate(all="ignore"):
         exact = _jolted(root, gradient, xs, 0.0, 0)
-        most = [0.0] * len(exact)
+        largest = [0.0] * len(exact)
         for sample in range(SAMPLES):
             for size in (MARGIN * roundings, -MARGIN * roundings):
                 try:
                     moved = _jolted(root, gradient, xs, size, sample)
                 except ShapeError:
                     return [np.inf] * len(exact)
-                pairs = zip(most, moved, exact, strict=True)
-                most = [max(m, _apart(a, b)) for m, a, b in pairs]
-        most[0] += MARGIN * roundings * float(np.max(np.abs(exact[0]), initial=0.0))
-    return most
+                pairs = zip(largest, moved, exact, strict=True)
+                largest = [max(m, _distance(a, b)) for m, a, b in pairs]
+        largest[0] += MARGIN * roundings * float(np.max(np.abs(exact[0]), initial=0.0))
+    return largest
 
 
-def _apart(a, b):
+def _distance(a, b):
     distance = np.max(np.abs(np.asarray(a, float) - b), initial=0.0)
     return float(distance) if np.isfinite(distance) else np.inf
 
@@ -654,8 +654,8 @@ def _jolted(root, gradient, xs, size, seed):
     """Run both passes in float64 with every number moved a little."""
     rng = np.random.default_rng(seed)
 
-    def noise(shape, *beside):
-        scale = max(np.max(np.abs(x), initial=0.0) for x in beside)
+    def noise(shape, *arrays):
+        scale = max(np.max(np.abs(x), initial=0.0) for x in arrays)
         return size * scale * rng.standard_normal(shape)
 
     def make(node, operands):

@@ -1,4 +1,4 @@
-"""Anything at all for one argument: it works, or is refused in words of ours."""
+"""Any object as an argument either works or raises one of our errors."""
 
 from inspect import Parameter, isabstract, signature
 
@@ -28,18 +28,18 @@ JUNK = {
     "a Value": Value([1.0, 2.0]),
     "a network": nn.Linear(2, 2, rng=0),
 }
-ASKS = {"debug"}
-"""What waits for somebody at a prompt."""
+INTERACTIVE = {"debug"}
+"""Functions that wait for input."""
 
 INNER = {
     *("Recording.all_called", "Recording.call", "Recording.changed_by", "Recording.data_of"),
     *("Recording.number", "Recording.step_of", "Derivation.count", "Derivation.index"),
     "Linear.apply",
 }
-"""What instruments ask of each other, a tuple's own, and what only calls a function."""
+"""Internal methods, methods of tuples, and a method that only calls a function."""
 
 FOR_EVER = {("diff", "10**30")}
-"""What NumPy's own function would compute for ever, too."""
+"""Calls that do not end in NumPy either."""
 
 
 SEVERAL = {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD}
@@ -71,7 +71,7 @@ def leaf_of(y):
 
 
 def examples():
-    """List what may be passed, in the order in which it is tried."""
+    """Yield possible arguments, in the order in which they are tried."""
     image, y = planes(2), number()
     yield from ([y], [image], [rows()], [y, number()], [rows(), rows()], [y, leaf_of(y)])
     yield from ([], [2], [2, 2], [2, 2, 2], [2, [2, 1]], [[Value(1.0)]], [Value(1.0), 1.0])
@@ -100,7 +100,7 @@ def pool(axes):
 
 
 def owners():
-    """Return one of each kind of thing that has methods which users call."""
+    """Yield one object of each type with methods for users."""
     y, net = number(), nn.Linear(2, 1, rng=0)
     descent = optimizer()
     yield from (y, net, descent, lr_scheduler.StepLR(descent, 2), tg.watch(net), tg.unroll(y))
@@ -112,65 +112,65 @@ def is_method(owner, name):
 
 
 def functions():
-    """Map names to what can be called: operations, instruments, layers, losses, optimizers."""
+    """Map names to callables: operations, instruments, layers, losses, optimizers."""
     names = {*tg._homes(), *tg.__all__}
-    found = {name: getattr(tg, name) for name in names if hasattr(tg, name)}  # NumPy may be older
+    values = {name: getattr(tg, name) for name in names if hasattr(tg, name)}  # NumPy may be older
     for home in (nn, optim, lr_scheduler):
         kind = home.__name__.partition(".")[2]
-        found |= {f"{kind}.{name}": getattr(home, name) for name in home.__all__}
-    found |= {f"datasets.{name}": getattr(tg.datasets, name) for name in ("moons", "batches")}
+        values |= {f"{kind}.{name}": getattr(home, name) for name in home.__all__}
+    values |= {f"datasets.{name}": getattr(tg.datasets, name) for name in ("moons", "batches")}
     for owner in owners():
         of = type(owner).__name__
-        found |= {f"{of}.{n}": getattr(owner, n) for n in dir(type(owner)) if is_method(owner, n)}
-    names = [n for n in sorted(found) if callable(found[n]) and not isabstract(found[n])]
-    return {name: found[name] for name in names if name not in ASKS | INNER}
+        values |= {f"{of}.{n}": getattr(owner, n) for n in dir(type(owner)) if is_method(owner, n)}
+    names = [n for n in sorted(values) if callable(values[n]) and not isabstract(values[n])]
+    return {name: values[name] for name in names if name not in INTERACTIVE | INNER}
 
 
 FUNCTIONS = functions()
 
 
-def works(function, given):
-    """Return whether arguments fit a function."""
+def works(function, arguments):
+    """Return whether a call with these arguments works."""
     try:
-        function(*given)
-    except Exception:  # noqa: BLE001  # that is the question
+        function(*arguments)
+    except Exception:  # noqa: BLE001  # any error is possible
         return False
     return True
 
 
 def calls(name, function):
-    """List calls that fit but for one argument, or where nothing fits are of one thing alone."""
-    given = next((list(args) for args in examples() if works(function, args)), None)
+    """List calls with one wrong argument; if no arguments are known to fit, with it alone."""
+    fitting = next((list(args) for args in examples() if works(function, args)), None)
     try:
         parameters = [*signature(function).parameters.values()]
-    except ValueError:  # of a function in C
+    except ValueError:  # a function in C has no signature
         parameters = []
-    if given is None:
+    if fitting is None:
         needed = [p for p in parameters if p.default is p.empty and p.kind not in SEVERAL]
         yield from ((what, [junk] * len(needed), {}) for what, junk in JUNK.items())
         return
-    options = [p.name for p in parameters if p.default is not p.empty][len(given) :]
+    options = [p.name for p in parameters if p.default is not p.empty][len(fitting) :]
     for what, junk in JUNK.items():
         if (name, what) in FOR_EVER:
             continue
-        for i in range(len(given)):
-            yield f"{what} at {i}", [*given[:i], junk, *given[i + 1 :]], {}
+        for i in range(len(fitting)):
+            yield f"{what} at {i}", [*fitting[:i], junk, *fitting[i + 1 :]], {}
         for option in options:
-            yield f"{option}={what}", given, {option: junk}
+            yield f"{option}={what}", fitting, {option: junk}
 
 
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_anything_for_an_argument_works_or_is_refused_in_words_of_ours(name, tmp_path, monkeypatch):
+def test_any_argument_works_or_raises_our_error(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     function = FUNCTIONS[name]
     wrong = []
-    for what, given, option in calls(name, function):
+    for what, arguments, option in calls(name, function):
         try:
-            function(*given, **option)
+            function(*arguments, **option)
         except TinygradPoolError:
             pass
-        except Exception as error:  # noqa: BLE001  # that is the question
+        except Exception as error:  # noqa: BLE001  # any error is possible
             wrong.append(f"{what}: {type(error).__name__}: {error}")
     assert wrong == []

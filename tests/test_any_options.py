@@ -1,4 +1,4 @@
-"""Any options at all: pools and convolutions compute what loops compute, or say why not."""
+"""Pools and convolutions with any options compute what loops compute, or raise our error."""
 
 from itertools import product
 
@@ -16,7 +16,7 @@ SPOILERS = {"padding": ["same", ((0, 1), (1, -1)), ((0,), 1)]}
 
 @st.composite
 def window_options(draw):
-    """Draw options that may fit, and spoil one of them now and then."""
+    """Draw options that may fit, and sometimes spoil one of them."""
     side, some = st.sampled_from([0, 0, 1, 2]), st.integers(1, 3)
     either = some | st.tuples(some, some)
     drawn = {
@@ -40,7 +40,7 @@ def pair(option):
 
 
 def read(space, kernel_size, stride, padding, dilation, ceil_mode=False):
-    """Read options for two axes as pairs of whole numbers; None if they are anything else."""
+    """Read options for two axes as pairs of integers; None if they are anything else."""
     kernel, dilation = pair(kernel_size), pair(dilation)
     stride, sides = pair(stride), tuple(map(pair, pair(padding)))
     if any(len(option) != 2 for option in (kernel, stride, dilation, sides, *sides)):
@@ -55,7 +55,7 @@ def read(space, kernel_size, stride, padding, dilation, ceil_mode=False):
 
 
 def sides_of(kernel_size, stride, padding, dilation):
-    """Read a convolution's padding: "same" keeps the lengths of the axes, with stride 1."""
+    """Read the padding of a convolution: "same" keeps the lengths of the axes, with stride 1."""
     if padding != "same" or pair(stride) != (1, 1):
         return padding
     return tuple(((n - 1) // 2, n // 2) for n in extents(pair(kernel_size), pair(dilation)))
@@ -74,26 +74,26 @@ def extents(kernel, dilation):
     ties=st.sampled_from(["first", "last", "even"]),
     seed=st.integers(0, 99),
 )
-def test_pools_compute_what_loops_compute_or_say_why_not(
+def test_pools_compute_what_loops_compute_or_raise_our_error(
     shape, options, ceil_mode, ties, seed, windows_by_hand, max_pool_by_hand
 ):
     space = shape[1:]
     if options["stride"] is None:
         options["stride"] = options["kernel_size"]
-    given = read(space, **options, ceil_mode=ceil_mode)
-    if given:
-        kernel, _, sides, dilation = given
-        count, windows = windows_by_hand(space, *given, ceil_mode)
+    parsed = read(space, **options, ceil_mode=ceil_mode)
+    if parsed:
+        kernel, _, sides, dilation = parsed
+        count, windows = windows_by_hand(space, *parsed, ceil_mode)
         units = [
             [p for p in places if all(0 <= i < n for i, n in zip(p, space, strict=True))]
             for places in windows
         ]
-        given = given if units and all(units) else None
+        parsed = parsed if units and all(units) else None
         fits = zip(sides, extents(kernel, dilation), strict=True)
-        given = given if all(max(side) < extent for side, extent in fits) else None
+        parsed = parsed if all(max(side) < extent for side, extent in fits) else None
     rng = np.random.default_rng(seed)
     x = tg.Value(rng.integers(-2, 3, shape).astype(float))
-    if not given:
+    if not parsed:
         for pool in (tg.max_pool2d, tg.avg_pool2d):
             with pytest.raises(TinygradPoolError, match="2d: "):
                 pool(x, **options, ceil_mode=ceil_mode)
@@ -107,7 +107,7 @@ def test_pools_compute_what_loops_compute_or_say_why_not(
     (to_x,) = tg.grad(y, x, gradient=g)
     for n in range(shape[0]):
         plane = x.data[n]
-        tops, to_plane, first = max_pool_by_hand(plane, g[n], ties, *given, ceil_mode)
+        tops, to_plane, first = max_pool_by_hand(plane, g[n], ties, *parsed, ceil_mode)
         np.testing.assert_array_equal(y.data[n], tops)
         np.testing.assert_allclose(to_x[n], to_plane, rtol=1e-12)
         np.testing.assert_array_equal(winners[n], first)
@@ -126,14 +126,14 @@ def test_pools_compute_what_loops_compute_or_say_why_not(
     groups=st.sampled_from([*[1, 2] * 8, 4, 0, -1, 2.0, nan, "2", None]),
     seed=st.integers(0, 99),
 )
-def test_convolutions_compute_what_loops_compute_or_say_why_not(
+def test_convolutions_compute_what_loops_compute_or_raise_our_error(
     shape, filters, options, groups, seed, windows_by_hand
 ):
     divides = type(groups) is int and groups > 0 and shape[1] % groups == filters % groups == 0
     channels = shape[1] // groups if divides else 1
     spelled = options["padding"]
-    given = read(shape[2:], **{**options, "padding": sides_of(**options)})
-    kernel = given[0] if given else (2, 1)
+    parsed = read(shape[2:], **{**options, "padding": sides_of(**options)})
+    kernel = parsed[0] if parsed else (2, 1)
     options["padding"] = sides_of(**{**options, "kernel_size": kernel})
     options.pop("kernel_size")
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Every mistake gets an error of ours that names the operation, the need and what came."""
+"""Every mistake raises one of our errors: it names the operation, what it needs and what it got."""
 
 import numpy as np
 import pytest
@@ -77,11 +77,11 @@ MISTAKES = [
     ("out=", lambda: np.exp(V, out=np.ones((2, 3))), OptionError, "exp: no option 'out' .* new"),
     ("out of a question", lambda: np.less(V, 1.0, out=V), OptionError, "np.less: no option 'out'"),
     ("list to NumPy", lambda: np.max([V, V]), UnsupportedError, r"np\.stack"),
-    ("grad of a number", lambda: tg.grad(2.0), DataError, "grad: needs a Value that was"),
+    ("grad of a number", lambda: tg.grad(2.0), DataError, "grad: needs a computed Value"),
     ("grad by text", lambda: tg.grad(np.sin)("x"), DataError, "grad: an argument in .* numbers"),
     ("grad of numbers", lambda: tg.grad(lambda x: 2.0)(1.0), DataError, "f must return a Value"),
     ("grad of an array", lambda: tg.grad(np.sin)(V), ShapeError, r"one number, got shape \(2, 3\)"),
-    ("no argument", lambda: tg.grad(np.sin, 1)(2.0), OptionError, "argnums=1 of a call with 1"),
+    ("no argument", lambda: tg.grad(np.sin, 1)(2.0), OptionError, "argnums=1, but the call has 1"),
     ("inverse", lambda: np.linalg.inv(V), ShapeError, r"inv: needs square .* \(2, 3\)"),
     ("singular", lambda: np.linalg.inv(V[:, :2] * 0.0), DataError, "inv: singular matrix"),
     ("einsum", lambda: np.einsum("ij,jk", V, V), ShapeError, "np.einsum: 'j' has length 3, but 2"),
@@ -107,13 +107,13 @@ MISTAKES = [
 @pytest.mark.parametrize(
     ("call", "error", "message"), [m[1:] for m in MISTAKES], ids=[m[0] for m in MISTAKES]
 )
-def test_a_mistake_is_named(call, error, message):
+def test_mistakes_are_named(call, error, message):
     with pytest.raises(error, match=message) as caught:
         call()
     assert isinstance(caught.value, TinygradPoolError)
 
 
-def test_backward_through_no_grad_and_after_a_change_in_place():
+def test_backward_through_no_grad_or_changed_data_is_an_error():
     with tg.no_grad():
         y = V * 2.0
     with pytest.raises(GraphError, match="backward: the mul node was computed under no_grad"):
@@ -131,8 +131,11 @@ def test_backward_through_no_grad_and_after_a_change_in_place():
         (lambda v: v.sum(dim=0), "sum: no option 'dim' .* use axis= here"),
         (lambda v: v.max(keepdim=True), "use keepdims= here"),
         (lambda v: np.clip(v, a_min=0, a_max=1), "the bounds are min= and max="),
-        (lambda v: v.backward(retain_graph=True), "a graph lives as long as you hold it"),
-        (lambda v: Value(1.0, requires_grad=True), "every Value takes part"),
+        (
+            lambda v: v.backward(retain_graph=True),
+            "a graph is kept as long as you hold a Value of it",
+        ),
+        (lambda v: Value(1.0, requires_grad=True), "every Value gets a gradient"),
         (lambda v: tg.grad(v, v, allow_unused=True), "grad: no option 'allow_unused'$"),
         (lambda v: tg.backward_steps(v, retain_graph=True), "backward_steps: no option 'retain"),
         (lambda v: tg.backward_steps(v, create_graph=True), "no option 'create_graph'"),
@@ -140,13 +143,13 @@ def test_backward_through_no_grad_and_after_a_change_in_place():
         (tg.where, "where: needs 3 operands and at most 0 options, got 1"),
     ],
 )
-def test_habits_from_elsewhere_get_a_hint(call, hint):
+def test_options_of_other_libraries_get_a_hint(call, hint):
     with pytest.raises(OptionError, match=hint):
         call(Value([1.0]))
 
 
 @pytest.mark.parametrize("made", [3.0, (1.0, 2.0, 3.0), None])
-def test_a_rule_that_returns_no_pair_is_named(made):
+def test_a_rule_that_does_not_return_a_pair_is_named(made):
     def odd(x):
         return made
 
@@ -155,7 +158,7 @@ def test_a_rule_that_returns_no_pair_is_named(made):
 
 
 @pytest.mark.parametrize("closure", [None, 5.0])
-def test_a_rule_without_a_closure_does_not_end_in_a_gradient_of_zero(closure):
+def test_a_rule_without_a_closure_is_an_error(closure):
     def odd(x):
         return x * 2.0, closure
 
@@ -176,7 +179,7 @@ def test_a_type_error_in_the_users_closure_passes_through():
     ("result", "message"),
     [("text", "needs real numbers"), (1j * np.ones(2), "complex128"), (None, "object")],
 )
-def test_a_rule_whose_result_is_no_number_is_named(result, message):
+def test_a_rule_whose_result_is_not_a_number_is_named(result, message):
     def odd(x):
         return result, lambda g: (g,)
 
@@ -256,5 +259,5 @@ WHOLE = {
 
 @pytest.mark.parametrize("ask", WHOLE.values(), ids=WHOLE)
 @pytest.mark.parametrize("whole", [np.int64(1), np.array(1), np.int8(1)], ids=repr)
-def test_numpy_s_integers_are_whole_numbers(ask, whole, tmp_path):
+def test_numpys_integers_are_whole_numbers(ask, whole, tmp_path):
     ask(tg.max_pool2d(tg.Value(np.arange(16.0).reshape(1, 1, 4, 4)), 2), whole, tmp_path)

@@ -1,4 +1,4 @@
-"""The docs as a reader has them: built, opened in a browser from a folder, and looked through."""
+"""The docs as a reader sees them: built, and opened from a folder in a browser."""
 
 import inspect
 import re
@@ -28,7 +28,7 @@ WIDER = """() => {
         .filter(e => e.getBoundingClientRect().width && outside(e.getBoundingClientRect()))
         .filter(e => !inside(e.parentElement)).map(e => e.outerHTML.slice(0, 200));
 }"""
-"""What of the article sticks out of the window, and of no box that scrolls."""
+"""Elements of the article that overflow the window outside of scrolling boxes."""
 PICTURES = """() => [...document.querySelectorAll("article img[src$='.svg']")]
     .filter(e => e.src.includes("/_images/"))
     .map(e => [e.src.split("/").pop(), e.getBoundingClientRect().width])"""
@@ -38,7 +38,7 @@ ROOMS += ["pooling_as_weights", "codegen", "bridges"]
 
 
 def entries_of(built):
-    """Read the entries of the reference: what stands there under each name."""
+    """Read the entries of the reference: the text under each name."""
     from sphinx.util.inventory import InventoryFile
 
     inventory = InventoryFile.loads((built / "objects.inv").read_bytes(), uri="").data
@@ -65,27 +65,27 @@ def built(peer, tmp_path_factory):
 
 @pytest.fixture
 def reader(browser):
-    """Open a page, and note what it says to the console and which hosts it asks."""
+    """Open a page, and note its console messages and the hosts it contacts."""
 
     def open_page(**options):
         page = browser.new_context(**options).new_page()
-        page.heard = []
-        page.on("console", lambda m: page.heard.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: page.heard.append(str(error)))
-        page.on("request", lambda r: page.heard.append(r.url) if is_abroad(r.url) else None)
+        page.log = []
+        page.on("console", lambda m: page.log.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: page.log.append(str(error)))
+        page.on("request", lambda r: page.log.append(r.url) if is_remote(r.url) else None)
         return page
 
     return open_page
 
 
-def is_abroad(url):
+def is_remote(url):
     return not url.startswith(("file:", "data:", "blob:", "about:"))
 
 
 @pytest.mark.browser
 class TestTheBuiltDocs:
-    def test_every_page_keeps_to_itself_and_to_the_window(self, built, reader):
-        """At 1280 and 390 pixels, light and dark; of the source that is quoted, one page."""
+    def test_no_page_loads_other_hosts_or_overflows_the_window(self, built, reader):
+        """At widths of 1280 and 390 pixels, light and dark; of the source pages, only one."""
         pages = [p for p in built.rglob("*.html") if "_modules" not in p.parts]
         pages += sorted((built / "_modules").rglob("*.html"))[:1]
         assert len(pages) > 40
@@ -99,10 +99,10 @@ class TestTheBuiltDocs:
                     wide = page.evaluate("document.documentElement.scrollWidth")
                     assert wide <= window["width"], (path.name, window, page.evaluate(WIDER))
                 assert page.evaluate(WIDER) == [], (path.name, window)
-            assert page.heard == [], path.name
+            assert page.log == [], path.name
 
-    def test_every_word_in_a_picture_can_be_read(self, built, reader):
-        """At its size on the page: 9 pixels on a phone, and 8 beside a mouse that can open it."""
+    def test_text_in_pictures_is_large_enough_to_read(self, built, reader):
+        """At least 9 pixels on a phone, and 8 on a desktop, where a click opens the picture."""
         page, seen = reader(), 0
         for window, least in zip(WINDOWS, (8, 9), strict=True):
             page.set_viewport_size(window)
@@ -131,7 +131,7 @@ class TestTheBuiltDocs:
             assert "viewcode-link" in entries[name], name
             assert 'class="equations' in entries[name], name
 
-    def test_no_player_begins_with_gradients_that_the_examples_above_left(self, built):
+    def test_no_player_begins_with_gradients_of_earlier_examples(self, built):
         begun = [path.read_text("utf-8") for path in sorted((built / "players").glob("*.html"))]
         assert len(begun) >= 4
         assert all('"start":[]' in text for text in begun)
@@ -157,9 +157,9 @@ class TestTheBuiltDocs:
             page.click(".player figcaption a")
             assert "/players/" in page.url
         assert played >= 5
-        assert page.heard == []
+        assert page.log == []
 
-    def test_a_player_that_asks_at_once_leaves_the_focus_to_the_page(self, built, reader):
+    def test_a_player_that_asks_at_once_does_not_take_the_focus(self, built, reader):
         page = reader(viewport=WINDOWS[0], reduced_motion="reduce")
         page.goto((built / "tutorial" / "one_neuron.html").as_uri())
         handle = page.query_selector(".player iframe")
@@ -173,17 +173,17 @@ class TestTheBuiltDocs:
         handle.content_frame().get_by_role("button", name="Next").wait_for()
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_a_player_is_as_dark_as_its_page(self, built, reader, scheme):
+    def test_a_player_has_the_color_scheme_of_its_page(self, built, reader, scheme):
         page = reader(viewport=WINDOWS[0], color_scheme=scheme)
         page.goto((built / "index.html").as_uri())
         frame = page.query_selector(".player iframe")
         frame.scroll_into_view_if_needed()
         ground = "getComputedStyle(document.body).backgroundColor"
-        for shown in (page, frame.content_frame()):
-            brightness = int(re.findall(r"\d+", shown.evaluate(ground))[0])
+        for view in (page, frame.content_frame()):
+            brightness = int(re.findall(r"\d+", view.evaluate(ground))[0])
             assert (brightness < 128) == (scheme == "dark")
 
-    def test_without_scripts_the_recorded_picture_and_output_stand_there(self, built, reader):
+    def test_without_scripts_the_recorded_picture_and_output_are_shown(self, built, reader):
         page = reader(java_script_enabled=False)
         for name in ("index", "tutorial/zero_one_weights"):
             page.goto((built / f"{name}.html").as_uri())
@@ -192,7 +192,7 @@ class TestTheBuiltDocs:
             assert picture.bounding_box()["width"] > 100
             assert not page.locator(".player iframe").is_visible()
             assert page.locator(".go").count()  # recorded output
-        assert page.heard == []
+        assert page.log == []
 
     def test_the_home_page_leads_to_each_answer_in_one_click(self, built, reader):
         page = reader(viewport=WINDOWS[1], reduced_motion="reduce")
@@ -213,7 +213,7 @@ class TestTheBuiltDocs:
 
 
 @pytest.mark.browser
-def test_the_pages_stand_in_the_order_of_their_purpose(built):
+def test_the_pages_are_ordered_by_purpose(built):
     text = (built / "index.html").read_text("utf-8")
     captions = re.findall(r'<span class="caption-text">([^<]*)</span>', text)
     assert captions == ["Tutorial", "How to", "Reference", "Explanation", "The project"]

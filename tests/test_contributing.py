@@ -1,4 +1,4 @@
-"""How the package is worked on: what CONTRIBUTING.md and the files beside it promise."""
+"""CONTRIBUTING.md, the Makefile and the hooks agree with each other."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 
 
 def targets():
-    """Map what can be made to what is made before it."""
+    """Map each target of the Makefile to its prerequisites."""
     lines = re.findall(r"^([a-z-]+(?: [a-z-]+)?):([^#\n]*)", MAKEFILE, re.M)
     return {name: before.split() for names, before in lines for name in names.split()}
 
@@ -25,13 +25,13 @@ def test_each_hook_before_a_commit_is_a_gate_of_make_check_and_fetches_nothing()
         assert target in targets()["check"]
 
 
-def test_help_tells_of_all_that_can_be_made():
-    told = re.findall(r"^([a-z-]+(?: [a-z-]+)?):.*  ## \S", MAKEFILE, re.M)
-    assert {name for names in told for name in names.split()} == {*targets()}
+def test_make_help_lists_every_target():
+    documented = re.findall(r"^([a-z-]+(?: [a-z-]+)?):.*  ## \S", MAKEFILE, re.M)
+    assert {name for names in documented for name in names.split()} == {*targets()}
 
 
 @pytest.mark.parametrize(
     "place", re.findall(r"`([a-z_]+/(?:\w+\.py)?)`", (ROOT / "CONTRIBUTING.md").read_text("utf-8"))
 )
-def test_every_place_that_is_named_is_there(place):
+def test_every_path_named_exists(place):
     assert (ROOT / "tinygrad_pool" / place).exists() or (ROOT / place).exists()

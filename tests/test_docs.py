@@ -1,4 +1,4 @@
-"""The README and the docs beyond their examples, which run as doctests."""
+"""The README and the docs, except their examples, which run as doctests."""
 
 import doctest
 import linecache
@@ -27,7 +27,7 @@ ROOMS += ["pooling_as_weights", "codegen", "bridges"]
 
 def test_the_readme_opens_with_two_commands():
     opening = README.partition("```\n")[2].partition("```")[0]
-    assert "```" not in README.partition("```\n")[0]  # CI runs what stands in the first fence
+    assert "```" not in README.partition("```\n")[0]  # CI runs the first code block
     assert opening.splitlines() == [
         "pip install '.[demo]' && tinygrad-pool demo",
         "pip install -e '.[test]' && pytest",
@@ -40,7 +40,7 @@ def listed_in(page):
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_each_room_has_its_page(room):
+def test_each_folder_has_a_reference_page(room):
     assert {*getattr(tg, room).__all__} <= listed_in(f"reference/{room}.md")
 
 
@@ -54,7 +54,7 @@ def test_the_reference_lists_every_public_name():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_to_a_file_leads_somewhere(page):
+def test_every_link_to_a_file_works(page):
     text = page.read_text("utf-8")
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text) + re.findall(
         r'<img src="([^"]+)"', text
@@ -64,7 +64,7 @@ def test_every_link_to_a_file_leads_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_example_ends_before_its_fence(page):
-    """Doctest would take a fence that follows at once for output."""
+    """Otherwise doctest would read the fence as output."""
     blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
     assert [block for block in blocks if ">>>" in block and not block.endswith("\n\n")] == []
 
@@ -74,7 +74,7 @@ TUTORIAL = [DOCS / "tutorial" / f"{name}.md" for name in PARTS]
 
 
 class TestTheTutorial:
-    def test_the_program_that_is_typed_has_at_most_100_lines_and_all_of_it_is_shown(self):
+    def test_the_typed_program_has_at_most_100_lines_all_shown(self):
         page = TUTORIAL[0].read_text("utf-8")
         typed = [b for b in re.findall(r"^```python\n(.*?)^```$", page, FENCES) if ">>>" not in b]
         assert "\n\n".join(typed) == (DOCS / "tutorial" / "tiny.py").read_text("utf-8")
@@ -83,13 +83,13 @@ class TestTheTutorial:
         assert f"{lines} lines" in page
 
     @given(st.lists(st.sampled_from(["+", "-", "*", "tanh", "max"]), max_size=8), st.data())
-    def test_it_agrees_with_the_package(self, steps, data):
+    def test_the_typed_program_agrees_with_the_package(self, steps, data):
         drawn = data.draw(st.lists(st.floats(-2, 2), min_size=3, max_size=3))
         ours, theirs = list(map(tiny.Number, drawn)), list(map(tg.Value, drawn))
         for step in steps:
             i, j = data.draw(st.tuples(*[st.integers(0, len(ours) - 1)] * 2))
             tops = [max((i, j), key=lambda k: numbers[k].data) for numbers in (ours, theirs)]
-            assume(step != "max" or tops[0] == tops[1])  # else rounding decides who wins
+            assume(step != "max" or tops[0] == tops[1])  # otherwise rounding decides the winner
             ours.append(OPERATIONS[step](ours[i], ours[j], tiny_maximum))
             theirs.append(OPERATIONS[step](theirs[i], theirs[j], tg.maximum))
         tiny.backward(ours[-1])
@@ -122,11 +122,11 @@ OPERATIONS = {
 }
 
 
-def test_the_table_of_rules_is_what_the_rules_say_today():
+def test_the_table_of_rules_is_up_to_date():
     assert tabulate_rules.PAGE.read_text("utf-8") == tabulate_rules.page()
 
 
-def test_every_name_that_the_sheet_translates_to_exists():
+def test_every_name_in_the_translation_table_exists():
     text = (DOCS / "names.md").read_text("utf-8")
     names = set(re.findall(r"`tg\.([\w.]+)`", text))
     assert len(names) > 40
@@ -135,7 +135,7 @@ def test_every_name_that_the_sheet_translates_to_exists():
 
 
 @pytest.mark.long
-def test_the_pictures_show_what_the_engine_computes_today():
+def test_the_pictures_show_current_numbers():
     drawn = runpy.run_path(str(DOCS / "draw_pictures.py"))["pictures"]()
     folder = DOCS / "pictures"
     assert {path.name for path in folder.iterdir()} == set(drawn)
@@ -151,16 +151,16 @@ SESSIONS = re.findall(
 
 
 @pytest.mark.parametrize(("program", "command", "printed"), SESSIONS, ids=[s[1] for s in SESSIONS])
-def test_the_sessions_are_as_they_run(program, command, printed, monkeypatch, capsys):
+def test_the_sessions_show_actual_output(program, command, printed, monkeypatch, capsys):
     monkeypatch.chdir(ROOT / "examples")
     if program == "python":
         runpy.run_path(command, run_name="__main__")
     else:
         assert main(shlex.split(command)) == 0
-    assert shown(capsys.readouterr().out) == shown(printed)
+    assert without_paths(capsys.readouterr().out) == without_paths(printed)
 
 
-def test_the_program_that_unroll_runs_has_the_line_that_is_shown():
+def test_the_unrolled_program_contains_the_line_shown():
     line = re.search(r"as in `(a1 = [^`]+)`", (DOCS / "stepping.md").read_text("utf-8"))[1]
     program = tg.unroll(runpy.run_path(str(ROOT / "examples" / "06_lost_gradient.py"))["E"])
     program()
@@ -168,11 +168,11 @@ def test_the_program_that_unroll_runs_has_the_line_that_is_shown():
     assert any(f"    {line}\n" in text for text in programs)
 
 
-def shown(printed):
-    """Leave out where the package is, and the numbers of its lines."""
+def without_paths(printed):
+    """Remove the path of the package and its line numbers."""
     return re.sub(r"(> ).*(tinygrad_pool/rules/\w+\.py)\((?:\d+|…)\)", r"\1\2", printed)
 
 
 def words(svg):
-    """List what is written in a picture, wherever a Graphviz has put it."""
+    """List the texts in a picture, independent of their positions."""
     return sorted(re.findall(r"<(?:text|title)\b[^>]*>([^<]*)<", svg))

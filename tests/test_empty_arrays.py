@@ -1,4 +1,4 @@
-"""An array without elements, or a plane without cells: a right shape, or our own words."""
+"""Operations on empty arrays and planes return the right shape or raise our error."""
 
 from itertools import product
 
@@ -13,8 +13,8 @@ EMPTY += [(0, 2, 2, 2), (2, 0, 2, 2), (2, 2, 0, 2), (2, 2, 2, 0)]
 REDUCTIONS = ["sum", "mean", "max", "min", "logsumexp", "softmax", "log_softmax"]
 
 
-def answers(name, f, *shapes):
-    """Run f on empty arrays, both passes and their derivative; tell if it refused, in its words."""
+def works(name, f, *shapes):
+    """Run f on empty arrays, forward, backward and to second order; return whether it works."""
     xs = [tg.Value(np.zeros(shape)) for shape in shapes]
     try:
         y = f(*xs)
@@ -36,11 +36,11 @@ def test_pools(family, ndim):
     norm = {"norm_type": 2.0} if family == "lp_pool" else {}
     for kernel, padding, ceil_mode in product((1, 2), (0, 1), (False, True)):
         options = {"kernel_size": kernel, "padding": padding, "ceil_mode": ceil_mode, **norm}
-        answered = [
-            answers(name, lambda x, o=options: getattr(tg, name)(x, **o), shape) for shape in EMPTY
+        outcomes = [
+            works(name, lambda x, o=options: getattr(tg, name)(x, **o), shape) for shape in EMPTY
         ]
-        assert any(answered) == (padding < kernel)
-        assert not all(answered)
+        assert any(outcomes) == (padding < kernel)
+        assert not all(outcomes)
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
@@ -48,9 +48,9 @@ def test_pools(family, ndim):
 def test_adaptive_pools(family, ndim):
     name = f"{family}{ndim}d"
     for size in (1, 2, 3, None):
-        answered = [answers(name, lambda x, m=size: getattr(tg, name)(x, m), s) for s in EMPTY]
-        assert any(answered)
-        assert not all(answered)
+        outcomes = [works(name, lambda x, m=size: getattr(tg, name)(x, m), s) for s in EMPTY]
+        assert any(outcomes)
+        assert not all(outcomes)
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
@@ -62,20 +62,20 @@ def test_unpooling(ndim):
         return getattr(tg, name)(x, indices, kernel, output_size=size and (size,) * ndim)
 
     for kernel, size in ((1, None), (2, None), (1, 2), (2, 4)):
-        answered = [
-            answers(name, lambda x, k=kernel, m=size: unpool(x, k, m), shape) for shape in EMPTY
+        outcomes = [
+            works(name, lambda x, k=kernel, m=size: unpool(x, k, m), shape) for shape in EMPTY
         ]
-        assert any(answered)
-        assert not all(answered)
+        assert any(outcomes)
+        assert not all(outcomes)
 
 
 @pytest.mark.parametrize("ndim", [1, 2])
 def test_convolutions(ndim):
     name = f"conv{ndim}d"
     filters = [(f, c, *(k,) * ndim) for f, c, k in product((0, 3), (0, 2), (0, 1, 2))]
-    answered = [answers(name, getattr(tg, name), *two) for two in product(EMPTY, filters)]
-    assert any(answered)
-    assert not all(answered)
+    outcomes = [works(name, getattr(tg, name), *two) for two in product(EMPTY, filters)]
+    assert any(outcomes)
+    assert not all(outcomes)
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)
@@ -83,12 +83,12 @@ def test_reductions(name):
     reduce = getattr(tg.Value, name, None) or getattr(tg, name)
     for shape in EMPTY:
         for axis in (None, (), 0, -1, tuple(range(len(shape)))):
-            answered = answers(name, lambda x, a=axis: reduce(x, axis=a), shape)
-            assert answered or name != "sum"
+            outcomes = works(name, lambda x, a=axis: reduce(x, axis=a), shape)
+            assert outcomes or name != "sum"
 
 
 @pytest.mark.parametrize("name", ["matmul", "maximum"])
 def test_pairs(name):
-    answered = [answers(name, getattr(tg, name), *two) for two in product(EMPTY[:11], repeat=2)]
-    assert any(answered)
-    assert not all(answered)
+    outcomes = [works(name, getattr(tg, name), *two) for two in product(EMPTY[:11], repeat=2)]
+    assert any(outcomes)
+    assert not all(outcomes)

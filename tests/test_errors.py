@@ -1,4 +1,4 @@
-"""Errors are what a reader would expect them to be."""
+"""Errors are also built-in exceptions."""
 
 import inspect
 
@@ -30,7 +30,7 @@ def test_every_error_is_listed_here():
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_each_is_one_of_ours_and_the_built_in_one(name):
+def test_each_error_is_one_of_ours_and_a_built_in_one(name):
     error = getattr(errors, name)
     kinds = KINDS[name] if isinstance(KINDS[name], tuple) else (KINDS[name],)
     assert all(issubclass(error, kind) for kind in (*kinds, errors.TinygradPoolError))

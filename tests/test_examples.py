@@ -48,7 +48,7 @@ NEEDS = {"09_data_parallel.py": ["dask.distributed"]}
     "name",
     [pytest.param(n, marks=pytest.mark.long if n in SLOW else ()) for n in sorted(PRINTS)],
 )
-def test_it_runs_and_prints(name, tmp_path, peer):
+def test_each_example_runs_and_prints(name, tmp_path, peer):
     for package in NEEDS.get(name, ()):
         peer(package)
     ran = subprocess.run(
@@ -71,9 +71,9 @@ def test_the_notebook_runs_and_each_of_its_cells_shows_one_thing(peer, tmp_path)
     notebook = nbformat.read(EXAMPLES / "pooling.ipynb", as_version=4)
     place = {"metadata": {"path": str(tmp_path)}}
     nbclient.NotebookClient(notebook, timeout=300, resources=place).execute()
-    shown = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
-    assert shown[0] == []
-    assert [len(outputs) for outputs in shown[1:]] == [1] * 8
-    assert "image/svg+xml" in shown[1][0].data
-    assert "iframe" in shown[3][0].data["text/html"]
-    assert "equal bit for bit" in shown[6][0].data["text/plain"]
+    cells = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+    assert cells[0] == []
+    assert [len(outputs) for outputs in cells[1:]] == [1] * 8
+    assert "image/svg+xml" in cells[1][0].data
+    assert "iframe" in cells[3][0].data["text/html"]
+    assert "equal bit for bit" in cells[6][0].data["text/plain"]

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Files are written completely or not at all."""
 
 import os
 import stat
@@ -18,29 +18,29 @@ def test_text_is_written_as_utf8(tmp_path):
     assert path.read_bytes() == "δ\n".encode()
 
 
-def test_a_file_has_the_permissions_of_any_new_file(tmp_path):
+def test_a_new_file_has_default_permissions(tmp_path):
     ours = write_whole(str(tmp_path / "ours"), b"")
     theirs = tmp_path / "theirs"
     theirs.write_bytes(b"")
     assert stat.S_IMODE(ours.stat().st_mode) == stat.S_IMODE(theirs.stat().st_mode)
 
 
-def test_a_file_that_was_there_keeps_its_permissions(tmp_path):
+def test_an_existing_file_keeps_its_permissions(tmp_path):
     (tmp_path / "secret").touch(0o600)
     write_whole(tmp_path / "secret", b"1")
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
 
 
-def test_a_file_that_may_not_be_written_stays(tmp_path, monkeypatch):
+def test_a_read_only_file_is_unchanged(tmp_path, monkeypatch):
     (tmp_path / "kept").write_bytes(b"old")
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write any
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write to any file
     with pytest.raises(OutputError, match=r"kept: cannot be written: Permission denied"):
         write_whole(tmp_path / "kept", b"new")
     assert (tmp_path / "kept").read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path):
+def test_a_link_is_kept_and_its_target_written(tmp_path):
     (tmp_path / "there").mkdir()
     for name, to in (("link", "there/file"), ("folder", "there")):
         (tmp_path / name).symlink_to(to)
@@ -55,7 +55,7 @@ def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path):
     }
 
 
-def test_a_pipe_stays_one_and_is_written_to(tmp_path):
+def test_a_pipe_is_written_to(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     write_whole(tmp_path / "pipe", b"through")
@@ -64,8 +64,8 @@ def test_a_pipe_stays_one_and_is_written_to(tmp_path):
     os.close(reader)
 
 
-def test_a_mask_that_the_system_makes_up_keeps_no_file_from_its_reader(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "umask", lambda _: 0o777)  # as WebAssembly answers
+def test_an_invented_umask_does_not_make_files_unreadable(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "umask", lambda _: 0o777)  # as in WebAssembly
     assert write_whole(tmp_path / "file", b"1").read_bytes() == b"1"
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) & stat.S_IRUSR
     with whole_folder(tmp_path / "out") as files:
@@ -73,7 +73,7 @@ def test_a_mask_that_the_system_makes_up_keeps_no_file_from_its_reader(tmp_path,
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) & stat.S_IXUSR
 
 
-def test_no_thread_sees_another_mask_meanwhile(tmp_path, monkeypatch):
+def test_writing_does_not_change_the_umask_for_other_threads(tmp_path, monkeypatch):
     def refuse(_):
         raise AssertionError("the mask is the whole process's, and not to be set to be read")
 
@@ -81,7 +81,7 @@ def test_no_thread_sees_another_mask_meanwhile(tmp_path, monkeypatch):
     write_whole(tmp_path / "file", b"")
 
 
-def test_what_is_no_character_becomes_a_question_mark(tmp_path):
+def test_lone_surrogates_become_question_marks(tmp_path):
     assert write_whole(tmp_path / "file", "a\ud800δ").read_text("utf-8") == "a?δ"
 
 
@@ -104,7 +104,7 @@ def test_a_missing_folder_is_named(tmp_path):
         ("two\nlines/y", r"^'.*two\\nlines/y': the folder '.*two\\nlines' does not exist$"),
     ],
 )
-def test_a_name_that_no_file_can_have_is_refused_in_one_line(tmp_path, name, message):
+def test_an_impossible_file_name_is_an_error_of_one_line(tmp_path, name, message):
     for write in (lambda path: write_whole(path, b""), check_folder):
         with pytest.raises(OutputError, match=message) as caught:
             write(tmp_path / name)
@@ -115,7 +115,7 @@ def test_a_name_that_no_file_can_have_is_refused_in_one_line(tmp_path, name, mes
 
 
 @pytest.mark.parametrize("name", ["", ".", "/"])
-def test_what_is_no_name_of_a_file_is_refused(name):
+def test_a_path_without_a_file_name_is_an_error(name):
     with pytest.raises(OutputError, match="cannot be written: "):
         write_whole(name, b"")
 
@@ -127,7 +127,7 @@ def test_a_folder_in_the_way_leaves_nothing_behind(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "taken"]
 
 
-def test_a_folder_that_refuses_is_named(tmp_path, monkeypatch):
+def test_a_folder_that_is_not_writable_is_named(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
@@ -152,7 +152,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_whole(path, b"new")
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208  # the plainest listing there is
+    assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208  # the simplest listing
 
 
 class TestAFolder:
@@ -164,7 +164,7 @@ class TestAFolder:
         assert [p.name for p in out.iterdir()] == ["a"]
         assert list(tmp_path.iterdir()) == [out]
 
-    def test_files_that_stood_there_stay_or_are_replaced(self, tmp_path):
+    def test_existing_files_are_kept_or_replaced(self, tmp_path):
         out = tmp_path / "out"
         out.mkdir()
         (out / "a").write_bytes(b"old")
@@ -183,7 +183,7 @@ class TestAFolder:
             interrupted()
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_file_or_a_missing_folder_in_the_way_is_named(self, tmp_path):
+    def test_a_file_in_the_way_or_a_missing_folder_is_named(self, tmp_path):
         (tmp_path / "file").write_bytes(b"")
         with (
             pytest.raises(OutputError, match="file: is a file, not a folder to write into"),
@@ -199,7 +199,7 @@ class TestAFolder:
     @pytest.mark.parametrize(
         ("full", "named"), [("open", "out/a"), ("mkdir", "out"), ("replace", "out")]
     )
-    def test_a_full_disk_is_told_of_the_folder_asked_for(self, tmp_path, monkeypatch, full, named):
+    def test_an_error_on_a_full_disk_names_the_folder(self, tmp_path, monkeypatch, full, named):
         def fill(*_, **__):
             raise OSError(28, "No space left on device", str(_[0]))
 
@@ -210,13 +210,13 @@ class TestAFolder:
 
         with pytest.raises(OutputError) as caught:
             write()
-        told = f"{tmp_path / named}: cannot be written: No space left on device"
-        assert str(caught.value) == told
+        message = f"{tmp_path / named}: cannot be written: No space left on device"
+        assert str(caught.value) == message
         monkeypatch.undo()
         assert not (tmp_path / "out" / "a").exists()
         assert [p.name for p in tmp_path.iterdir()] in ([], ["out"])
 
-    def test_a_disk_that_is_really_full_is_told_of_the_file(self, tmp_path):
+    def test_an_error_on_a_full_disk_names_the_file(self, tmp_path):
         program = (
             "import resource, signal, sys; from tinygrad_pool.files import whole_folder\n"
             "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -227,8 +227,8 @@ class TestAFolder:
         ran = subprocess.run(
             [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=False
         )
-        *_, said = ran.stderr.decode().splitlines()
-        assert said.endswith("OutputError: out/large: cannot be written: File too large")
+        *_, last_line = ran.stderr.decode().splitlines()
+        assert last_line.endswith("OutputError: out/large: cannot be written: File too large")
         assert list(tmp_path.iterdir()) == []
 
     def test_an_error_of_the_writer_passes_through(self, tmp_path):
@@ -241,14 +241,14 @@ class TestAFolder:
 
 
 class OfBytes:
-    """A path as an entry of os.scandir(b".") is."""
+    """A path like an entry of os.scandir(b".")."""
 
     def __fspath__(self):
         return b"run.svg"
 
 
 @pytest.mark.parametrize("path", [3, None, b"run.svg", ["a.svg"], OfBytes()])
-def test_what_is_no_path_is_said(path):
+def test_arguments_that_are_not_paths_are_an_error(path):
     y = tg.Value(1.0).exp()
     for write in (lambda p: tg.render(y, p), tg.record(y).to_html, tg.nn.Linear(1, 1).save):
         with pytest.raises(OutputError, match=r"^a file needs a path, got "):

@@ -1,4 +1,4 @@
-"""Imports go downward only; and importing the package brings nothing heavy."""
+"""Imports go downward only, and importing the package loads nothing heavy."""
 
 import re
 import subprocess
@@ -47,21 +47,21 @@ ELSEWHERE = {
     "recording.steps": "recording/test_recording.py",
     "recording.trace": "recording/test_recording.py",
 }
-"""Modules that are tested with what they are a part of: it is all that uses them."""
+"""Modules without a test file of their own, and the file that tests them."""
 
 LOOKED_UP = {
-    "engine.lazy_names": {""},  # what the stubs of packages name, for the package and its layers
-    "": {"tinygrad_pool.drawing.display"},  # what a notebook shows of a Value
-    "functional": {""},  # what its stub names
+    "engine.lazy_names": {""},  # names in the stubs of packages
+    "": {"tinygrad_pool.drawing.display"},  # the picture of a Value in a notebook
+    "functional": {""},  # names in its stub
     "nn.module": {"tinygrad_pool.bridges"},  # net.to_torch()
-    "rules.composition": {"tinygrad_pool.rules."},  # what answers for NumPy's rarer functions
-    "extras": {""},  # packages of others
-    "engine.habits": {"sys.modules"},  # the module that has no such name
+    "rules.composition": {"tinygrad_pool.rules."},  # rules of NumPy's rarer functions
+    "extras": {""},  # optional packages
+    "engine.habits": {"sys.modules"},  # the module that lacks a name
     "codegen.writer": {"sys.modules"},  # the module of a user's rule
     "debugger.prompt": {"sys.modules"},  # IPython's, if it runs
-    "debugger.closure_pdb": {"sys.modules"},  # whose frames pdb skips
+    "debugger.closure_pdb": {"sys.modules"},  # modules whose frames pdb skips
 }
-"""What modules look up by name while they run: no arrow of the picture shows it."""
+"""Modules that are imported dynamically: the picture has no arrows for them."""
 
 DOCS = TESTS.parent / "docs"
 DESIGN = (DOCS / "design.md").read_text("utf-8").partition("## The package, floor by floor")[2]
@@ -70,7 +70,7 @@ PICTURE = (DOCS / "pictures" / "floors.svg").read_text("utf-8")
 
 
 def upward(package: Path, floors: list[str]) -> list[str]:
-    """List every import that leads neither down, nor to the left, nor to its own room."""
+    """List every import that leads neither down, nor to the left, nor within its room."""
     order = {room: i for i, room in enumerate(" ".join(floors).split())}
     return [
         f"{name} -> {target}"
@@ -81,7 +81,7 @@ def upward(package: Path, floors: list[str]) -> list[str]:
 
 
 def circle(package: Path) -> list[str]:
-    """Name the modules of an import circle, if there is one."""
+    """List the modules of an import cycle, if there is one."""
     try:
         TopologicalSorter(imports(package)).prepare()
     except CycleError as error:
@@ -89,7 +89,7 @@ def circle(package: Path) -> list[str]:
     return []
 
 
-def test_every_module_stands_on_a_floor():
+def test_every_module_is_on_a_floor():
     rooms = {room_of(name, PACKAGE) for name in modules(PACKAGE)}
     assert sorted(rooms) == sorted(" ".join(FLOORS).split())
     assert len(FLOORS) <= 10
@@ -101,11 +101,11 @@ def test_imports_go_downward():
 
 
 @pytest.mark.covered
-def test_what_is_looked_up_by_name_is_known():
+def test_dynamic_imports_are_listed():
     assert looked_up(PACKAGE) == LOOKED_UP
 
 
-def test_imports_make_no_circle():
+def test_imports_form_no_cycle():
     assert circle(PACKAGE) == []
 
 
@@ -129,7 +129,7 @@ def test_the_engine_can_be_read_aloud_in_a_quarter_of_an_hour():
     assert sum(len((PACKAGE / path).read_text("utf-8").split()) for path in paths) <= 2_600
 
 
-def test_the_picture_has_a_row_a_floor():
+def test_the_picture_has_one_row_per_floor():
     node = r'<title>(\w+|floor \d+)</title>\s*(?:<polygon[^>]*>)?\s*<text\b.* y="(\S+)"'
     rows = {}
     for room, y in re.findall(node, PICTURE):
@@ -138,13 +138,13 @@ def test_the_picture_has_a_row_a_floor():
     assert from_the_ground == [{f"floor {n}", *rooms.split()} for n, rooms in enumerate(FLOORS, 1)]
 
 
-def test_the_picture_has_the_arrows_that_the_imports_say():
+def test_the_picture_has_an_arrow_per_import():
     shown = re.findall(r"<title>(\w+)&#45;&gt;(\w+)</title>", PICTURE)
     drawn = without_shortcuts(arrows(PACKAGE))
     assert sorted(shown) == sorted((room, to) for room, targets in drawn.items() for to in targets)
 
 
-def test_every_module_has_a_file_of_tests_of_its_own_or_it_is_known_where():
+def test_every_module_has_a_test_file_or_is_a_listed_exception():
     paths = {
         name: path.relative_to(PACKAGE)
         for name, path in modules(PACKAGE).items()
@@ -155,14 +155,14 @@ def test_every_module_has_a_file_of_tests_of_its_own_or_it_is_known_where():
     assert [place for place in ELSEWHERE.values() if not (TESTS / place).exists()] == []
 
 
-def test_every_folder_of_tests_is_one_of_the_package():
+def test_every_test_folder_mirrors_one_of_the_package():
     folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
     assert {str(f) for f in folders if not (PACKAGE / f).is_dir()} == {"peers"}
 
 
 @pytest.fixture
 def house(tmp_path):
-    """Build a small package of three floors; `plant` writes a module of it anew."""
+    """Build a small package of three floors; `plant` rewrites one of its modules."""
     package = tmp_path / "house"
     (package / "cellar").mkdir(parents=True)
 
@@ -212,18 +212,18 @@ def test_a_planted_upward_import_is_found(house, name, text, found):
         ("__import__('house.attic')", "__import__"),
     ],
 )
-def test_a_planted_look_up_is_found(house, tmp_path, text, found):
+def test_a_planted_dynamic_import_is_found(house, tmp_path, text, found):
     house("hall", text)
     assert looked_up(tmp_path / "house") == {"hall": {found}}
 
 
-def test_a_planted_circle_is_found(house, tmp_path):
+def test_a_planted_cycle_is_found(house, tmp_path):
     assert circle(tmp_path / "house") == []
     assert house("cellar/jar", "from house.cellar import box") == []
     assert set(circle(tmp_path / "house")) == {"cellar.box", "cellar.jar"}
 
 
-def test_an_arrow_is_drawn_unless_others_lead_there(house, tmp_path):
+def test_an_arrow_is_omitted_if_others_imply_it(house, tmp_path):
     assert house("attic", "import house.hall, house.cellar.box") == []
     there = arrows(tmp_path / "house")
     assert there["attic"] == {"hall", "cellar"}
@@ -236,7 +236,7 @@ def test_an_arrow_is_drawn_unless_others_lead_there(house, tmp_path):
 
 
 @pytest.mark.long
-def test_rules_know_no_graph_and_the_engine_no_instrument():
+def test_rules_do_not_import_the_engine_nor_the_engine_instruments():
     for name, targets in imports(PACKAGE).items():
         if name.startswith("rules"):
             assert all(target.startswith(("rules", "errors", "formatting")) for target in targets)
@@ -256,7 +256,7 @@ def test_importing_the_package_loads_nothing_heavy():
     assert ran.stdout.strip() == b"[]"
 
 
-def test_what_is_text_needs_no_graphviz():
+def test_text_output_needs_no_graphviz():
     program = (
         "import sys\n"
         "sys.modules['graphviz'] = None\n"

@@ -1,4 +1,4 @@
-"""Numbers, shapes, counts and tables as text; and where a terminal lacks a sign, words for it."""
+"""Numbers, shapes, counts and tables as text, and replacements for signs a terminal lacks."""
 
 import io
 import os
@@ -32,7 +32,7 @@ from tinygrad_pool.formatting import (
 
 
 @pytest.mark.parametrize(
-    ("label", "shown"),
+    ("label", "expected"),
     [
         ("z1(2)", "z₁⁽²⁾"),
         ("w_23^(1)", "w₂₃⁽¹⁾"),
@@ -48,11 +48,11 @@ from tinygrad_pool.formatting import (
         ("", ""),
     ],
 )
-def test_names_are_set_as_the_derivation_sets_them(label, shown):
-    assert typeset(label) == shown
+def test_names_are_typeset_as_in_the_derivation(label, expected):
+    assert typeset(label) == expected
 
 
-def test_text_is_one_line_and_cut():
+def test_plain_text_is_one_line_and_shortened():
     assert plain("a\nb\tc\x00") == "a b c "
     assert plain("x" * LONGEST) == "x" * LONGEST
     assert plain("x" * 10_000_000) == "x" * (LONGEST - 1) + "…"
@@ -60,7 +60,7 @@ def test_text_is_one_line_and_cut():
 
 
 @pytest.mark.parametrize(
-    ("x", "shown"),
+    ("x", "expected"),
     [
         (1 / 3, "0.3333"),
         (-2.0, "−2"),
@@ -71,12 +71,12 @@ def test_text_is_one_line_and_cut():
         (np.float16(2000), "2000"),
     ],
 )
-def test_numbers_have_four_digits_and_a_real_minus(x, shown):
-    assert number(x) == shown
+def test_numbers_have_four_digits_and_a_real_minus(x, expected):
+    assert number(x) == expected
 
 
 @pytest.mark.parametrize(
-    ("data", "shown"),
+    ("data", "expected"),
     [
         (np.array([1.0, -2.0]), "1\u00a0 −2"),
         (np.zeros((0, 3)), "empty"),
@@ -84,8 +84,8 @@ def test_numbers_have_four_digits_and_a_real_minus(x, shown):
         (np.array(7.0), "7"),
     ],
 )
-def test_arrays_show_their_numbers_or_their_shape_and_range(data, shown):
-    assert numbers(data) == shown
+def test_arrays_show_their_numbers_or_their_shape_and_range(data, expected):
+    assert numbers(data) == expected
 
 
 def test_an_array_with_nan_shows_the_range_of_the_rest():
@@ -93,7 +93,7 @@ def test_an_array_with_nan_shows_the_range_of_the_rest():
     assert numbers(np.full(5, np.nan)) == "5 nan"
 
 
-def test_columns_of_numbers_stand_below_each_other():
+def test_columns_of_numbers_are_aligned():
     rows = numbers(np.array([[1.0, -20.0], [300.0, 4.0]])).split("\n")
     assert rows == ["\u2007\u20071\u00a0 −20", "300\u00a0 \u2007\u20074"]
 
@@ -102,28 +102,28 @@ ARRAYS = arrays(np.float64, array_shapes(min_dims=0, max_dims=3, min_side=0, max
 
 
 @given(ARRAYS)
-def test_an_array_is_text_without_markup_and_on_a_line_without_breaks(data):
-    shown, line = numbers(data), on_a_line(data)
-    assert not set(shown) & set("&<>")
-    assert shown.count("\n") == (len(data) - 1 if data.ndim == 2 and not is_large(data) else 0)
+def test_on_a_line_has_no_markup_and_no_line_breaks(data):
+    text, line = numbers(data), on_a_line(data)
+    assert not set(text) & set("&<>")
+    assert text.count("\n") == (len(data) - 1 if data.ndim == 2 and not is_large(data) else 0)
     assert line.isprintable()
     if data.ndim and is_large(data):
-        assert line == f"{data.shape} {shown}"
+        assert line == f"{data.shape} {text}"
     else:
-        assert line.replace(";", "").split() == shown.replace("\u2007", "").split()
+        assert line.replace(";", "").split() == text.replace("\u2007", "").split()
 
 
 @given(st.lists(ARRAYS, min_size=1))
-def test_the_range_of_some_arrays_spans_all_their_numbers(some):
+def test_the_range_of_joined_arrays_spans_all_their_numbers(some):
     flat = joined([*some, 2.0])
     assert flat.shape == (sum(a.size for a in some) + 1,)
-    shown = range_of(flat)
-    known = flat[~np.isnan(flat)]
+    text = range_of(flat)
+    valid = flat[~np.isnan(flat)]
     if flat.size == 1:
-        assert shown == "2"
+        assert text == "2"
     else:
-        ends = f"{number(known.min(), 3)} … {number(known.max(), 3)}"
-        assert shown.partition(",")[0] == ends
+        ends = f"{number(valid.min(), 3)} … {number(valid.max(), 3)}"
+        assert text.partition(",")[0] == ends
 
 
 def test_shapes_counts_and_lists():
@@ -138,7 +138,7 @@ def test_shapes_counts_and_lists():
 WIDE = "x" * 300
 
 
-def test_columns_are_as_wide_as_what_is_in_them_however_wide_the_terminal_is(monkeypatch):
+def test_columns_fit_their_cells_whatever_the_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "20")
     title, head, rule, row = Table("Names", ["short", "b"], [[WIDE, 0.5]]).text().splitlines()
     assert (title, head.split()) == ("Names", ["short", "b"])
@@ -146,7 +146,7 @@ def test_columns_are_as_wide_as_what_is_in_them_however_wide_the_terminal_is(mon
     assert rule == "─" * (len(row) + 1)
 
 
-def test_what_looks_like_markup_stays_as_it_is():
+def test_text_that_looks_like_markup_is_unchanged():
     table = Table("a [b]", ["[red]"], [["[/bold] <script>"]])
     assert [line.strip() for line in table.text().splitlines()] == [
         "a [b]",
@@ -165,7 +165,7 @@ def test_html_is_escaped():
     )
 
 
-def test_without_rows_there_is_the_title_alone():
+def test_a_table_without_rows_is_its_title():
     table = Table("Nothing", ["a"], [])
     assert (table.text(), table.html()) == ("Nothing", "<p>Nothing</p>")
 
@@ -182,17 +182,17 @@ def test_without_rows_there_is_the_title_alone():
         ("1e−3", "1e-3"),
     ],
 )
-def test_signs_are_written_in_words(text, plain):
+def test_signs_are_replaced_by_words(text, plain):
     assert text.encode("ascii", PLAINLY).decode() == plain
 
 
-def test_what_an_encoding_has_stays():
+def test_characters_that_can_be_encoded_are_kept():
     assert "−2 × é".encode("latin-1", PLAINLY) == b"-2 \xd7 \xe9"
     assert "−2".encode("utf-8", PLAINLY) == "−2".encode()
     assert written("δ = −1", io.StringIO()) == "δ = −1"
 
 
-def test_bytes_that_are_no_letters_are_not_its_matter():
+def test_errors_of_decoding_are_not_handled():
     with pytest.raises(UnicodeDecodeError):
         b"\xff".decode("ascii", PLAINLY)
     with pytest.raises(UnicodeDecodeError):
@@ -209,7 +209,7 @@ E.label = 'E'
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["debug", "-c", "node; node; why x"], "from mul#1: 3 * -1 = -3"),
         (["debug", "--pdb", "-c", "node; c"], "step 1 of 2: E gets 1"),
@@ -219,7 +219,7 @@ E.label = 'E'
     ],
 )
 @pytest.mark.parametrize("encoding", ["ascii", "cp437"])
-def test_every_command_writes_it_so(tmp_path, arguments, said, encoding):
+def test_every_command_replaces_characters(tmp_path, arguments, message, encoding):
     script = tmp_path / "net.py"
     script.write_text(SCRIPT)
     command, *options = arguments
@@ -231,12 +231,12 @@ def test_every_command_writes_it_so(tmp_path, arguments, said, encoding):
     )
     out = ran.stdout.decode(encoding)
     assert ran.returncode == 0, ran.stderr
-    assert said in out
+    assert message in out
     assert "?" not in out
 
 
 @pytest.mark.parametrize("pdb", [True, False])
-def test_a_program_s_own_debugger_does_so_too(monkeypatch, pdb):
+def test_the_debugger_within_a_program_replaces_characters(monkeypatch, pdb):
     stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", stdout)
     x = tg.Value(2.0, label="x")

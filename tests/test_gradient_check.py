@@ -1,4 +1,4 @@
-"""A gradient check that passes right rules, at kinks too, and fails wrong ones."""
+"""The gradient check passes right rules, also at kinks, and fails wrong ones."""
 
 import numpy as np
 import pytest
@@ -47,12 +47,12 @@ def test_right_rules_pass(f, inputs):
         (tg.sqrt, [0.0, 4.0]),
     ],
 )
-def test_at_a_kink_or_an_end_whatever_lies_between_the_slopes_passes(f, at):
+def test_at_a_kink_any_gradient_between_the_slopes_passes(f, at):
     assert gradcheck(f, np.array(at))
 
 
 def wrong(name, result, *contributions):
-    """Make an operation of a rule whose contributions are wrong."""
+    """Lift a rule whose contributions are wrong."""
 
     def rule(x, w):
         return result(x, w), lambda g: tuple(c(g, x, w) for c in contributions)
@@ -70,7 +70,7 @@ def one_operand(name, result, contribution):
 
 
 def pooled(x, offset=0, overlap=True):
-    """Max-pool windows of two along a row, and scatter wrongly."""
+    """Max-pool windows of two along a row, with a wrong scatter."""
 
     def closure(g):
         to_x = np.zeros_like(x)
@@ -136,7 +136,7 @@ def test_a_broken_rule_is_caught_and_named(name):
         gradcheck(lambda *xs: operation(*xs).exp(), *inputs)
 
 
-def test_a_contribution_among_many_is_named_by_its_place():
+def test_a_contribution_among_many_is_named_by_its_index():
     def total(*xs):
         return sum(xs), lambda g: (g, 2 * g)
 
@@ -144,14 +144,14 @@ def test_a_contribution_among_many_is_named_by_its_place():
         gradcheck(tg.lift(total), 1.0, 2.0)
 
 
-def test_a_cut_is_found_though_every_node_is_right():
+def test_a_cut_graph_is_found_although_every_node_is_right():
     with pytest.raises(GradientError, match=r"gradient of input 0\[0\] is .* the graph is cut"):
         gradcheck(lambda x: x * x.detach(), [3.0])
     with pytest.raises(GradientError, match=r"gradient of input 0 is 0, .* the graph is cut"):
         gradcheck(lambda x: x.detach(), 3.0)
 
 
-def test_a_function_that_draws_anew_is_no_wrong_gradient():
+def test_a_random_function_is_reported_as_such():
     x, rng = np.arange(1.0, 21.0), np.random.default_rng(0)
     for _ in range(20):
         with pytest.raises(GradientError, match=r"gradcheck: f is .* called again with the same"):
@@ -160,7 +160,7 @@ def test_a_function_that_draws_anew_is_no_wrong_gradient():
     assert gradcheck(lambda v: v * np.nan, x)
 
 
-def test_values_and_their_data_are_left_alone():
+def test_inputs_are_unchanged():
     x = Value([1.0, 2.0])
     x.grad = [7.0, 7.0]
     assert gradcheck(lambda v: v * v, x)
@@ -187,13 +187,13 @@ def test_f_must_return_a_value():
         (lambda: gradcheck(np.exp, 1j), "gradcheck: input 0: needs real numbers, got complex128"),
     ],
 )
-def test_what_is_no_function_or_no_number_is_named(call, message):
+def test_other_arguments_are_named(call, message):
     with pytest.raises(DataError, match=message):
         call()
 
 
 class TestScale:
-    """Steps and tolerances go with the numbers."""
+    """Steps and tolerances scale with the numbers."""
 
     @pytest.mark.long
     @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ class TestScale:
             (np.max, [[1e7, 1e7 - 1, 3.0]]),
         ],
     )
-    def test_right_rules_pass_whatever_the_numbers(self, f, inputs):
+    def test_right_rules_pass_at_any_scale(self, f, inputs):
         assert tg.gradcheck(f, *inputs)
 
     def test_a_loss_of_house_prices(self):
@@ -220,7 +220,7 @@ class TestScale:
 
     @pytest.mark.parametrize("scale", [1e-9, 1e-3, 1.0, 1e3, 1e6, 1e9])
     @pytest.mark.parametrize("factor", [0.0, 0.5, -1.0, 1.001])
-    def test_a_wrong_rule_is_found_whatever_the_numbers(self, scale, factor):
+    def test_a_wrong_rule_is_found_at_any_scale(self, scale, factor):
         def square(x):
             return x * x, lambda g: (2.0 * factor * g * x,)
 
@@ -279,5 +279,5 @@ def test_a_closure_that_writes_into_its_gradient_is_named():
         gradcheck(lambda x: (tg.lift(doubled)(x) * 3.0).sum(), [1.0, 2.0])
     with tg.checked():
         y = (tg.lift(doubled)(tg.Value([1.0, 2.0])) * 3.0).sum()
-    with pytest.raises(GraphError, match="it has to return arrays of its own"):
+    with pytest.raises(GraphError, match="it must return new arrays"):
         y.backward()

@@ -1,4 +1,4 @@
-"""A graph dies with its last reference, by reference counting alone, whoever looked at it."""
+"""Reference counting alone frees a graph with its last reference, whatever instrument was used."""
 
 import contextlib
 import gc
@@ -26,11 +26,11 @@ def arrays():
 
 
 def walked(a, E):
-    passed = tg.record(E, names={"a": a, "E": E})
-    passed.seek(2)
-    passed.next()
-    passed.back()
-    return passed.changed(), passed.last, passed.find("E"), passed.variables
+    recording = tg.record(E, names={"a": a, "E": E})
+    recording.seek(2)
+    recording.next()
+    recording.back()
+    return recording.changed(), recording.last, recording.find("E"), recording.variables
 
 
 def left_midway(_, E):
@@ -40,18 +40,18 @@ def left_midway(_, E):
 
 
 def given_way(_, E):
-    walk, passed = tg.backward_steps(E), tg.record(E)
+    walk, recording = tg.backward_steps(E), tg.record(E)
     next(walk)
-    passed.seek(1)
+    recording.seek(1)
     E.backward()
     with contextlib.suppress(tg.errors.GraphError):
         next(walk)
 
 
 def replayed(a, E):
-    passed = tg.record(E)
-    passed.set(a, a.data + 1.0)
-    return str(tg.compare_passes(passed, passed.replay()))
+    recording = tg.record(E)
+    recording.set(a, a.data + 1.0)
+    return str(tg.compare_passes(recording, recording.replay()))
 
 
 def debugged(_, E):
@@ -101,7 +101,7 @@ INSTRUMENTS = {
 @pytest.mark.parametrize("graph", [numbers, arrays])
 def test_a_graph_dies_with_its_last_reference(look, graph, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    look(*graph())  # what is loaded on first use, is
+    look(*graph())  # loads what is loaded on first use
     gc.collect()
     gc.disable()
     try:
@@ -128,9 +128,9 @@ def test_memory_stays_flat_over_many_steps_of_training(steps, recorded):
             with tg.traced() if recorded else contextlib.nullcontext():
                 loss = tg.nn.mse_loss(net(x), y)
             if recorded:
-                passed = tg.record(loss, names={"loss": loss})
-                passed.seek(len(passed))
-                assert passed.why(net.parameters()[0]).grad is not None
+                recording = tg.record(loss, names={"loss": loss})
+                recording.seek(len(recording))
+                assert recording.why(net.parameters()[0]).grad is not None
             else:
                 loss.backward()
             descent.step()
@@ -146,7 +146,7 @@ def test_memory_stays_flat_over_many_steps_of_training(steps, recorded):
         objects, before = len(gc.get_objects()), tracemalloc.get_traced_memory()[0]
         assert train(steps) < first
         assert len(gc.get_objects()) - objects < 100
-        gc.collect()  # of what Python keeps to use again, at most 2,000 tuples of each size
+        gc.collect()  # Python keeps up to 2,000 freed tuples of each size for reuse
         assert tracemalloc.get_traced_memory()[0] - before < 10_000
     finally:
         tracemalloc.stop()

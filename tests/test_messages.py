@@ -1,6 +1,6 @@
-"""Every error's message as one text, messages.txt, to be read as a whole.
+"""messages.txt, the text of all error messages, to be read as a whole.
 
-`python tests/test_messages.py` writes it anew; the test fails when that was forgotten.
+`python tests/test_messages.py` writes it; the test fails if it is out of date.
 """
 
 import ast
@@ -11,15 +11,15 @@ import pytest
 TEXT = Path(__file__).parent / "messages.txt"
 PACKAGE = Path(__file__).parents[1] / "tinygrad_pool"
 HEAD = """\
-Every error that the package raises, by module: {…} is put in, ⟨a | b⟩ is one of both.
-`python tests/test_messages.py` writes this text from the code; edit the code and not this.
+All errors that the package raises, by module. {…} is filled in; ⟨a | b⟩ is one of the two.
+`python tests/test_messages.py` writes this file from the code: edit the code, not this file.
 """
 INSIDE = {"InliningError", "SystemExit"}
-"""These never reach a user as an error."""
+"""Exceptions that users never see as an error."""
 
 
 def template(node, texts):
-    """Write what an expression gives: texts as they are, all else in braces."""
+    """Format an expression: texts as they are, everything else in braces."""
     match node:
         case ast.Constant(value=str(text)):
             written = text
@@ -39,9 +39,9 @@ def template(node, texts):
     return written
 
 
-def texts_in(scope, known):
-    """Find the names that stand for texts in a module or a function, but not in those within."""
-    texts = dict(known)
+def texts_in(scope, outer):
+    """Map the names of texts in a module or a function to their texts."""
+    texts = dict(outer)
     for node in ast.walk(scope):
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if any(
@@ -49,13 +49,13 @@ def texts_in(scope, known):
                 for part in (value, *ast.iter_child_nodes(value))
                 if isinstance(value, ast.Constant | ast.JoinedStr | ast.IfExp | ast.BinOp)
             ):
-                texts[name] = template(value, known)
+                texts[name] = template(value, outer)
     return texts
 
 
-def messages(scope, known):
-    """Yield the errors made in a module or a function, in order, each as its class and its text."""
-    texts = texts_in(scope, known) if isinstance(scope, ast.FunctionDef) else known
+def messages(scope, outer):
+    """Yield the errors made in a module or a function, in order: class and text of each."""
+    texts = texts_in(scope, outer) if isinstance(scope, ast.FunctionDef) else outer
     for node in ast.iter_child_nodes(scope):
         match node:
             case ast.Raise(exc=ast.Call(func=made, args=args)) if any(
@@ -73,25 +73,25 @@ def messages(scope, known):
 
 
 def in_source(source):
-    """List the errors of a module; names in capitals stand for its texts."""
+    """List the errors of a module."""
     module = ast.parse(source)
     constants = ast.Module([n for n in module.body if isinstance(n, ast.Assign)], [])
     return list(dict.fromkeys(messages(module, texts_in(constants, {}))))
 
 
 def whole_text():
-    """Write the whole text: a paragraph a module, a line an error."""
+    """Return the whole text: a paragraph per module, a line per error."""
     paragraphs = [HEAD]
     for path in sorted(PACKAGE.rglob("*.py")):
-        if found := in_source(path.read_text("utf-8")):
+        if errors := in_source(path.read_text("utf-8")):
             name = path.relative_to(PACKAGE).as_posix()
-            paragraphs.append("".join(f"{line}\n" for line in [name, *(f"  {m}" for m in found)]))
+            paragraphs.append("".join(f"{line}\n" for line in [name, *(f"  {m}" for m in errors)]))
     return "\n".join(paragraphs)
 
 
 @pytest.mark.covered
-def test_the_text_has_every_message():
-    assert TEXT.read_text("utf-8") == whole_text(), "python tests/test_messages.py writes it anew"
+def test_the_text_is_up_to_date():
+    assert TEXT.read_text("utf-8") == whole_text(), "run python tests/test_messages.py"
 
 
 def test_no_form_of_raising_is_missed():

@@ -1,4 +1,4 @@
-"""Graphs that are deep: nothing recurses."""
+"""Deep graphs: nothing recurses."""
 
 import gc
 import weakref
@@ -29,7 +29,7 @@ def test_a_chain_of_a_million_nodes_is_walked_stepped_through_drawn_and_freed():
     assert len(drawn) < 10_000
     assert len(str(tg.tree(y)).splitlines()) < 250
     gone = weakref.ref(y.parents[0])
-    gc.disable()  # a graph goes by reference counting alone, and that does not recurse either
+    gc.disable()  # reference counting alone frees a graph, and does not recurse either
     try:
         del y
         assert gone() is None

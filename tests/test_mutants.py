@@ -1,4 +1,4 @@
-"""The script that makes mistakes on purpose: what it edits, and that its answers still apply."""
+"""Mutation testing: what is edited, and that the entries of mutants.toml still apply."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def add_backward(g: int = 1) -> tuple:
 
 @pytest.fixture
 def edits(tmp_path):
-    """List the mistakes of a small module: what they are, and both texts."""
+    """List the mutants of a small module: kind, old and new text of each."""
     (tmp_path / "module.py").write_text(SOURCE, "utf-8")
     return {m[2:5]: m for m in mutants.mutants_of(Path("module.py"), tmp_path)}
 
@@ -52,24 +52,24 @@ def edits(tmp_path):
         ("change a connective", None, "(not total or 'first')"),
     ],
 )
-def test_a_mistake_of_each_kind_is_made(edits, kind, old, new):
+def test_each_kind_of_mutation_is_made(edits, kind, old, new):
     assert [m for m in edits if m[0] == kind and m[2] == new and old in (None, m[1])]
 
 
-def test_it_edits_one_place_and_the_rest_stays(edits):
+def test_a_mutation_edits_one_place_only(edits):
     for mutant in edits.values():
         assert mutant.where == "add_backward"
         assert mutant.text.count("\n") == SOURCE.count("\n")
         assert '"""Is left alone: a > b."""' in mutant.text
 
 
-def test_what_decides_speed_alone_is_left_alone(edits):
+def test_code_that_only_affects_speed_is_not_mutated(edits):
     assert ("be off by one", "1", "2") in edits  # a default
     assert not [m for m in edits if "FEW" in m[1]]
 
 
 @pytest.mark.slow
-def test_every_answer_is_for_a_mistake_that_can_still_be_made():
+def test_every_accepted_mutant_still_exists():
     answers = mutants.answers()
     assert all(why.strip() for why in answers.values())
     for path in {key[0] for key in answers}:
@@ -82,12 +82,12 @@ def test_every_answer_is_for_a_mistake_that_can_still_be_made():
     ("text", "name"),
     [
         ("def test_it():\n    assert 1 + 1 == 2", ""),
-        ("", ""),  # no test at all notices nothing
+        ("", ""),  # without tests nothing is noticed
         ("def test_it():\n    assert 1 - 1 == 2, 'this - and that'", "test_own.py::test_it"),
         ("import nowhere", "test_own.py"),
     ],
 )
-def test_what_fails_is_named(tmp_path, text, name):
+def test_a_failing_test_is_named(tmp_path, text, name):
     (tmp_path / "test_own.py").write_text(text, "utf-8")
     assert mutants.fails(tmp_path, ["test_own.py"]) == name
 

@@ -19,14 +19,14 @@ from tinygrad_pool.rules.sparse_weights import Weights
 
 CALLS = calls()
 WHOLE = {"inv", "solve", "det", "logabsdet", "cholesky", "sign_of_det"}
-"""Rules that are not taken apart into scalars."""
+"""Rules that `explode` does not support."""
 
 
 @cache
 def kinds():
-    """Tell what comes of each function, by its first call."""
-    found = {name: tried(ways[0], slopes=False) for name, ways in CALLS.items()}
-    return {name: kind if isinstance(kind, str) else "refused" for name, kind in found.items()}
+    """Classify each function by its first call: works, answered or refused."""
+    results = {name: tried(ways[0], slopes=False) for name, ways in CALLS.items()}
+    return {name: kind if isinstance(kind, str) else "refused" for name, kind in results.items()}
 
 
 def working():
@@ -34,18 +34,18 @@ def working():
 
 
 def leaves_of(call, change=lambda x: x):
-    """Make a Value of each operand in a call, by its letter."""
+    """Map the letter of each operand in a call to a Value."""
     letters = sorted(set(operands_in(call)))
     return {name: Value(change(ARRAYS[name]), label=name) for name in letters}
 
 
 def loss_of(call, leaves):
-    """Weigh all that a call returns at random, and add it up."""
+    """Return a randomly weighted sum of everything that a call returns."""
     row = joined(evaluated(call, leaves))
     return (row * np.random.default_rng(1).normal(size=row.shape)).sum()
 
 
-def test_at_least_150_functions_are_there_and_few_are_refused():
+def test_at_least_150_functions_work_and_few_are_rejected():
     counts = {kind: [*kinds().values()].count(kind) for kind in ("works", "answered", "refused")}
     assert counts["works"] >= 165
     assert counts["answered"] >= 40
@@ -60,13 +60,13 @@ def test_numbers_are_numpys_in_every_call(name):
 
 
 @pytest.mark.long
-def test_slopes_are_those_of_differences_and_the_page_says_what_came_of_it():
+def test_slopes_equal_finite_differences_and_the_page_lists_them():
     assert page() == PAGE.read_text("utf-8")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", working())
-def test_second_derivatives_are_those_of_differences(name):
+def test_second_derivatives_equal_finite_differences(name):
     for call in CALLS[name]:
         rng = np.random.default_rng(2)
         along = {letter: rng.normal(size=ARRAYS[letter].shape) for letter in leaves_of(call)}
@@ -93,7 +93,7 @@ def test_dtypes_are_numpys_and_gradients_have_those_of_their_operands(name, dtyp
         got = parts(evaluated(call, leaves))
         try:
             expected = parts(evaluated(call, {k: v.data for k, v in leaves.items()}))
-        except TypeError:  # LAPACK has no halves
+        except TypeError:  # LAPACK has no float16
             assert dtype == np.float16
             continue
         for one, other in zip(got, expected, strict=True):
@@ -108,7 +108,7 @@ def test_dtypes_are_numpys_and_gradients_have_those_of_their_operands(name, dtyp
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", working())
-def test_weights_are_what_the_closures_send(name):
+def test_weights_agree_with_the_closures(name):
     for call in CALLS[name][:3]:
         for node in topological_order(loss_of(call, leaves_of(call))):
             for i, p in enumerate(node.parents):
@@ -156,30 +156,30 @@ def test_an_unrolled_program_computes_the_same_bits(name):
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [n for n in working() if n not in ("trim_zeros", "extract")])
-def test_every_way_to_look_at_a_graph_takes_it(name):
+def test_every_instrument_accepts_it(name):
     loss = loss_of(CALLS[name][0], leaves := leaves_of(CALLS[name][0]))
     v = next(iter(leaves.values()))
-    passed = tg.record(loss)
-    assert "grad of" in str(passed.why(v, (0,) * v.ndim))
+    recording = tg.record(loss)
+    assert "grad of" in str(recording.why(v, (0,) * v.ndim))
     assert v.label in tg.draw(loss).source
     assert str(tg.diagnose(loss))
 
 
 def other_numbers(letter, rng):
-    """Shuffle the numbers of an operand, and turn their signs where it may be negative."""
+    """Shuffle the numbers of an operand, and flip their signs if it may be negative."""
     sign = -1.0 if letter not in "prx" and rng.integers(2) else 1.0
     return sign * rng.permutation(ARRAYS[letter].reshape(-1)).reshape(ARRAYS[letter].shape)
 
 
 def assert_replay_is_computing_anew(call, numbers):
-    leaves, anew = leaves_of(call), {letter: Value(x) for letter, x in numbers.items()}
-    passed, expected = tg.record(loss_of(call, leaves)), loss_of(call, anew)
-    inputs = [letter for letter, v in leaves.items() if v in passed.nodes]
+    leaves, new = leaves_of(call), {letter: Value(x) for letter, x in numbers.items()}
+    recording, expected = tg.record(loss_of(call, leaves)), loss_of(call, new)
+    inputs = [letter for letter, v in leaves.items() if v in recording.nodes]
     for letter in inputs:
-        passed.set(leaves[letter], numbers[letter])
-    again = passed.replay()
+        recording.set(leaves[letter], numbers[letter])
+    again = recording.replay()
     np.testing.assert_array_equal(again.loss.data, expected.data, err_msg=call)
-    slopes = tg.grad(expected, [anew[letter] for letter in inputs])
+    slopes = tg.grad(expected, [new[letter] for letter in inputs])
     for letter, slope in zip(inputs, slopes, strict=True):
         g = again.gradients.get(again.find(letter), np.zeros(slope.shape))
         np.testing.assert_allclose(g, slope, 1e-12, 1e-12, err_msg=call)
@@ -187,7 +187,7 @@ def assert_replay_is_computing_anew(call, numbers):
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", working())
-def test_a_replay_with_other_numbers_is_computing_anew(name):
+def test_a_replay_with_other_numbers_equals_a_new_computation(name):
     for call in CALLS[name]:
         for seed in range(4):
             rng = np.random.default_rng(seed)
@@ -199,7 +199,7 @@ MINDS_NAN = ("sort", "partition", "median", "quantile", "percentile", "fmax", "f
 
 
 @pytest.mark.parametrize("name", [n for n in working() if n.startswith("nan") or n in MINDS_NAN])
-def test_a_replay_looks_for_nan_anew(name):
+def test_a_replay_checks_for_nan_again(name):
     for call in CALLS[name]:
         for cells in (1, 3, 99):
             numbers = {letter: ARRAYS[letter].copy() for letter in leaves_of(call)}

@@ -1,4 +1,4 @@
-"""What a user installs: built once, as pip builds it, and opened."""
+"""The wheel and the source distribution, built once, as pip builds them, and inspected."""
 
 import email
 import re
@@ -19,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
 def build(target, folder):
-    """Build a wheel or sdist with hatchling, the backend that pip would call."""
+    """Build a wheel or sdist with hatchling, the backend that pip calls."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (built,) = folder.iterdir()
@@ -42,14 +42,14 @@ def test_the_wheel_is_pure_python(wheel):
     assert wheel.filename.endswith("-py3-none-any.whl")
 
 
-def test_a_wheel_holds_every_file_of_the_package_and_nothing_else(wheel):
+def test_a_wheel_contains_exactly_the_files_of_the_package(wheel):
     package = ROOT / "tinygrad_pool"
     files = [f for f in package.rglob("*") if f.is_file() and f.suffix != ".pyc"]
     expected = {f.relative_to(ROOT).as_posix() for f in files}
     assert {n for n in wheel.namelist() if ".dist-info/" not in n} == expected
 
 
-def test_a_wheel_holds_types_digits_and_licences(wheel):
+def test_a_wheel_contains_types_digits_and_licences(wheel):
     names = set(wheel.namelist())
     assert "tinygrad_pool/py.typed" in names
     licences = {n.partition(".dist-info/licenses/")[2] for n in names if "/licenses/" in n}
@@ -58,7 +58,7 @@ def test_a_wheel_holds_types_digits_and_licences(wheel):
     assert wheel.getinfo("tinygrad_pool/datasets/digits/digits.csv.gz").file_size > 20_000
 
 
-def test_the_metadata_tells_licence_python_extras_and_the_command(wheel, metadata):
+def test_the_metadata_has_licence_python_extras_and_the_command(wheel, metadata):
     assert metadata["Name"] == "tinygrad_pool"
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT AND BSD-3-Clause"  # the code, and the digits
@@ -87,23 +87,23 @@ def test_no_more_than_three_packages_are_needed_at_run_time(metadata):
     assert sorted(re.match(r"[\w-]+", r)[0] for r in needed) == ["graphviz", "numpy", "rich"]
 
 
-def test_a_source_distribution_holds_what_the_readme_asks_to_run(tmp_path):
+def test_a_source_distribution_contains_what_the_readme_runs(tmp_path):
     with tarfile.open(build("sdist", tmp_path)) as opened:
         names = {name.partition("/")[2] for name in opened.getnames()}
-    wanted = {"README.md", "conftest.py", "tests/conftest.py", "docs/index.md", "pyproject.toml"}
-    assert wanted <= names
+    expected = {"README.md", "conftest.py", "tests/conftest.py", "docs/index.md", "pyproject.toml"}
+    assert expected <= names
 
 
 class TestTheVersion:
-    def test_it_is_the_packages_own(self, metadata):
+    def test_it_is_that_of_the_package(self, metadata):
         assert metadata["Version"] == tinygrad_pool.__version__
 
-    def test_the_citation_has_it(self):
+    def test_it_is_in_the_citation(self):
         citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
         assert citation["version"] == tinygrad_pool.__version__
         assert citation["license"] in PROJECT["license"]
 
-    def test_the_changelog_tells_of_it(self):
+    def test_it_is_in_the_changelog(self):
         newest = re.search(r"^## (\S+),", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)
         assert newest[1] == tinygrad_pool.__version__
 
@@ -112,7 +112,7 @@ INSTALLS = (ROOT / "docs" / "reference" / "installs.md").read_text("utf-8")
 
 
 def test_the_table_of_installs_has_every_python_and_the_lowest_versions():
-    """`python docs/try_installs.py` made it, from bare environments."""
+    """`python docs/try_installs.py` writes the table, from bare environments."""
     ways = ("wheel", "wheel `[demo]`", "wheel `[render,widget]`", "source")
     tried = set(re.findall(r"^\| (3\.\d+) \| ([^|]*) \|", INSTALLS, re.M))
     named = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))

@@ -1,4 +1,4 @@
-"""Under the standard debugger a closure reads well: its name, its letters, its contributions."""
+"""In pdb a closure has a readable name, readable variables and named contributions."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ RULES = Path(tinygrad_pool.rules.__file__).parent
 
 
 def line_of(file: str, text: str, after: str) -> int:
-    """Find the line of a rule's file that holds `text`, below the one that holds `after`."""
+    """Return the line number of `text` in the file of a rule, below the line with `after`."""
     lines = (RULES / file).read_text(encoding="utf-8").splitlines()
     start = next(i for i, line in enumerate(lines) if after in line)
     return next(i for i, line in enumerate(lines[start:], start + 1) if text in line)
@@ -21,7 +21,7 @@ def line_of(file: str, text: str, after: str) -> int:
 
 @pytest.fixture
 def debugger(tmp_path):
-    """Start pdb on a script; return a function that sends a command and returns the answer."""
+    """Start pdb on a script; return a function that sends a command and returns its output."""
     script = tmp_path / "script.py"
     script.write_text(
         "import tinygrad_pool as tg\n"
@@ -35,7 +35,7 @@ def debugger(tmp_path):
     child = pexpect.spawn(
         sys.executable,
         ["-m", "pdb", str(script)],
-        cwd=tmp_path,  # and HOME, so that nobody's .pdbrc is read
+        cwd=tmp_path,  # also HOME, so that no .pdbrc is read
         env={**os.environ, **plain},
         encoding="utf-8",
         timeout=60,
@@ -54,7 +54,7 @@ def debugger(tmp_path):
     child.close(force=True)
 
 
-def test_a_product_is_stepped_through(debugger):
+def test_pdb_steps_through_a_product(debugger):
     line = line_of("arithmetic.py", "to_x = g * w", after="def mul(")
     debugger(f"break {RULES / 'arithmetic.py'}:{line}")
     assert "to_x = g * w" in debugger("continue")
@@ -66,7 +66,7 @@ def test_a_product_is_stepped_through(debugger):
     assert "done 2.0 3.0" in debugger("continue")
 
 
-def test_a_maximum_shows_its_winners(debugger):
+def test_pdb_shows_the_winners_of_a_maximum(debugger):
     line = line_of("reductions.py", "return (to_x,)", after="def max_backward(")
     debugger(f"break {RULES / 'reductions.py'}:{line}")
     assert "return (to_x,)" in debugger("continue")

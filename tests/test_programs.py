@@ -1,4 +1,4 @@
-"""Any program: stepping is running, all ways to run it agree, and every instrument looks at it."""
+"""Random programs: stepping equals running, all ways to run agree, and every instrument works."""
 
 import io
 import math
@@ -42,13 +42,13 @@ STEADY = Operations(
     operation
     for operation in SMOOTH
     if operation not in ANSWERED and not re.search("> 0|unpool|argsort|trim_zeros", operation.ours)
-)  # nothing in them is a constant, or a shape, that the data decided
+)  # without constants or shapes that depend on the data
 DOUBLE = ("f8",)
 PLAIN = Operations(
     operation
     for operation in SMOOTH
     if not re.search("astype|inv|det|solve|cholesky|erf|gelu", operation.ours)
-)  # for differences of long doubles, which roundings on the way would spoil
+)  # without rounding to lower precision, for finite differences of long doubles
 
 
 UNITS = Operations(
@@ -57,7 +57,7 @@ UNITS = Operations(
     if not re.search(
         "interp|median|quantile|percentile|partition|sort|unwrap|trim_zeros", operation.ours
     )
-)  # those that are taken apart into units
+)  # those that `explode` supports
 
 
 tame = programs(("tame",), PLAIN, dtypes=DOUBLE)
@@ -73,7 +73,7 @@ def assert_same(actual, expected):
         np.testing.assert_array_equal(*signs)
 
 
-def left_by_backward(program):
+def run_backward(program):
     """Run backward, and return the gradients of all nodes."""
     nodes = topological_order(program.root)
     for node in nodes:
@@ -88,8 +88,8 @@ def left_by_backward(program):
 @settings(max_examples=40)
 def test_stepping_is_running_bit_for_bit(program):
     with program.written_down("stepping"):
-        nodes, ran = topological_order(program.root), left_by_backward(program)
-        for v, g in zip(nodes, ran, strict=True):
+        nodes, gradients = topological_order(program.root), run_backward(program)
+        for v, g in zip(nodes, gradients, strict=True):
             assert same_dtype(v.data, g)
             assert np.shape(v.data) == np.shape(g)
             v.zero_grad()
@@ -97,24 +97,25 @@ def test_stepping_is_running_bit_for_bit(program):
             for step in tg.backward_steps(program.root, program.gradient):
                 for p, c in zip(step.node.parents, step.contributions, strict=True):
                     assert c is None or (same_dtype(c, p.data) and np.shape(c) == p.shape)
-            assert_same([v.grad for v in nodes], ran)
-            assert_same(tg.grad(program.root, nodes, program.gradient), ran)
-            passed = tg.record(program.root, program.gradient)
+            assert_same([v.grad for v in nodes], gradients)
+            assert_same(tg.grad(program.root, nodes, program.gradient), gradients)
+            recording = tg.record(program.root, program.gradient)
         if not tally("stepping", not program.root.is_leaf, 0.5):
             return
         for v in nodes:
             v.zero_grad()
-        passed.seek(len(passed))
-        assert_same([v.grad for v in nodes], ran)
+        recording.seek(len(recording))
+        assert_same([v.grad for v in nodes], gradients)
         assert_same(
-            [passed.gradients[v] for v in passed.gradients], [v.grad for v in passed.gradients]
+            [recording.gradients[v] for v in recording.gradients],
+            [v.grad for v in recording.gradients],
         )
 
 
 @pytest.mark.long
 @given(program=tame)
 @settings(max_examples=60)
-def test_gradients_with_a_graph_are_the_same(program):
+def test_gradients_with_create_graph_are_the_same(program):
     with program.written_down("graphs"), np.errstate(all="ignore"):
         y, xs, g = program.root, program.inputs, program.gradient
         plain, slopes = tg.grad(y, xs, g), tg.grad(y, xs, g, create_graph=True)
@@ -127,12 +128,12 @@ def test_gradients_with_a_graph_are_the_same(program):
 @pytest.mark.slow
 @given(programs())
 @settings(max_examples=40)
-def test_what_runs_again_is_the_same_bit_for_bit(program):
+def test_running_a_graph_again_is_the_same_bit_for_bit(program):
     with program.written_down("again"), np.errstate(all="ignore"):
-        nodes, ran = topological_order(program.root), left_by_backward(program)
+        nodes, gradients = topological_order(program.root), run_backward(program)
         twins = rerun(program.root, {})
         assert_same([v.data for v in twins.values()], [v.data for v in twins])
-        assert_same(tg.grad(twins[program.root], twins.values(), program.gradient), ran)
+        assert_same(tg.grad(twins[program.root], twins.values(), program.gradient), gradients)
         replayed = tg.record(program.root, program.gradient).replay()
         assert_same([replayed.loss.data], [program.root.data])
         unrolled = tg.unroll(program.root, program.gradient)
@@ -145,13 +146,13 @@ def test_what_runs_again_is_the_same_bit_for_bit(program):
 @pytest.mark.long
 @given(programs(operations=STEADY), st.data())
 @settings(max_examples=150)
-def test_unrolled_it_computes_of_other_numbers_what_the_program_does(program, data):
-    some = st.lists(st.sampled_from([*map(float, ODD), -0.3, 1e308, 5e-324]), min_size=9)
+def test_the_unrolled_program_computes_the_same_from_other_numbers(program, data):
+    odd_numbers = st.lists(st.sampled_from([*map(float, ODD), -0.3, 1e308, 5e-324]), min_size=9)
     with program.written_down("unrolled"), np.errstate(all="ignore"):
         unrolled = tg.unroll(program.root, program.gradient)
         inputs = {*program.inputs} & {*unrolled.leaves.values()}
         numbers = {
-            v: np.resize(data.draw(some), v.shape).astype(v.dtype)
+            v: np.resize(data.draw(odd_numbers), v.shape).astype(v.dtype)
             for v in program.inputs
             if v in inputs
         }
@@ -162,7 +163,7 @@ def test_unrolled_it_computes_of_other_numbers_what_the_program_does(program, da
         try:
             y = program.again(leaves)
             slopes = tg.grad(y, leaves, program.gradient)
-        except TinygradPoolError:  # a tie, where one is an error; or a matrix without an inverse
+        except TinygradPoolError:  # a tie that is an error, or a matrix without an inverse
             tally("unrolled", False)
             return
         tally("unrolled", True)
@@ -181,7 +182,7 @@ def test_unrolled_it_computes_of_other_numbers_what_the_program_does(program, da
 def test_weight_layers_are_the_same_but_for_the_sign_of_zeros(program):
     with program.written_down("weights"), np.errstate(all="ignore"):
         twin = tg.as_weight_layer(program.root)
-        expected = left_by_backward(program)
+        expected = run_backward(program)
         assert_same([twin.data + 0.0], [program.root.data + 0.0])
         leaves = topological_order(program.root)
         slopes = zip(tg.grad(twin, leaves, program.gradient), expected, leaves, strict=True)
@@ -193,20 +194,19 @@ def test_weight_layers_are_the_same_but_for_the_sign_of_zeros(program):
 @pytest.mark.long
 @given(programs())
 @settings(max_examples=100)
-def test_whoever_looks_sees_something(program):
+def test_every_instrument_shows_something(program):
     with program.written_down("looking"):
         with np.errstate(all="ignore"):
-            passed = tg.record(program.root, program.gradient, names=program.made)
-            found = tg.diagnose(program.root, program.gradient)
-        assert str(found)
-        passed.seek(len(passed) // 2)
+            recording = tg.record(program.root, program.gradient, names=program.made)
+            assert str(tg.diagnose(program.root, program.gradient))
+        recording.seek(len(recording) // 2)
         assert tg.draw(program.root, show=("data", "grad", "heat", "local")).source
         assert tg.draw(program.root, detail="full", names=program.made).source
         assert str(tg.tree(program.root, names=program.made))
-        assert tg.draw(passed.loss).source
-        for node in passed.nodes:
-            assert str(passed.why(node))
-            assert_adds_up(passed, node)
+        assert tg.draw(recording.loss).source
+        for node in recording.nodes:
+            assert str(recording.why(node))
+            assert_adds_up(recording, node)
 
 
 LOOKING = "where up down show why paths gains contrib jac check list steps info"
@@ -215,37 +215,37 @@ LOOKING = "where up down show why paths gains contrib jac check list steps info"
 @pytest.mark.long
 @given(programs())
 @settings(max_examples=60)
-def test_every_command_answers_at_every_step(program):
-    """A mistake of ours would end as "jac: ValueError: …"; errors in words have no such name."""
+def test_every_debugger_command_answers_at_every_step(program):
+    """A bug would print a line such as "jac: ValueError: …"; our errors have no such prefix."""
     with program.written_down("prompt"), np.errstate(all="ignore"):
         shell = Shell(tg.record(program.root, program.gradient), stdout=io.StringIO())
         for step in range(1, min(len(shell.passed), 6) + 1):
             for command in (f"goto {step}", *LOOKING.split()):
                 shell.onecmd(command)
-        said = shell.stdout.getvalue()
-        assert not re.findall(r"^\w+: \w+(?:Error|Warning|Exception)\b.*", said, re.MULTILINE)
+        output = shell.stdout.getvalue()
+        assert not re.findall(r"^\w+: \w+(?:Error|Warning|Exception)\b.*", output, re.MULTILINE)
 
 
 @pytest.mark.long
 @given(programs())
 @settings(max_examples=60)
-def test_units_are_drawn_or_refused_in_words(program):
+def test_units_are_drawn_or_rejected_with_our_error(program):
     with program.written_down("units"), np.errstate(all="ignore"):
         for draw in (tg.draw_units, tg.draw_windows, tg.receptive_field):
             with suppress(TinygradPoolError):
                 assert draw(program.root)
 
 
-def assert_adds_up(passed, node):
-    """The entries of why sum to the gradient, but for as many roundings as there are entries."""
-    why = passed.why(node)
-    if node is passed.loss or why.grad is None:
+def assert_adds_up(recording, node):
+    """Check that the entries of why sum to the gradient, up to one rounding error per entry."""
+    why = recording.why(node)
+    if node is recording.loss or why.grad is None:
         return
     assert why.grad != 0 or why.causes
     sent = [entry.contribution for entry in why.entries]
-    # Entries are Python's floats; a node of halves sends halves to a number in double precision.
-    dtypes = [float, *(v.dtype for v in topological_order(passed.loss))]
-    limits = max(map(np.finfo, dtypes), key=lambda found: found.eps)
+    # Entries are Python floats, but a float16 node sends float16 to a float64 operand.
+    dtypes = [float, *(v.dtype for v in topological_order(recording.loss))]
+    limits = max(map(np.finfo, dtypes), key=lambda info: info.eps)
     if (
         not np.all(np.isfinite([why.grad, *sent]))
         or max(map(abs, sent), default=0) > float(limits.max) / 99
@@ -256,21 +256,20 @@ def assert_adds_up(passed, node):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def real():
-    """Require that most checks showed something."""
+def require_that_most_checks_show_something():
     yield
     assert_most_showed_something()
 
 
-def telling(what, deviation, scale):
-    """Tell whether numbers that may be so far apart say anything: well-conditioned ones do."""
+def is_well_conditioned(what, deviation, scale):
+    """Return whether the allowed deviation is small enough for a comparison to mean something."""
     return tally(what, deviation < 1e-3 * (1 + scale), 1 / 3)
 
 
 @pytest.mark.long
 @given(program=programs(("tame",), UNITS, dtypes=DOUBLE))
 @settings(max_examples=60)
-def test_units_of_their_own_have_the_gradients_of_the_arrays(program):
+def test_exploded_units_have_the_gradients_of_the_arrays(program):
     leaves = [Value(v.data, label=f"x{i}") for i, v in enumerate(program.inputs)]
     with program.written_down("exploding"), np.errstate(all="ignore"):
         loss = (program.again(leaves) * np.asarray(program.gradient)).sum()
@@ -284,7 +283,7 @@ def test_units_of_their_own_have_the_gradients_of_the_arrays(program):
         units = [v for v in topological_order(top) if v.is_leaf]
         gradients = dict(zip((v.label for v in units), tg.grad(top, units), strict=True))
         to_loss, *to_leaves = deviations(loss, 1.0, leaves, 2.0**-53)
-        if telling("exploded", to_loss, abs(loss.data)):
+        if is_well_conditioned("exploded", to_loss, abs(loss.data)):
             assert abs(top.data - loss.data) <= to_loss
         for leaf, g, most in zip(leaves, expected, to_leaves, strict=True):
             for place in np.ndindex(leaf.shape):
@@ -297,7 +296,7 @@ STEP = np.longdouble(2.0**-20)
 
 
 def along(program, second, direction):
-    """Return a function of h: the program's result, or its slopes, so far along a direction."""
+    """Return a function of h: the result of the program, or its slopes, h along a direction."""
     rng = np.random.default_rng(6)
     weights = [rng.standard_normal(v.shape) for v in program.inputs]
 
@@ -334,27 +333,26 @@ def test_gradients_are_slopes(program, second):
         left, right = (total.data - at[-1]) / STEP, (at[1] - total.data) / STEP
         to_total, *to_xs = deviations(total, 1.0, xs, 2.0**-50)
         noise = sum(most * np.abs(d).sum() for most, d in zip(to_xs, direction, strict=True))
-        # a total is rounded to 2⁻⁶⁴ of it, and so divided by a step: to 2⁻⁴⁴; to_total is 2⁻⁴⁰
+        # the relative error of a total is 2⁻⁶⁴, of a slope 2⁻⁴⁴ after division; to_total is 2⁻⁴⁰
         most = float(2 * abs(left - right) + 2 * abs(whole - half) + noise + to_total)
-        if telling(f"slopes {second}", most, abs(slope)):
+        if is_well_conditioned(f"slopes {second}", most, abs(slope)):
             assert abs(half - slope) <= most
 
 
 @pytest.mark.long
-def test_programs_draw_every_rule_and_every_function_of_numpys():
-    """What a new rule needs, so that all of this is tried with it: a line in programs.py."""
+def test_programs_use_every_rule_and_every_numpy_function():
+    """A new rule needs a line in programs.py, so that all of these tests run with it."""
     rules = set()
     for operation in ALL:
         for ndim in operation.ndim[:6]:
             rules |= rules_of(operation, ndim)
-    apart = {"nudge", "weight_layer", "detach"}  # replay makes one, as_weight_layer the other
     others = {rule for rule in TRAITS if rule and rule not in rules}
     ours = {rule.__name__ for rule in others if rule.__module__.startswith("tinygrad_pool")}
-    assert ours == apart
-    known = re.findall(r"^\| `([\w.]+)` \| `", PAGE.read_text("utf-8"), re.M)  # not refused
+    assert ours == {"nudge", "weight_layer", "detach"}  # of replay, as_weight_layer and no_grad
+    listed = re.findall(r"^\| `([\w.]+)` \| `", PAGE.read_text("utf-8"), re.M)  # not rejected
     drawn = {name for operation in ALL for name in named_in(operation)}
-    assert len(known) > 200
-    assert {name for name in known if there_is(name)} - drawn == set()
+    assert len(listed) > 200
+    assert {name for name in listed if there_is(name)} - drawn == set()
 
 
 def has_ties(program):
@@ -402,13 +400,13 @@ def test_programs_are_of_every_kind():
 
 
 def rules_of(operation, ndim):
-    """List the rules of an operation and of its gradient, of arrays with so many axes."""
+    """List the rules of an operation and of its gradient, for arrays with `ndim` axes."""
     program = Program()
     for _ in range(2):
         shape = (2, 2, 3, 3, 3)[:ndim]
         program.add(f"tg.Value(np.random.default_rng(1).standard_normal({shape}))")
         program.leaves.append(program.name)
-    drawn = {name: some[0] for name, some in CHOICES.items()}
+    drawn = {name: texts[0] for name, texts in CHOICES.items()}
     try:
         y = program.add(operation.ours.format("v0", "v1", **drawn))
     except TinygradPoolError:

@@ -1,4 +1,4 @@
-"""What backward promises: section by section of docs/design.md, a test for each line.
+"""The promises of docs/design.md on backward, section by section, with a test for each line.
 
 That stepping equals running, and that a gradient has its value's shape and dtype, is tried with
 random programs in test_programs.py.
@@ -17,7 +17,7 @@ from tinygrad_pool.errors import DataError, GraphError
 
 
 class TestAccumulation:
-    def test_leaves_add_up_over_passes_and_interior_nodes_do_not(self):
+    def test_leaves_accumulate_over_passes_and_interior_nodes_do_not(self):
         x = Value(2.0)
         y = x * 3.0
         E = y * 4.0
@@ -72,7 +72,7 @@ class TestAccumulation:
         x.backward()
         assert x.grad == 2.0
 
-    def test_a_constant_gets_nothing(self):
+    def test_a_constant_gets_no_contribution(self):
         (step,) = tg.backward_steps(Value(2.0) * 3.0)
         assert step.contributions == (3.0, None)
 
@@ -104,7 +104,7 @@ class TestNotComputed:
         assert not v.grad.flags.writeable
         assert Value(2.0).grad == 0.0
 
-    def test_it_can_be_set_and_forgotten(self):
+    def test_it_can_be_set_and_reset(self):
         v = Value([1.0, 2.0])
         v.grad = 0
         assert v.has_grad
@@ -139,7 +139,7 @@ class TestNotComputed:
 
 
 class TestSteps:
-    def test_arguments_are_checked_and_the_last_pass_forgotten_at_once(self):
+    def test_arguments_are_checked_and_gradients_reset_at_once(self):
         x = Value(2.0)
         y = x * 3.0
         E = y * 1.0
@@ -150,11 +150,11 @@ class TestSteps:
         with pytest.raises(ValueError, match="gradient needs shape"):
             tg.backward_steps(E, gradient=[1.0, 2.0])
 
-    def test_only_a_value_can_be_walked_from(self):
+    def test_a_pass_must_start_at_a_value(self):
         with pytest.raises(DataError, match="backward: needs a Value that was computed, got int"):
             tg.backward_steps(3)
 
-    def test_a_step_comes_after_its_contributions_were_added(self):
+    def test_a_step_is_yielded_after_adding_its_contributions(self):
         x = Value(2.0)
         y = x * 3.0
         steps = tg.backward_steps(y * 5.0)
@@ -169,7 +169,7 @@ class TestSteps:
         assert (to_x.shape, to_x.dtype) == ((3, 2), np.float32)
         assert (to_w.shape, to_w.dtype) == ((2,), np.float64)
 
-    def test_a_step_stays_as_it_was(self):
+    def test_a_step_does_not_change_later(self):
         a, b = Value([1.0]), Value([2.0])
         E = (a + b).sum()
         steps = list(tg.backward_steps(E))
@@ -178,7 +178,7 @@ class TestSteps:
         assert steps[1].upstream == [1.0]
         assert steps[1].contributions == ([1.0], [1.0])
 
-    def test_many_operands_are_no_burden(self):
+    def test_a_step_of_many_operands_is_fast(self):
         xs = [Value([float(i)]) for i in range(3000)]
         (step,) = list(tg.backward_steps(tg.concatenate(*xs).sum()))[1:]
         assert len(step.contributions) == 3000
@@ -187,7 +187,7 @@ class TestSteps:
 
 class TestKindsOfNumbers:
     @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-    def test_a_floating_dtype_stays_gradients_too(self, dtype):
+    def test_data_and_gradients_keep_a_floating_dtype(self, dtype):
         x = Value(np.array([[1.0, 2.0], [3.0, 4.0]], dtype))
         w = Value(np.array([0.5, 2.0], dtype))
         y = tg.tanh(x * w + 1.0) / 2 - x.max(axis=0)
@@ -196,17 +196,17 @@ class TestKindsOfNumbers:
         assert {v.dtype for v in topological_order(E)} == {np.dtype(dtype)}
         assert {v.grad.dtype for v in topological_order(E)} == {np.dtype(dtype)}
 
-    @pytest.mark.parametrize("given", [[1, 2], [True, False], np.array([1, 2], np.uint8)])
-    def test_integers_and_bools_become_float64(self, given):
-        assert Value(given).dtype == np.float64
-        assert type(Value(given[0]).data) is (float if isinstance(given, list) else np.float64)
+    @pytest.mark.parametrize("data", [[1, 2], [True, False], np.array([1, 2], np.uint8)])
+    def test_integers_and_bools_become_float64(self, data):
+        assert Value(data).dtype == np.float64
+        assert type(Value(data[0]).data) is (float if isinstance(data, list) else np.float64)
 
-    @pytest.mark.parametrize("given", [1 + 2j, np.array([1j]), [1.0, 2j]])
-    def test_complex_is_an_error(self, given):
+    @pytest.mark.parametrize("data", [1 + 2j, np.array([1j]), [1.0, 2j]])
+    def test_complex_is_an_error(self, data):
         with pytest.raises(DataError, match="Value: needs real numbers, got complex128"):
-            Value(given)
+            Value(data)
         with pytest.raises(DataError, match="mul: needs real numbers, got complex128"):
-            Value(2.0) * given
+            Value(2.0) * data
 
     def test_a_python_number_is_a_python_float_inside(self):
         x = Value(2)
@@ -216,7 +216,7 @@ class TestKindsOfNumbers:
         assert {type(v.grad) for v in topological_order(y)} == {float}
 
     @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
-    def test_what_else_has_no_axes_is_a_numpy_scalar(self, dtype):
+    def test_other_data_without_axes_is_a_numpy_scalar(self, dtype):
         v = Value(np.array([1.0, 3.0], dtype))
         for x in (
             Value(dtype(2)),
@@ -235,7 +235,7 @@ class TestKindsOfNumbers:
             assert (x.shape, x.ndim, x.size, x.dtype) == ((), 0, 1, np.dtype(dtype))
 
     @pytest.mark.parametrize("kind", [float, np.float32, np.float64, np.array])
-    def test_a_number_that_was_kept_stays_what_it_was(self, kind):
+    def test_a_stored_number_does_not_change_later(self, kind):
         w = Value(kind(2.0))
         history = [w.data]
         for _ in range(2):
@@ -257,7 +257,7 @@ class TestKindsOfNumbers:
         assert c.grad.shape == (2, 1, 3)
 
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-    def test_a_gradient_without_axes_is_a_scalar_however_often_it_is_added_to(self, dtype):
+    def test_an_accumulated_gradient_without_axes_is_a_scalar(self, dtype):
         s = Value(np.array([2.0, 3.0], dtype)).sum()
         E = -s + s * s + tg.maximum(s, dtype(1))
         E.backward()
@@ -267,7 +267,7 @@ class TestKindsOfNumbers:
             kinds = {type(c) for c in (step.upstream, *step.contributions) if c is not None}
             assert kinds <= {np.ndarray, dtype}
 
-    def test_data_is_the_values_own(self):
+    def test_data_is_copied(self):
         array = np.ones(2)
         v = Value(array)
         array[0] = 5.0
@@ -287,21 +287,21 @@ class TestScalarsFollowNumPy:
             (lambda: Value(0.0).log(), -np.inf),
         ],
     )
-    def test_where_python_raises_they_give_inf_or_nan_with_a_warning(self, compute, expected):
+    def test_they_give_inf_or_nan_with_a_warning_where_python_raises(self, compute, expected):
         with pytest.warns(RuntimeWarning):
             y = compute()
         assert type(y.data) is float
         assert np.array_equal(y.data, expected, equal_nan=True)
 
     @pytest.mark.parametrize("root", [lambda x: x.sqrt(), lambda x: x**0.5])
-    def test_closures_too(self, root):
+    def test_closures_do_the_same(self, root):
         x = Value(0.0)
         with pytest.warns(RuntimeWarning, match="divide by zero"):
             root(x).backward()
         assert x.grad == np.inf
         assert type(x.grad) is float
 
-    def test_where_the_user_asks_numpy_to_raise_it_raises(self):
+    def test_numpys_errstate_is_respected(self):
         x = Value([0.0])
         y = x.sqrt().sum()
         with np.errstate(all="raise"), pytest.raises(FloatingPointError):
@@ -320,7 +320,7 @@ class TestScalarsFollowNumPy:
 
 
 class TestDataChangedAfterUse:
-    def test_in_place_through_the_setter_ends_any_pass(self):
+    def test_a_change_in_place_through_the_setter_is_an_error_in_any_pass(self):
         w = Value([1.0, 2.0], label="w")
         h = w * w
         w.data -= 0.5
@@ -332,7 +332,7 @@ class TestDataChangedAfterUse:
         with pytest.raises(GraphError, match=message):
             tg.grad(h.sum(), w, create_graph=True)
 
-    def test_a_plain_assignment_ends_only_a_higher_order_pass(self):
+    def test_an_assignment_is_an_error_only_in_a_higher_order_pass(self):
         w = Value([1.0, 2.0], label="w")
         E = (w * w).sum()
         w.data = [5.0, 5.0]
@@ -341,7 +341,7 @@ class TestDataChangedAfterUse:
         with pytest.raises(GraphError, match="the data of the leaf 'w' changed after the mul node"):
             tg.grad(E, w, create_graph=True)
 
-    def test_numbers_are_only_ever_assigned(self):
+    def test_numbers_cannot_change_in_place(self):
         w = Value(3.0)
         E = w * w
         w.data += 1.0
@@ -349,7 +349,7 @@ class TestDataChangedAfterUse:
         E.backward()
         assert w.grad == 6.0
 
-    def test_a_training_loop_is_not_hindered(self):
+    def test_a_training_loop_works(self):
         w = Value([1.0])
         for _ in range(3):
             w.zero_grad()
@@ -357,14 +357,14 @@ class TestDataChangedAfterUse:
             w.data -= 0.25 * w.grad
         assert w.data == [0.125]
 
-    def test_a_change_elsewhere_hinders_nobody(self):
+    def test_a_change_of_another_leaf_is_no_error(self):
         w, other = Value([1.0]), Value([1.0])
         E = (w * w).sum()
         other.data -= 1.0
         E.backward()
         assert w.grad == [2.0]
 
-    def test_a_graph_made_after_the_change_is_not_hindered(self):
+    def test_a_graph_made_after_the_change_works(self):
         w = Value([1.0, 2.0])
         before = (w * w).sum()
         w.data -= 0.5
@@ -380,7 +380,7 @@ class TestDataChangedAfterUse:
         with pytest.raises(GraphError, match="data: the mul node 'h' was computed by its rule"):
             h.data = 5.0
 
-    def test_an_element_that_was_written_is_found_and_named(self):
+    def test_writing_to_an_element_is_detected_and_named(self):
         w = Value([1.0, 2.0, 3.0], label="w")
         y = w * w
         E = (y * w).sum()
@@ -401,7 +401,7 @@ class TestDataChangedAfterUse:
         with pytest.raises(GraphError, match="changed in place"):
             E.backward()
 
-    def test_whoever_holds_the_array_may_write_between_passes(self):
+    def test_the_array_may_be_written_to_between_passes(self):
         w = Value([1.0, 2.0])
         held = w.data
         for n in range(1, 4):
@@ -413,7 +413,7 @@ class TestDataChangedAfterUse:
             with pytest.raises(GraphError, match="changed"):
                 E.backward()
 
-    def test_slopes_taken_by_hand_disturb_nothing(self):
+    def test_finite_differences_by_hand_work(self):
         w = Value([1.0, 2.0])
         held, slopes = w.data, []
         for i in range(2):
@@ -428,7 +428,7 @@ class TestDataChangedAfterUse:
         E.backward()
         assert w.grad.tolist() == slopes == [2.0, 4.0]
 
-    def test_an_element_that_was_written_before_an_assignment_is_found(self):
+    def test_writing_to_an_element_before_an_assignment_is_detected(self):
         w = Value([1.0, 2.0])
         E = (w * w).sum()
         w.data[0] = 7.0
@@ -436,7 +436,7 @@ class TestDataChangedAfterUse:
         with pytest.raises(GraphError, match="changed in place"):
             E.backward()
 
-    def test_slopes_taken_by_hand_disturb_no_view_either(self):
+    def test_finite_differences_through_a_view_work(self):
         w = Value([[1.0, 2.0]])
         held = w.data
         for change in (0.5, -0.5):
@@ -447,7 +447,7 @@ class TestDataChangedAfterUse:
         with pytest.raises(GraphError, match="changed in place"):
             E.backward()
 
-    def test_a_change_that_was_undone_is_found(self):
+    def test_a_change_that_was_undone_is_detected(self):
         w = Value([2.0])
         held = w.data
         before = w * w
@@ -470,7 +470,7 @@ class TestDataChangedAfterUse:
         with pytest.raises(GraphError, match="changed in place"):
             stale.backward()
 
-    def test_a_rule_that_refuses_the_new_numbers_is_stale(self):
+    def test_a_graph_whose_rule_fails_on_the_new_numbers_is_stale(self):
         def root(x):
             if np.any(x < 0):
                 raise ValueError("a negative number has no root")
@@ -503,7 +503,7 @@ class TestDataChangedAfterUse:
             (np.array([1]), lambda v, b: tg.nn.cross_entropy(v.reshape(1, 2), b), None),
         ],
     )
-    def test_a_buffer_may_be_used_again(self, buffer, use, right):
+    def test_buffers_can_be_reused(self, buffer, use, right):
         def gradient(change):
             v, b = Value([1.0, 2.0]), buffer[:]
             b = b.copy()
@@ -516,14 +516,14 @@ class TestDataChangedAfterUse:
         assert gradient(change=True) == gradient(change=False)
         assert right in (None, gradient(change=True))
 
-    def test_a_list_may_grow(self):
+    def test_a_list_of_operands_can_be_extended(self):
         v, key = Value([1.0, 2.0, 3.0]), [0, 0]
         y = v[key].sum()
         key.append(2)
         y.backward()
         assert v.grad.tolist() == [2.0, 0.0, 0.0]
 
-    def test_checked_finds_a_rule_that_writes_to_its_operand(self):
+    def test_checked_detects_a_rule_that_writes_to_its_operand(self):
         def halve(x):
             x /= 2.0
             return x * 1.0, lambda g: (g / 2.0,)
@@ -536,7 +536,7 @@ class TestDataChangedAfterUse:
         with pytest.raises(GraphError, match="halve: the data of the leaf 'v' changed since"):
             tg.grad(E, v, create_graph=True)
 
-    def test_checked_looks_at_results_too(self):
+    def test_checked_compares_results_too(self):
         with tg.checked():
             h = Value([1.0]).exp()
         h._numbers[0] = 9.0
@@ -560,7 +560,7 @@ class TestMemory:
         del y
         assert inner() is None
 
-    def test_also_after_an_abandoned_walk(self):
+    def test_a_graph_dies_after_an_abandoned_pass(self):
         y = (Value([2.0]) * 3.0).sum()
         inner = weakref.ref(y.parents[0])
         steps = tg.backward_steps(y)
@@ -568,7 +568,7 @@ class TestMemory:
         del steps, y
         assert inner() is None
 
-    def test_also_where_python_refused_or_the_pass_failed(self):
+    def test_a_graph_dies_after_a_pass_that_failed(self):
         x = Value(0.0)
         with pytest.warns(RuntimeWarning):
             y = x**-1 + (x + 2.0) ** 10**30
@@ -581,7 +581,7 @@ class TestMemory:
         del y
         assert [ref() for ref in inner] == [None, None]
 
-    def test_also_in_checked_mode_and_after_a_higher_order_pass(self):
+    def test_a_graph_dies_in_checked_mode_and_after_a_higher_order_pass(self):
         with tg.checked():
             x = Value([2.0])
             y = (x * x).sum()
@@ -604,7 +604,7 @@ class TestCuts:
         z.data -= 1.0
         assert np.array_equal(x.data, [1.0, 2.0])
 
-    def test_a_detached_value_is_a_leaf_with_data_of_its_own(self):
+    def test_a_detached_value_is_a_leaf_with_copied_data(self):
         x = Value([1.0, 2.0])
         y = (x * 1.0).detach()
         E = (y * x).sum()

@@ -1,4 +1,4 @@
-"""Numbers that CS231n gives its students (Stanford, assignment 2, ConvolutionalNetworks)."""
+"""Numbers published for students of CS231n (Stanford, assignment 2, ConvolutionalNetworks)."""
 
 import numpy as np
 

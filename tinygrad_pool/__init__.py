@@ -7,15 +7,15 @@
 >>> x1.grad, x2.grad
 (0.0, 1.0)
 
-The names below are those to begin with. `tg.functional` has every operation; what is not needed to
-compute, such as drawing, is loaded when it is first asked for, from where __init__.pyi says.
+__all__ lists the names to begin with. `tg.functional` has every operation. Names that are not
+needed to compute, such as `draw`, are loaded on first use, from the modules in __init__.pyi.
 """
 
 from functools import cache
 from importlib import import_module
 from typing import Any
 
-import numpy as _numpy  # noqa: F401  # here, since its import takes longer from deep inside others
+import numpy as _numpy  # noqa: F401  # imported first: importing it from nested modules is slower
 
 from tinygrad_pool import functional
 from tinygrad_pool.engine.context import checked, no_grad, scope, traced
@@ -96,12 +96,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a name of __init__.pyi when it is first asked for."""
+    """Load a name in __init__.pyi on first use."""
     home = _homes().get(name)
     if home is None:
         raise _missing_from(__name__, name)
-    globals()[name] = found = loaded(name, home)
-    return found
+    globals()[name] = value = loaded(name, home)
+    return value
 
 
 def __dir__() -> list[str]:
@@ -115,14 +115,14 @@ def _homes() -> dict[str, str]:
 
 
 def _missing_from(module: str, name: str) -> AttributeError:
-    """Return the error for a name that the package or one of its parts has not."""
+    """Return the error for a name that the package or one of its parts does not have."""
     from tinygrad_pool.engine.habits import missing_from
 
-    ways = {known: f"tg.{known}" for known in _homes()}
-    nn, optim = (loaded(room, _homes()[room]) for room in ("nn", "optim"))
-    for part in (optim.lr_scheduler, optim, nn):
-        room = part.__name__.partition(".")[2]
-        ways |= {known: f"{room}.{known}  # {room} is tg.{room}" for known in part.__all__}
+    ways = {public: f"tg.{public}" for public in _homes()}
+    nn, optim = (loaded(part, _homes()[part]) for part in ("nn", "optim"))
+    for module_of in (optim.lr_scheduler, optim, nn):
+        path = module_of.__name__.partition(".")[2]
+        ways |= {public: f"{path}.{public}  # {path} is tg.{path}" for public in module_of.__all__}
     return missing_from(module, name, ways)
 
 
@@ -131,7 +131,7 @@ def _svg_of(value: Value) -> str | None:
     return svg
 
 
-# What Jupyter, VS Code and marimo ask of a Value that ends a cell, so that the engine need not know
-# pictures. Marimo asks for the text where there is no picture; the others write its repr.
+# Jupyter, VS Code and marimo call these to display a Value at the end of a cell. They are set here
+# because the engine does not import drawing. Only marimo needs the text if there is no picture.
 Value._repr_svg_ = _svg_of  # type: ignore[attr-defined]
 Value._repr_text_ = Value.__repr__  # type: ignore[attr-defined]

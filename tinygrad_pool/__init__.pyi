@@ -1,4 +1,4 @@
-"""What the package offers: for editors and type checkers, and for __init__.py to load from."""
+"""The public names, for editors and type checkers, and for __init__.py to load on first use."""
 
 from collections.abc import Callable
 from typing import Any

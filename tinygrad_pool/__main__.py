@@ -1,4 +1,4 @@
-"""`python -m tinygrad_pool` is the command `tinygrad-pool`."""
+"""Run the command `tinygrad-pool` by `python -m tinygrad_pool`."""
 
 from tinygrad_pool.cli.main import main
 

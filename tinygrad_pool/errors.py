@@ -1,11 +1,11 @@
-"""Every exception that this package raises on purpose.
+"""The exceptions of this package.
 
-Each one is also the built-in exception that fits, so `except ValueError` works as expected.
+Each one also derives from a built-in exception, so `except ValueError` works as expected.
 """
 
 
 class TinygradPoolError(Exception):
-    """Base class of all errors raised here: one `except` catches them all."""
+    """Base class of all errors of this package."""
 
 
 class ShapeError(TinygradPoolError, ValueError):
@@ -21,7 +21,7 @@ class SubscriptError(TinygradPoolError, IndexError):
 
 
 class DataError(TinygradPoolError, TypeError):
-    """Data is not made of real numbers."""
+    """Data does not consist of real numbers."""
 
 
 class OptionError(TinygradPoolError, ValueError, TypeError):
@@ -33,15 +33,15 @@ class TieError(TinygradPoolError, ValueError):
 
 
 class GraphError(TinygradPoolError, RuntimeError):
-    """A graph cannot carry a gradient: it was cut off, or its data has changed."""
+    """Gradients cannot flow through a graph: it was cut off, or its data has changed."""
 
 
 class RuleError(TinygradPoolError, TypeError):
-    """A rule broke its contract: one contribution per operand, of a matching shape."""
+    """A rule broke its contract: a result, and one contribution per operand, of matching shape."""
 
 
 class UnsupportedError(TinygradPoolError, TypeError):
-    """A NumPy function or a conversion does not exist for Values."""
+    """A NumPy function or a conversion is not available for Values."""
 
 
 class ToolError(TinygradPoolError, RuntimeError):
@@ -53,7 +53,7 @@ class OutputError(TinygradPoolError, OSError):
 
 
 class ScriptError(TinygradPoolError, RuntimeError):
-    """A user's script ended with an error of its own."""
+    """A user's script raised an error."""
 
 
 class HabitError(TinygradPoolError, AttributeError):

@@ -1,4 +1,4 @@
-"""Packages of the optional extras, loaded when they are first asked for."""
+"""Optional packages, imported on first use."""
 
 from importlib import import_module
 from typing import Any
@@ -7,9 +7,9 @@ from tinygrad_pool.errors import ToolError
 
 
 def extra(package: str, name: str, called: str = "") -> Any:
-    """Import a package of an extra, by default the one called like it.
+    """Import an optional package for the function `name`; `called` is the extra that installs it.
 
-    Raises ToolError, which says how to get it.
+    Raises ToolError, which says how to install it.
 
     >>> extra("absent", "f")
     Traceback (most recent call last):
@@ -18,7 +18,7 @@ def extra(package: str, name: str, called: str = "") -> Any:
     try:
         return import_module(package)
     except ImportError as error:
-        first = package.partition(".")[0]
+        top = package.partition(".")[0]
         raise ToolError(
-            f"{name}: needs the package {first}: pip install 'tinygrad_pool[{called or first}]'"
+            f"{name}: needs the package {top}: pip install 'tinygrad_pool[{called or top}]'"
         ) from error

@@ -12,16 +12,16 @@ from tinygrad_pool.errors import OutputError
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes | str) -> Path:
-    """Write a file through a temporary one beside it, so that nobody ever sees half of it.
+    """Write a file atomically: write a temporary file in the same folder, then rename it.
 
-    A file that was there keeps its permissions, and a link the place it leads to; a device or a
-    pipe is written to. Text is written as UTF-8, lone surrogates as ?. Raises OutputError if the
-    folder does not exist, or if it or the file cannot be written.
+    An existing file keeps its permissions; of a symbolic link, the target is replaced. A device or
+    a pipe is written to directly. Text is encoded as UTF-8, lone surrogates as ?. Raises
+    OutputError if the folder does not exist, or if it or the file is not writable.
     """
     path = check_folder(path)
     target = Path(os.path.realpath(path))
     draft = _draft_beside(target)
-    with _in_words(path):
+    with _as_output_error(path):
         if target.exists() and not os.access(target, os.W_OK):
             raise PermissionError(EACCES, os.strerror(EACCES))
         if target.exists() and not (target.is_file() or target.is_dir()):
@@ -29,7 +29,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes | str) -> Path:
             return path
         try:
             _write(draft, content)
-            with suppress(FileNotFoundError):  # where there was no such file
+            with suppress(FileNotFoundError):  # the target is new
                 shutil.copymode(target, draft)
             draft.replace(target)
         except BaseException:
@@ -41,24 +41,24 @@ def write_whole(path: str | os.PathLike[str], content: bytes | str) -> Path:
 
 @contextmanager
 def whole_folder(path: str | os.PathLike[str]) -> Iterator[dict[str, bytes | str]]:
-    """Yield a dict to fill with files by name; at the end all of them appear in the folder `path`.
+    """Yield a dict to fill with file contents by name; on exit, write them to the folder `path`.
 
-    If anything fails before that, `path` stays as it was. Raises OutputError at once if `path` is a
-    file, or if its parent folder does not exist or cannot be written.
+    If anything fails before that, `path` is unchanged. Raises OutputError at once if `path` is a
+    file, or if its parent folder does not exist or is not writable.
     """
     path = check_folder(path)
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path}: is a file, not a folder to write into")
     draft = _draft_beside(Path(os.path.realpath(path)))
-    with _in_words(path):
+    with _as_output_error(path):
         draft.mkdir()
     try:
         files: dict[str, bytes | str] = {}
         yield files
         for name, content in files.items():
-            with _in_words(path / name):
+            with _as_output_error(path / name):
                 _write(draft / name, content)
-        with _in_words(path):
+        with _as_output_error(path):
             path.mkdir(exist_ok=True)
             for name in files:
                 (draft / name).replace(path / name)
@@ -67,28 +67,25 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[dict[str, bytes | str
 
 
 def check_folder(path: str | os.PathLike[str]) -> Path:
-    """Raise OutputError if what is given is no path, or names a file that cannot be written there.
+    """Return a path, checked: raise OutputError if it is not one or its folder does not exist.
 
     >>> check_folder("absent/graph.svg")
     Traceback (most recent call last):
     tinygrad_pool.errors.OutputError: absent/graph.svg: the folder absent does not exist
     """
     path = path_of(path)
-    with _in_words(path), suppress(FileNotFoundError, NotADirectoryError):
+    with _as_output_error(path), suppress(FileNotFoundError, NotADirectoryError):
         os.lstat(path)
     if not path.parent.is_dir():
-        folder = _shown(path.parent)
-        what = (
-            f"{folder} is not a folder"
-            if path.parent.exists()
-            else f"the folder {folder} does not exist"
-        )
-        raise OutputError(f"{_shown(path)}: {what}")
+        folder = _printable(path.parent)
+        missing = f"the folder {folder} does not exist"
+        problem = f"{folder} is not a folder" if path.parent.exists() else missing
+        raise OutputError(f"{_printable(path)}: {problem}")
     return path
 
 
 def path_of(path: object) -> Path:
-    """Read a path. Raises OutputError for anything else.
+    """Convert to a Path. Raises OutputError if it is not a path.
 
     >>> path_of(3)
     Traceback (most recent call last):
@@ -109,7 +106,7 @@ def kind_of(path: str | os.PathLike[str]) -> str:
 
 
 def html_path(path: str | os.PathLike[str]) -> Path:
-    """Check the path of a page as `check_folder` does. Raises OutputError for another suffix.
+    """Check the path of a page like `check_folder`. Raises OutputError for another suffix.
 
     >>> html_path("run.txt")
     Traceback (most recent call last):
@@ -122,29 +119,31 @@ def html_path(path: str | os.PathLike[str]) -> Path:
 
 
 @contextmanager
-def _in_words(path: Path) -> Iterator[None]:
-    """Turn the system's errors about a path into an OutputError that names the path."""
+def _as_output_error(path: Path) -> Iterator[None]:
+    """Turn errors of the operating system into an OutputError that names the path."""
     try:
         yield
     except OSError as error:
         raise OutputError(
-            f"{_shown(path)}: cannot be written: {error.strerror or error}"
+            f"{_printable(path)}: cannot be written: {error.strerror or error}"
         ) from error
-    except ValueError as error:  # a null character or a lone surrogate: Python's own message varies
-        raise OutputError(f"{_shown(path)}: cannot be written: not a possible file name") from error
+    except ValueError as error:  # a null character or a lone surrogate; Python's messages vary
+        raise OutputError(
+            f"{_printable(path)}: cannot be written: not a possible file name"
+        ) from error
 
 
-def _shown(path: Path) -> str:
+def _printable(path: Path) -> str:
     text = str(path)
     return text if text.isprintable() else ascii(text)
 
 
 def _draft_beside(path: Path) -> Path:
-    """Return a hidden path beside `path` that no other process or thread uses."""
+    """Return a unique hidden path in the same folder."""
     return path.parent / f".tinygrad_pool.{os.urandom(8).hex()}"
 
 
 def _write(draft: Path, content: bytes | str, mode: Literal["xb", "wb"] = "xb") -> None:
-    """Write a new file, with the default permissions of new files."""
+    """Write a file; a new one gets default permissions."""
     with draft.open(mode) as file:
         file.write(content.encode(errors="replace") if isinstance(content, str) else content)

@@ -15,9 +15,9 @@ import numpy as np
 LONGEST = 40
 LISTED = 4
 DIGIT = "\N{FIGURE SPACE}"
-"""As wide as a digit, so that columns of numbers align."""
+"""Pads numbers: as wide as a digit, so that columns align."""
 BETWEEN = "\N{NO-BREAK SPACE} "
-"""Between the columns of an array."""
+"""Separates the columns of an array."""
 
 _NAME = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)?(?:\^?(\(\d+\)))?")
 _LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -25,17 +25,17 @@ _HIGH = str.maketrans("()0123456789", "⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def plain(text: str, longest: int = LONGEST) -> str:
-    """Return a text on one line, without control characters, cut to at most `longest` characters.
+    """Put a text on one line, without control characters, shortened to `longest` characters.
 
     >>> plain("two" + chr(10) + "lines"), plain("abcdef", 4)
     ('two lines', 'abc…')
     """
-    shown = "".join(c if c.isprintable() else " " for c in text[: longest + 1])
-    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+    line = "".join(c if c.isprintable() else " " for c in text[: longest + 1])
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def typeset(label: str) -> str:
-    """Format a name as the derivation does: w12 with an index, z1(2) with an index and a layer.
+    """Typeset a name as in the derivation: w12 with an index, z1(2) with an index and a layer.
 
     >>> typeset("z1(2)"), typeset("z_1^(2)"), typeset("w12"), typeset("loss")
     ('z₁⁽²⁾', 'z₁⁽²⁾', 'w₁₂', 'loss')
@@ -48,18 +48,18 @@ def typeset(label: str) -> str:
 
 
 def number(x: float, digits: int = 4) -> str:
-    """Format a number with four significant digits and a real minus sign; up to a million, in full.
+    """Format a number with four significant digits, or all integer digits below 1e6.
 
     >>> number(-0.123456), number(-0.0), number(12345.6), number(1e9)
     ('−0.1235', '0', '12346', '1e+09')
     """
-    if 1e3 <= abs(float(x)) < 1e6:  # half precision knows no million
+    if 1e3 <= abs(float(x)) < 1e6:  # float(x), since 1e6 overflows in half precision
         digits = max(digits, len(f"{abs(x):.0f}"))
     return f"{x + 0.0:.{digits}g}".replace("-", "−").replace("e−", "e-")
 
 
 def numbers(data: Any) -> str:
-    r"""Format a number, a small array with a line for each row, or the range of a large array.
+    r"""Format a number, a small array with one line per row, or the range of a large array.
 
     >>> numbers(np.array([[1.0, 2.0], [3.0, 4.0]]))
     '1\xa0 2\n3\xa0 4'
@@ -70,20 +70,19 @@ def numbers(data: Any) -> str:
         return number(float(data))
     if not is_large(data):
         rows = [[number(float(x)) for x in row] for row in (data if data.ndim == 2 else [data])]
-        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join(
-            BETWEEN.join(x.rjust(n, DIGIT) for x, n in zip(row, wide, strict=True)) for row in rows
+            BETWEEN.join(x.rjust(n, DIGIT) for x, n in zip(row, widths, strict=True))
+            for row in rows
         )
     return _range(data)
 
 
 def _range(data: Any) -> str:
-    """Format the ends of an array, and how many of its elements are NaN."""
-    known = data[~np.isnan(data)]
-    ends = (
-        [number(float(end), digits=3) for end in (known.min(), known.max())] if known.size else []
-    )
-    nans = f"{data.size - known.size} nan" if known.size < data.size else ""
+    """Format the minimum and the maximum of an array, and its number of NaNs."""
+    valid = data[~np.isnan(data)]
+    ends = [number(float(f()), digits=3) for f in (valid.min, valid.max)] if valid.size else []
+    nans = f"{data.size - valid.size} nan" if valid.size < data.size else ""
     return ", ".join(part for part in (" … ".join(ends), nans) if part) or "empty"
 
 
@@ -102,12 +101,12 @@ def on_a_line(data: Any) -> str:
     >>> on_a_line(np.array([[1.0, 2.0], [3.0, 4.0]])), on_a_line(np.zeros((8, 8)))
     ('1 2; 3 4', '(8, 8) 0 … 0')
     """
-    shown = numbers(data).replace(BETWEEN, " ").replace(DIGIT, "").replace("\n", "; ")
-    return f"{np.shape(data)} {shown}" if np.ndim(data) and is_large(data) else shown
+    line = numbers(data).replace(BETWEEN, " ").replace(DIGIT, "").replace("\n", "; ")
+    return f"{np.shape(data)} {line}" if np.ndim(data) and is_large(data) else line
 
 
 def joined(arrays: Sequence[Any]) -> Any:
-    """Return all numbers of some arrays as one flat array.
+    """Flatten and concatenate arrays.
 
     >>> joined([1.0, np.array([[2.0, 3.0]])]), joined([1.0, 2.0])
     (array([1., 2., 3.]), array([1., 2.]))
@@ -145,7 +144,7 @@ def counted(n: int, what: str, plural: str = "") -> str:
 
 
 def often(n: int) -> str:
-    """Write how often something was.
+    """Format a number of occurrences.
 
     >>> often(1), often(2000)
     ('once', '2,000 times')
@@ -154,7 +153,7 @@ def often(n: int) -> str:
 
 
 def several(names: Sequence[str], most: int = LISTED) -> str:
-    """List the first names, and count the others.
+    """Join names with commas; after the first `most`, only count them.
 
     >>> several(["a", "b"]), several("abcdef")
     ('a, b', 'a, b, c, d and 2 more')
@@ -164,7 +163,7 @@ def several(names: Sequence[str], most: int = LISTED) -> str:
 
 
 def subscript(place: Iterable[Any]) -> str:
-    """Write the place of an element behind its array's name; a number's only element has none.
+    """Format the index of an element, to follow the name of its array; "" for a number.
 
     >>> subscript((1, 0)), subscript(())
     ('[1, 0]', '')
@@ -173,7 +172,7 @@ def subscript(place: Iterable[Any]) -> str:
 
 
 class Text(str):
-    r"""A text of several lines, which a prompt and a notebook show as `print` does.
+    r"""A multi-line text, displayed at a prompt and in a notebook as by `print`.
 
     >>> Text("a\nb")
     a
@@ -190,7 +189,7 @@ class Text(str):
 
 
 class Table(NamedTuple):
-    """A table of results: a title, a heading for each column, and rows of anything with a `str`.
+    """A table of results: a title, a heading per column, and rows of any objects.
 
     >>> print(Table("Sums", ["of", "are"], [["1 and 2", 3]]).text())
     Sums
@@ -204,7 +203,7 @@ class Table(NamedTuple):
     rows: Sequence[Sequence[Any]]
 
     def text(self) -> str:
-        """Format the table as lines of text, as wide as its cells and not as the terminal."""
+        """Format the table as text, as wide as its cells need, whatever the terminal."""
         from rich import box
         from rich.console import Console
         from rich.table import Table as Rich
@@ -222,14 +221,14 @@ class Table(NamedTuple):
         return "\n".join(line.rstrip() for line in lines)
 
     def with_count(self, n: int) -> Table:
-        """Return the table with a last line that counts what it leaves out of n rows."""
+        """Return the table with a last row that says how many of `n` rows are omitted."""
         if n == len(self.rows):
             return self
         rest = [f"… {n - len(self.rows):,} more", *[""] * (len(self.columns) - 1)]
         return self._replace(rows=[*self.rows, rest])
 
     def html(self) -> str:
-        """Format the table as HTML, with every text escaped."""
+        """Format the table as escaped HTML."""
         head = "".join(f"<th>{escape(column)}</th>" for column in self.columns)
         rows = "".join(
             f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>"
@@ -241,7 +240,7 @@ class Table(NamedTuple):
 
 
 PLAINLY = "tinygrad_pool"
-"""The name under which `plainly` is registered as an error handler, as "replace" is."""
+"""The name under which `plainly` is registered as an error handler of codecs, like "replace"."""
 
 IN_ASCII = {
     **dict.fromkeys("−–—─", "-"),
@@ -253,7 +252,7 @@ IN_ASCII = {
 
 
 def plainly(error: UnicodeError) -> tuple[str, int]:
-    """Replace characters that an encoding lacks: signs by words, accented letters by plain ones.
+    """Replace characters that an encoding lacks by ASCII: symbols, and letters with accents.
 
     >>> "−2 × é → ☂".encode("ascii", PLAINLY)
     b'-2 * e -> ?'
@@ -264,7 +263,7 @@ def plainly(error: UnicodeError) -> tuple[str, int]:
 
 
 def written(text: str, stream: object) -> str:
-    """Return a text in the characters that a stream can encode."""
+    """Replace the characters of a text that a stream cannot encode."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, PLAINLY).decode(encoding)
 

@@ -31,18 +31,18 @@ Array = NDArray[np.float64]
 
 
 class Slopes(NamedTuple):
-    """How a function rises along a direction: up to the point from the left, and on to the right.
+    """The one-sided slopes of a function along a direction.
 
-    At a kink the two differ. One is NaN where the function ends, or has another shape.
+    They differ at a kink. One is NaN where the function is undefined, or has another shape.
     """
 
     left: float
     right: float
 
     def admit(self, slope: float, noise: float = 0.0) -> bool:
-        """Return whether a slope lies between the two; where one is NaN, that side is open.
+        """Return whether a slope lies between the two; always if one of them is NaN.
 
-        `noise` is by how much rounding may have changed the two.
+        `noise` bounds the rounding error of the two.
 
         >>> Slopes(0.0, 1.0).admit(0.5), Slopes(1.0, 1.0).admit(0.5)
         (True, False)
@@ -54,19 +54,19 @@ class Slopes(NamedTuple):
 
 
 def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
-    """Compare every gradient of f at these inputs, given one by one or in a list, with differences.
+    """Compare every gradient of f with finite differences, at inputs passed singly or as a list.
 
-    First each node by itself: its rule is run again on the numbers it had, in float64, with each
-    element of each operand moved a little; and, for each element of the result, with all of an
-    operand moved at once, since units that share a maximum are each right alone. Then f as a whole.
-    A gradient passes if it lies between the slope from the left and the slope to the right: at a
-    kink, where these differ, whatever lies between them does. Steps are short for small numbers,
-    and longer where rounding would drown the slopes: from 1e-5 x to 1e-5, or the other way round.
+    Each node is checked first: its rule runs again in float64, with each element of each operand
+    moved a little. Then, for each element of the result, all elements of an operand are moved at
+    once: at a tie of a maximum, each gradient can be right alone, but not their sum. Last, f is
+    checked as a whole. A gradient passes if it lies between the slope from the left and the slope
+    to the right; at a kink these differ. Steps grow from `1e-5 min(|x|, 1)` to `1e-5 max(|x|, 1)`
+    until rounding errors no longer dominate.
 
-    Returns True. Raises GradientError, which names the rule, the contribution in the rule's own
-    letters, the element, and the numbers, or if f gives other numbers when it is called again;
-    GraphError if a rule writes to what it was given;
-    DataError if f does not return a Value or an input is not made of numbers.
+    Returns True. Raises GradientError with the rule, the contribution as named in the rule, the
+    element and the numbers, or if f returns different numbers when called again; GraphError if a
+    rule writes to its operands; DataError if f does not return a Value or an input is not made of
+    numbers.
 
     >>> gradcheck(lambda x, w: (x * w).sum(), [1.0, 2.0], [3.0, 4.0])
     True
@@ -86,7 +86,7 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
     if not np.array_equal(y.data, again.data, equal_nan=True):
         raise GradientError(
             f"gradcheck: f is {on_a_line(y.data)}, and {on_a_line(again.data)} when it is called "
-            "again with the same inputs: let it draw from a seed, as dropout(x, rng=0) does"
+            "again with the same inputs: use a fixed seed, as in dropout(x, rng=0)"
         )
     with np.errstate(all="ignore"):
         if again.is_interior:
@@ -98,13 +98,13 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
             raise GradientError(
                 f"gradcheck: the gradient of input {i}{name} is {slope:.6g}, but the slope of "
                 f"f is {slopes.left:.6g} from the left and {slopes.right:.6g} to the right. Each "
-                "node alone is right: the graph is cut, or two paths meet at a kink"
+                "node on its own is right: the graph is cut, or two paths meet at a kink"
             )
     return True
 
 
 def _check_node(node: Node) -> None:
-    """Compare what a node's closure sends to its operands with the slopes of its rule."""
+    """Compare the contributions of a node with the slopes of its rule."""
     assert node.rule is not None
     places = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
 
@@ -126,7 +126,7 @@ def _check_node(node: Node) -> None:
 
 
 def _check_traits(node: Node, places: list[int]) -> None:
-    """Compare the Jacobian that the traits of a rule tell with the one that its closure sends."""
+    """Compare the Jacobian derived from a rule's traits with the one of its closure."""
     sparsity = traits_of(node.rule).sparsity
     for i in places if sparsity else ():
         unit, cell, weight = dense_rows(node, i, np.arange(node.size))
@@ -134,12 +134,12 @@ def _check_traits(node: Node, places: list[int]) -> None:
             W = sparse_jacobian(node, i)
             sent = Weights(unit, cell, weight, W.y_shape, W.x_shape)
             holds = np.allclose(W.dense(), sent.dense(), equal_nan=True)
-        except (TypeError, ValueError, IndexError):  # as of another sparsity
+        except (TypeError, ValueError, IndexError):  # the node does not fit the sparsity
             holds = False
         if not holds:
             raise GradientError(
                 f"{node.op}: its trait {sparsity!r} does not hold for operand {i}: "
-                "the closure sends to other cells, or other numbers"
+                "the closure sends to other cells, or sends other numbers"
             )
 
 
@@ -147,51 +147,51 @@ Misfit: TypeAlias = tuple[int, str, float, Slopes]
 
 
 def _misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Misfit]:
-    """Move each element of each input alone: find gradients of Σ r f, r > 0, beyond its slopes."""
+    """Move each element of each input alone; yield gradients of Σ r f, r > 0, that do not fit."""
     r = np.random.default_rng(0).uniform(0.5, 1.5, f(*map(Value, arrays)).shape)
     gradients, noise = _gradients(f, arrays, r)
     for i, gradient in enumerate(gradients):
         for place in np.ndindex(arrays[i].shape):
             direction, slope = np.zeros_like(arrays[i]), float(gradient[place])
             direction[place] = 1.0
-            taken = (
-                (h, Slopes(*(float(np.sum(r * rise)) for rise in rises)))
-                for h, rises in _rises(f, arrays, i, direction)
+            by_step = (
+                (h, Slopes(*(float(np.sum(r * side)) for side in sides)))
+                for h, sides in _slopes(f, arrays, i, direction)
             )
-            if slopes := _misfit(slope, noise, taken):
+            if slopes := _misfit(slope, noise, by_step):
                 yield i, subscript(place), slope, slopes
 
 
 def _shared_misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Misfit]:
-    """Move all of an input at once: find elements of f whose gradients do not add up."""
+    """Move all elements of an input at once; yield sums of gradients that do not fit."""
     shape = f(*map(Value, arrays)).shape
-    moved = [[*_rises(f, arrays, i, np.ones_like(a))] for i, a in enumerate(arrays)]
+    moved = [[*_slopes(f, arrays, i, np.ones_like(a))] for i, a in enumerate(arrays)]
     for place in np.ndindex(shape):
         r = np.zeros(shape)
         r[place] = 1.0
         gradients, noise = _gradients(f, arrays, r)
         for i, gradient in enumerate(gradients):
             slope = float(np.sum(gradient))
-            taken = ((h, Slopes(*(float(rise[place]) for rise in rises))) for h, rises in moved[i])
-            if not np.isnan(slope) and (slopes := _misfit(slope, noise, taken)):
+            by_step = ((h, Slopes(*(float(y[place]) for y in sides))) for h, sides in moved[i])
+            if not np.isnan(slope) and (slopes := _misfit(slope, noise, by_step)):
                 yield i, f" from element {[*place]}", slope, slopes
 
 
-def _misfit(slope: float, noise: float, taken: Iterator[tuple[float, Slopes]]) -> Slopes | None:
-    """Return the slopes that do not admit a gradient, by the first step that rounding leaves alone.
+def _misfit(slope: float, noise: float, by_step: Iterator[tuple[float, Slopes]]) -> Slopes | None:
+    """Return the slopes if they do not admit a gradient, else None.
 
-    If there is none, the longest step decides.
+    The first step decides whose slopes exceed the rounding error, otherwise the longest.
     """
-    for h, slopes in taken:
+    for h, slopes in by_step:
         if not noise / h > TOLERANCE * max(map(abs, slopes)):
             break
     return None if slopes.admit(slope, noise / h) else slopes
 
 
 def _gradients(f: Callable[..., Value], arrays: list[Array], r: Array) -> tuple[list[Array], float]:
-    """Compute the gradients of Σ r f, and by how much rounding may change that sum: ε Σ |v ∂/∂v|.
+    """Compute the gradients of Σ r f, and a bound on its rounding error: 8 ε Σ |v ∂/∂v|.
 
-    The sum goes over all nodes v, each of which is rounded once or a few times.
+    The sum is over all nodes v, each of which is rounded once or a few times.
     """
     xs = [Value(a) for a in arrays]
     y = f(*xs)
@@ -203,14 +203,14 @@ def _gradients(f: Callable[..., Value], arrays: list[Array], r: Array) -> tuple[
     return [np.asarray(x.grad) for x in xs], noise if np.isfinite(noise) else 0.0
 
 
-def _rises(
+def _slopes(
     f: Callable[..., Value], arrays: list[Array], i: int, direction: Array
 ) -> Iterator[tuple[float, list[Array]]]:
-    """Take the slopes of f from the left and to the right along a direction, by growing steps."""
+    """Yield the slopes of f from the left and to the right along a direction, for growing steps."""
     middle = np.asarray(f(*map(Value, arrays)).data)
     sizes = np.abs(arrays[i] * direction)
     sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
-    least = max(np.min(sizes, initial=1.0), 1e-8)  # of what is smaller, much would be drowned
+    least = max(np.min(sizes, initial=1.0), 1e-8)  # rounding would dominate smaller steps
     largest = min(np.max(sizes, initial=1.0), 1e15)
     for h in STEP * np.geomspace(least, largest, 1 + ceil(log10(largest / least))):
         left, right = (
@@ -222,11 +222,11 @@ def _rises(
 
 
 def _letter(node: Node, i: int) -> str:
-    """Name a contribution as the rule does: to_x, to_w, …, and to_xs[i] of many operands."""
+    """Return the name of a contribution in its rule: to_x, to_w, …, or to_xs[i]."""
     assert node.rule is not None
     parameters = list(signature(node.rule).parameters.values())
     fixed = [p for p in parameters if p.kind < Parameter.VAR_POSITIONAL]
     if i < len(fixed):
         return f"to_{fixed[i].name}"
-    many = next(p.name for p in parameters if p.kind is Parameter.VAR_POSITIONAL)
-    return f"to_{many}[{i - len(fixed)}]"
+    variadic = next(p.name for p in parameters if p.kind is Parameter.VAR_POSITIONAL)
+    return f"to_{variadic}[{i - len(fixed)}]"

@@ -1,4 +1,4 @@
-"""Data to learn from."""
+"""Data sets and batches."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from tinygrad_pool.datasets import batches, digits, moons
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
 
 
-def test_digits_are_split_the_same_way_always():
+def test_the_split_of_the_digits_is_fixed():
     (x, labels), (x_test, labels_test) = digits()
     (again, _), _ = digits()
     assert np.array_equal(x, again)
@@ -31,13 +31,13 @@ def test_every_digit_is_in_both_parts_in_proportion():
 
 
 @pytest.mark.parametrize("dtype", [np.float16, "float32", np.dtype("float64"), float])
-def test_the_dtype_is_a_choice_among_floating_ones(dtype):
+def test_the_dtype_can_be_any_floating_one(dtype):
     (x, _), _ = digits(dtype=dtype)
     assert x.dtype == np.dtype(dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.int32, "train"])
-def test_another_dtype_is_named(dtype):
+def test_another_dtype_is_an_error(dtype):
     with pytest.raises(OptionError, match="digits: dtype must be a floating-point type, got"):
         digits(dtype)
 
@@ -75,7 +75,7 @@ def test_options_out_of_range_are_named(options, message):
 
 @pytest.mark.covered
 @pytest.mark.peer
-def test_digits_are_scikit_learns(peer):
+def test_digits_are_those_of_scikit_learn(peer):
     theirs = peer("sklearn.datasets").load_digits()
     (x, labels), (x_test, labels_test) = digits()
     ours = np.concatenate([x, x_test])[:, 0] * 16
@@ -90,7 +90,7 @@ def test_digits_are_scikit_learns(peer):
     assert found == images
 
 
-def test_batches_have_each_example_once_in_another_order_each_epoch():
+def test_batches_have_each_example_once_in_a_new_order_each_epoch():
     x, y = np.arange(20).reshape(10, 2), np.arange(10)
     rng = np.random.default_rng(0)
     epochs = [list(batches(x, y, 4, rng)) for _ in range(2)]
@@ -102,7 +102,7 @@ def test_batches_have_each_example_once_in_another_order_each_epoch():
     assert orders[0] != orders[1]
 
 
-def test_batches_as_they_come_and_without_the_last():
+def test_batches_in_order_and_without_the_last():
     x = np.arange(5)
     kept = [part.tolist() for part, _ in batches(x, x, 2, shuffle=False, drop_last=True)]
     assert kept == [[0, 1], [2, 3]]
@@ -125,6 +125,6 @@ def test_batches_as_they_come_and_without_the_last():
         (lambda x: batches(x, x, shuffle=1), OptionError, "batches: shuffle must be True or False"),
     ],
 )
-def test_batches_that_do_not_fit_are_named_at_once(call, error, message):
+def test_arguments_that_do_not_fit_are_named_at_once(call, error, message):
     with pytest.raises(error, match=message):
         call(np.arange(3))

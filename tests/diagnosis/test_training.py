@@ -92,7 +92,9 @@ class TestDataSetSince:
         w.data *= 0.5
         with pytest.raises(GraphError, match="; run the forward pass again"):
             h.sum().backward()
-        with pytest.raises(GraphError, match="kept from before, as a hidden state, or run the for"):
+        with pytest.raises(
+            GraphError, match="kept between steps, such as a hidden state, or run the for"
+        ):
             (h @ w).sum().backward()
 
     def test_a_change_between_forward_and_backward(self):

@@ -22,7 +22,7 @@ CHANGING = {"fill", "partition", "put", "resize", "sort", "setflags", "itemset"}
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_is_that_of_arrays(name):
+def test_methods_compute_what_those_of_arrays_do(name):
     array = A[0] if name == "searchsorted" else A
     got = getattr(Value(array), name)(*GIVEN.get(name, ()))
     expected = getattr(array, name)(*GIVEN.get(name, ()))
@@ -38,7 +38,7 @@ def test_ptp_and_the_transposed_last_axes():
     assert tg.grad(v.mT[0, 1, 2], v)[0][0, 2, 1] == 1.0
 
 
-def test_options_are_numpys_and_others_are_named():
+def test_numpys_options_work_and_unknown_options_are_named():
     v = Value(A)
     assert v.std(axis=-1, ddof=1, keepdims=True).shape == (2, 1)
     assert v.flatten("F").data.tolist() == A.flatten("F").tolist()
@@ -48,11 +48,11 @@ def test_options_are_numpys_and_others_are_named():
         v.sort()
 
 
-def test_no_method_changes_a_value():
+def test_values_have_no_methods_that_work_in_place():
     assert not CHANGING & {*dir(Value(A))}
 
 
-def test_a_method_is_shown_as_one():
+def test_methods_have_names_and_docstrings():
     assert Value.std.__qualname__ == "Value.std"
     assert "`np.ravel`" in Value.flatten.__doc__
 
@@ -64,6 +64,8 @@ def test_flatten_copies_and_ravel_does_not():
 
 
 @pytest.mark.parametrize("call", [lambda v: v.flatten(1), lambda v: v.flatten(start_dim=1)])
-def test_flatten_keeps_no_axis_and_says_what_does(call):
-    with pytest.raises(OptionError, match=r"v\.reshape\(len\(v\), -1\) keeps the first axis"):
+def test_flatten_rejects_axes_and_suggests_reshape(call):
+    with pytest.raises(
+        OptionError, match=r"to keep the first axis, use v\.reshape\(len\(v\), -1\)"
+    ):
         call(Value(A))

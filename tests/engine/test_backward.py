@@ -13,7 +13,7 @@ def no_graph(v):
         return v * 3.0
 
 
-def test_ancestors_come_oldest_first_each_once():
+def test_topological_order_lists_each_node_once_oldest_first():
     a, b = Value(1.0), Value(2.0)
     c = b * a
     d = c + c
@@ -27,13 +27,13 @@ def test_several_roots_share_one_list():
     assert topological_order(a) == [a]
 
 
-def test_what_a_node_of_many_operands_sends_twice_to_one_adds_up():
+def test_contributions_of_one_node_to_the_same_operand_are_added():
     w, x, b = Value(2.0), Value(3.0), Value(1.0)
     tg.weighted_sum([w, w], [x, x], b).backward()
     assert (w.grad, x.grad, b.grad) == (6.0, 4.0, 1.0)
 
 
 @pytest.mark.parametrize("cut", [lambda v: v.detach(), no_graph], ids=["detach", "no_grad"])
-def test_what_was_cut_off_has_no_pass(cut):
+def test_a_pass_from_a_value_that_was_cut_off_is_an_error(cut):
     with pytest.raises(GraphError, match="it has no graph to go back through"):
         cut(Value(2.0)).backward()

@@ -1,4 +1,4 @@
-"""Settings hold inside their block, and end with it, whatever happens."""
+"""Settings apply inside their block and end with it, whatever happens."""
 
 import _thread
 import contextvars
@@ -18,7 +18,7 @@ from tinygrad_pool.errors import OptionError
 
 
 @pytest.mark.parametrize("context", [tg.no_grad, tg.checked, tg.traced, lambda: tg.scope("a")])
-def test_a_setting_ends_with_its_block_also_after_an_error(context):
+def test_a_setting_ends_with_its_block_even_after_an_error(context):
     before = SETTING.get()
 
     def fail():
@@ -45,7 +45,7 @@ def test_settings_decorate_functions():
         assert layer(Value(1.0)).about.scope == "layer"
 
 
-def test_another_thread_has_settings_of_its_own():
+def test_another_thread_has_its_own_settings():
     made = []
     with tg.no_grad():
         thread = threading.Thread(target=lambda: made.append(Value(1.0).exp()))
@@ -54,7 +54,7 @@ def test_another_thread_has_settings_of_its_own():
     assert len(made[0].parents) == 1
 
 
-def test_recording_records_inside_no_grad():
+def test_with_graph_records_inside_no_grad():
     with tg.no_grad():
         with with_graph():
             y = Value(1.0).exp()
@@ -62,7 +62,7 @@ def test_recording_records_inside_no_grad():
     assert (len(y.parents), len(z.parents)) == (1, 0)
 
 
-def test_a_label_and_a_scope_are_characters_that_can_be_written():
+def test_labels_and_scopes_must_be_encodable_text():
     for name in (lambda: Value(2.0, label="half \ud800"), lambda: tg.scope("\udfff").__enter__()):
         with pytest.raises(OptionError, match=r"must be text without lone surrogates, got '.*\\ud"):
             name()
@@ -86,21 +86,21 @@ class TestTraced:
         assert a.about.line.function == "test_every_node_knows_the_line_that_made_it"
         assert str(a.about.line) == f"test_context.py:{lines[0]}"
 
-    def test_a_layer_is_at_the_line_that_calls_it(self):
+    def test_the_line_of_a_layers_nodes_is_the_line_that_calls_it(self):
         net = tg.nn.Sequential(tg.nn.Linear(2, 3), tg.nn.ReLU())
         with tg.traced():
             y = net(np.ones((1, 2)))
         assert {v.about.line.function for v in topological_order(y) if v.parents} == {
-            "test_a_layer_is_at_the_line_that_calls_it"
+            "test_the_line_of_a_layers_nodes_is_the_line_that_calls_it"
         }
         assert {v.about.scope for v in topological_order(y) if v.parents} == {"0", "1"}
 
-    def test_without_it_nothing_is_remembered(self):
+    def test_without_tracing_no_line_and_no_choice_is_noted(self):
         a = Value(2.0)
         assert max(a, a.exp()).about.line is None
         assert a.about.choices == ()
 
-    def test_labels_and_guards_stay(self):
+    def test_tracing_combines_with_scopes_and_checks(self):
         with tg.traced(), tg.checked(), tg.scope("s"):
             a = Value([1.0, 2.0], label="a")
             y = a.exp()
@@ -111,7 +111,7 @@ class TestTraced:
         with pytest.raises(tg.errors.GraphError, match="its result changed since"):
             y.backward([1.0, 1.0])
 
-    def test_nodes_of_one_line_and_scope_share_what_is_said_of_them(self):
+    def test_nodes_of_one_line_and_scope_share_their_about(self):
         with tg.traced():
             y = Value(1.0)
             made = [y := y.tanh() for _ in range(3)]
@@ -123,16 +123,16 @@ class TestTraced:
         made[0].label = "first"
         assert [v.label for v in made] == ["first", "", ""]
 
-    def test_code_that_comes_and_goes_keeps_its_own_lines(self, monkeypatch):
+    def test_code_objects_that_are_freed_do_not_mix_up_lines(self, monkeypatch):
         monkeypatch.setattr("tinygrad_pool.engine.context.MOST_PLACES", 7)
         with tg.traced():
             for n in range(50):
-                found = {"x": Value(1.0)}
-                exec("\n" * n + "y = x.exp()", found)  # what a notebook's cells do
-                assert found["y"].about.line.number == n + 1
+                names = {"x": Value(1.0)}
+                exec("\n" * n + "y = x.exp()", names)  # like the cells of a notebook
+                assert names["y"].about.line.number == n + 1
         assert len(context._PLACED) <= 7
 
-    def test_frames_tell_apart_what_several_calls_made(self):
+    def test_frames_distinguish_nodes_of_different_calls(self):
         def double(x):
             return x * 2.0
 
@@ -141,7 +141,7 @@ class TestTraced:
 
         with tg.traced(frames=True):
             made = [twice(Value(1.0)), twice(Value(2.0))]
-            with tg.traced():  # as a script of yours may say once more
+            with tg.traced():  # a script may nest it
                 inner = double(Value(3.0))
             top = {"double": double, "x": Value(1.0)}
             exec("y = double(x)", top)
@@ -150,7 +150,7 @@ class TestTraced:
         assert callers == [[f"test_context.py:{first + n}" for n in (3, k)] for k in (6, 6)]
         assert [line.function for line in made[0].about.callers[:2]] == [
             "twice",
-            "test_frames_tell_apart_what_several_calls_made",
+            "test_frames_distinguish_nodes_of_different_calls",
         ]
         assert inner.about.callers[0].number == first + 8
         with tg.traced(frames=True):
@@ -159,14 +159,14 @@ class TestTraced:
         assert [line.function for line in top["y"].about.callers] == ["<module>"]
         assert double(Value(1.0)).about.callers == ()
 
-    def test_no_more_than_some_callers_are_kept(self):
+    def test_the_number_of_callers_is_limited(self):
         def deep(n):
             return deep(n - 1) if n else Value(1.0).exp()
 
         with tg.traced(frames=True):
             assert 20 < len(deep(100).about.callers) < context.MOST_FRAMES
 
-    def test_calls_are_followed_to_the_first_function_of_a_thread_and_past_the_package(self):
+    def test_callers_reach_the_first_function_of_a_thread_and_skip_the_package(self):
         class Double(tg.nn.Module):
             def forward(self, x):
                 return x * 2.0
@@ -184,7 +184,7 @@ class TestTraced:
         functions = [line.function for line in made[0].about.callers]
         assert (functions[0], functions[-1]) == ("alone", "_bootstrap")
 
-    def test_what_no_python_code_calls_has_no_line(self):
+    def test_a_node_made_without_python_frames_has_no_line(self):
         made, v = [], Value(1.0)
         with tg.traced():
             context = contextvars.copy_context()
@@ -204,7 +204,7 @@ class TestTraced:
         with tg.traced():
             assert Value(1.0).exp().about.line is None
 
-    def test_where_only_the_package_runs_no_line_is_known(self, monkeypatch):
+    def test_a_node_made_by_the_package_alone_has_no_line(self, monkeypatch):
         monkeypatch.setattr("tinygrad_pool.engine.context._PACKAGE", "")
         with tg.traced():
             assert Value(2.0).about.line is None
@@ -215,7 +215,7 @@ def in_a_block():
         yield from range(2)
 
 
-def test_blocks_of_generators_end_whatever_their_order():
+def test_blocks_of_generators_may_end_in_any_order():
     before = SETTING.get()
     for _ in zip(in_a_block(), in_a_block(), in_a_block(), strict=False):
         assert not SETTING.get().graph
@@ -229,7 +229,7 @@ def test_blocks_of_generators_end_whatever_their_order():
     assert SETTING.get() is before
 
 
-def test_a_block_may_end_in_another_context_and_what_began_there_goes_on():
+def test_a_block_may_end_in_another_context():
     before = SETTING.get()
     generator = in_a_block()
     contextvars.Context().run(next, generator)

@@ -1,4 +1,4 @@
-"""A copy of a graph is a graph of its own; leaves, modules and optimizers copy and pickle."""
+"""A deep copy of a graph is independent; leaves, modules and optimizers copy and pickle."""
 
 import copy
 import pickle
@@ -22,7 +22,7 @@ class Keeping(nn.Module):
         return self.last
 
 
-def test_a_deep_copy_is_a_graph_of_its_own():
+def test_a_deep_copy_shares_nothing_with_the_graph():
     a, b = Value(2.0, label="a"), Value([1.0, 3.0], label="b")
     E = (tg.maximum(a * b, 4.0) ** 2).sum()
     E.backward()
@@ -37,7 +37,7 @@ def test_a_deep_copy_is_a_graph_of_its_own():
     assert (mine["a"].grad, mine["b"].grad.tolist()) == (36.0, [0.0, 24.0])
 
 
-def test_what_is_shared_stays_shared():
+def test_a_deep_copy_keeps_shared_nodes_shared():
     w = Value([1.0, 2.0])
     y = (w * w).sum()
     twins = copy.deepcopy({"w": w, "y": y, "z": y * 2.0, "again": w})
@@ -68,7 +68,7 @@ def test_a_long_chain_copies():
     assert not x.has_grad
 
 
-def test_long_doubles_copy_whatever_is_between_them():
+def test_long_doubles_copy_whatever_their_padding():
     w = Value(np.arange(6, dtype=np.longdouble).reshape(2, 3), label="w")
     for _ in range(20):
         twin = copy.deepcopy((w @ w.T).sum())
@@ -76,7 +76,7 @@ def test_long_doubles_copy_whatever_is_between_them():
         assert not w.has_grad
 
 
-def test_a_stale_graph_and_a_rule_that_draws_are_refused():
+def test_stale_graphs_and_random_rules_do_not_copy():
     w = Value([1.0, 2.0], label="w")
     y = (w * w).sum()
     w.data = [3.0, 4.0]
@@ -96,13 +96,13 @@ def test_a_stale_graph_and_a_rule_that_draws_are_refused():
 
 
 class Parameter(Value):
-    """A Value of somebody's own."""
+    """A user's subclass of Value."""
 
 
 @pytest.mark.parametrize("kind", [Value, Parameter])
 @pytest.mark.parametrize("data", [2.0, np.float32(2), [1.0, 2.0]])
 @pytest.mark.parametrize("how", [copy.deepcopy, copy.copy, lambda v: pickle.loads(pickle.dumps(v))])
-def test_a_leaf_copies_and_pickles_with_all_it_has(how, data, kind):
+def test_a_leaf_copies_and_pickles_with_its_attributes(how, data, kind):
     v = kind(data, label="v")
     (v * 3.0).sum().backward()
     v.momentum = 0.5
@@ -124,7 +124,7 @@ class Measured(Value):
 
 
 @pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))])
-def test_a_leaf_copies_whatever_its_class_asks_for(how):
+def test_a_leaf_copies_if_its_constructor_needs_more_arguments(how):
     twin = how(Measured([1.0, 2.0], unit="m"))
     assert isinstance(twin, Measured)
     assert (twin.data.tolist(), twin.unit, twin.label) == ([1.0, 2.0], "m", "length")
@@ -147,13 +147,13 @@ def test_modules_and_optimisers_pickle():
         assert not np.array_equal(twin(x).data, net(x).data)
 
 
-def test_a_graph_does_not_pickle_and_says_what_does():
+def test_pickling_a_graph_is_an_error_with_alternatives():
     y = Value(2.0) * 3.0
     with pytest.raises(GraphError, match=r"pickle: the mul node has a graph, .* v\.detach"):
         pickle.dumps(y)
     assert pickle.loads(pickle.dumps(y.detach())).data == 6.0
 
 
-def test_a_shallow_copy_of_a_result_is_refused_too():
+def test_a_shallow_copy_of_a_result_is_an_error_too():
     with pytest.raises(GraphError, match=r"copy.deepcopy\(v\) copies the graph"):
         copy.copy(Value(2.0) * 3.0)

@@ -29,12 +29,12 @@ from tinygrad_pool.errors import DataError, ShapeError
         (10**400, "too large for a float"),
     ],
 )
-def test_what_is_not_made_of_real_numbers_is_named(given, message):
+def test_data_that_is_not_real_numbers_is_an_error(given, message):
     with pytest.raises(DataError, match=f"Value: .*{message}"):
         Value(given)
 
 
-def test_what_refuses_to_become_an_array_is_named():
+def test_data_that_cannot_become_an_array_is_an_error():
     class Stubborn:
         def __array__(self, dtype=None, copy=None):
             raise TypeError
@@ -44,26 +44,26 @@ def test_what_refuses_to_become_an_array_is_named():
 
 
 def test_values_in_a_list_get_a_hint():
-    with pytest.raises(DataError, match=r"got Values in a list; np.stack\(\[...\]\) makes one"):
+    with pytest.raises(DataError, match=r"got Values in a list; np.stack\(\[...\]\) combines"):
         Value([Value(1.0), Value(2.0)])
     with pytest.raises(DataError, match=r"got a Value; .* v.data has the numbers of one"):
         Value(Value(1.0))
 
 
-def test_real_makes_floats_and_arrays_of_their_own():
+def test_to_data_makes_floats_and_new_arrays():
     assert type(to_data(True, "")) is float
     array = np.ones(2)
     assert to_data(array, "") is not array
     assert to_data(np.float32(2), "").dtype == np.float32
 
 
-def test_numeric_keeps_constants_as_they_are():
+def test_to_constant_keeps_dtypes():
     assert type(to_constant(3, "")) is int
     array = np.array([1, 2])
     assert to_constant(array, "") is array
 
 
-def test_settle_makes_a_float_of_python_numbers_alone():
+def test_to_result_makes_a_float_if_all_operands_are_python_numbers():
     assert type(to_result(np.float64(2), [1.0, 2], "")) is float
     assert type(to_result(np.array(2.0), [1.0], "")) is float
     assert type(to_result(3, [1.0], "")) is float
@@ -72,7 +72,7 @@ def test_settle_makes_a_float_of_python_numbers_alone():
     assert to_result(np.array([1, 2]), [np.ones(2)], "").dtype == np.float64
 
 
-def test_like_keeps_shape_and_dtype():
+def test_cast_like_keeps_shape_and_dtype():
     assert type(cast_like(1.0, np.float64(2), "")) is float
     assert cast_like(np.zeros(2, np.float32), [1, 2], "").dtype == np.float32
     assert np.array_equal(cast_like(np.zeros(2), 3, ""), [3.0, 3.0])
@@ -80,7 +80,7 @@ def test_like_keeps_shape_and_dtype():
         cast_like(1.0, [2.0], "x")
 
 
-def test_kinds():
+def test_dtypes_compare_and_python_floats_are_their_own_kind():
     assert dtype_of(1.0) is float
     assert dtype_of(np.ones(1, np.float32)) == np.float32
     assert same_dtype(1.0, 2.0)

@@ -1,4 +1,4 @@
-"""Gradients as values, to any order."""
+"""tg.grad, to any order."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tinygrad_pool.errors import DataError, RuleError, ShapeError
 
 
 def difference(f, x, h=1e-5):
-    """Take central differences of a function of one array, element by element."""
+    """Compute central differences of a function of one array, element by element."""
     slopes = []
     for place in np.ndindex(x.shape):
         step = np.zeros_like(x)
@@ -20,7 +20,7 @@ def difference(f, x, h=1e-5):
 
 
 class TestGrad:
-    def test_it_returns_a_tuple_and_leaves_every_grad_as_it_was(self):
+    def test_it_returns_a_tuple_and_changes_no_grad(self):
         x, w = Value(2.0), Value(3.0)
         y = x * w
         E = y * y
@@ -30,7 +30,7 @@ class TestGrad:
         assert tg.grad(E, x) == (36.0,)
         assert [v.grad for v in (x, w, y, E)] == before
 
-    def test_also_when_it_raises(self):
+    def test_it_changes_no_grad_when_it_raises(self):
         def broken(x):
             return x * 1.0, lambda g: ()
 
@@ -42,7 +42,7 @@ class TestGrad:
         assert x.grad == 7.0
         assert not E.has_grad
 
-    def test_what_is_not_reached_gets_zeros(self):
+    def test_values_that_are_not_reached_get_zeros(self):
         x, other = Value([1.0, 2.0]), Value(np.ones((2, 2), np.float32))
         (to_other,) = tg.grad(x.sum(), other)
         assert np.array_equal(to_other, np.zeros((2, 2)))
@@ -50,13 +50,13 @@ class TestGrad:
         assert isinstance(as_value, Value)
         assert not as_value.data.any()
 
-    def test_the_root_has_gradient_one(self):
+    def test_the_gradient_of_the_root_is_one(self):
         y = Value(2.0) * 3.0
         assert tg.grad(y, y) == (1.0,)
         (as_value,) = tg.grad(y, y, create_graph=True)
         assert as_value.data == 1.0
 
-    def test_results_are_the_callers_own(self):
+    def test_results_are_copies(self):
         a, b = Value([1.0]), Value([2.0])
         to_a, to_b = tg.grad((a + b).sum(), [a, b])
         to_a *= 5.0
@@ -79,8 +79,8 @@ class TestGrad:
         with pytest.raises(DataError, match="backward: gradient: needs numbers in a regular"):
             tg.grad(x * x, x, gradient=[[1.0], [1.0, 2.0]])
 
-    def test_a_number_is_refused(self):
-        with pytest.raises(DataError, match=r"grad: needs a Value .* got float"):
+    def test_a_plain_number_is_an_error(self):
+        with pytest.raises(DataError, match=r"grad: needs a computed Value .* got float"):
             tg.grad(2.0, [])
         with pytest.raises(
             DataError, match=r"as in grad\(y, \[x, w\]\), or a function, got NoneType"
@@ -152,12 +152,12 @@ class TestHigherOrder:
         (slope,) = tg.grad(x * x, x, gradient=[3.0, 5.0], create_graph=True)
         assert np.array_equal(slope.data, [6.0, 20.0])
 
-    def test_nothing_is_converted_that_is_of_its_kind(self):
+    def test_gradients_of_the_right_dtype_are_not_converted(self):
         x = Value([1.0, 2.0])
         (slope,) = tg.grad((x**3).sum(), x, create_graph=True)
         assert {v.op for v in topological_order(slope)} == {"", "mul", "power"}
 
-    def test_dtypes_and_floats_stay(self):
+    def test_dtypes_and_python_floats_are_kept(self):
         x = Value(np.ones(2, np.float32))
         (slope,) = tg.grad((x * np.ones(2)).sum(), x, create_graph=True)
         assert slope.dtype == np.float32

@@ -1,4 +1,4 @@
-"""Names of other libraries: each is answered, and what the answer says to write is right."""
+"""Names from other libraries raise an error that says what to write, and that works."""
 
 import copy
 import pickle
@@ -30,8 +30,8 @@ class Net(nn.Module):
         return self.layer(x) + self.bias
 
 
-def surroundings(name, tmp_path):
-    """Return what an answer may speak of, for the name that was looked up."""
+def variables(name, tmp_path):
+    """Return the variables that the suggestion for a name may use."""
     rng = np.random.default_rng(0)
     v = Value(np.abs(V) if name in POSITIVE else V, label="v")
     w, p = Value(W, label="w"), Value(W)
@@ -55,8 +55,8 @@ def surroundings(name, tmp_path):
     }  # fmt: skip
 
 
-def said_of(owner, name):
-    """Look a name up, and return what the answer says to write."""
+def advice_of(owner, name):
+    """Look up a name, and return what the error says to write."""
     assert not hasattr(owner, name)
     assert getattr(owner, name, "nothing") == "nothing"
     with pytest.raises(HabitError, match=rf" has no {name}: ") as caught:
@@ -66,10 +66,10 @@ def said_of(owner, name):
     return str(caught.value).partition(": ")[2]
 
 
-def done(said, name, tmp_path):
-    """Do what an answer says, and return what comes of it."""
-    assert said.startswith("write ")
-    way, names = said.removeprefix("write "), surroundings(name, tmp_path)
+def run(advice, name, tmp_path):
+    """Run what an error says to write, and return the result."""
+    assert advice.startswith("write ")
+    way, names = advice.removeprefix("write "), variables(name, tmp_path)
     if " = " in way.partition("#")[0].replace(":= ", ""):
         exec(way, names)
         return names["p"] if "p." in way else names["optimizer"].lr
@@ -94,17 +94,17 @@ NAMES = [(owner, name) for owner, (_, names) in OWNERS.items() for name in sorte
 
 
 @pytest.mark.parametrize(("owner", "name"), NAMES)
-def test_every_answer_is_one_that_works(owner, name, tmp_path):
+def test_every_suggestion_runs(owner, name, tmp_path):
     of = OWNERS[owner][0]()
     if of is tg and hasattr(tg, name):
         of = optim if hasattr(nn, name) else nn
-    said = said_of(of, name)
-    if not said.startswith(("there are no", "there is none here; ")):
-        done(said, name, tmp_path)
+    advice = advice_of(of, name)
+    if not advice.startswith(("there are no", "there is none here; ")):
+        run(advice, name, tmp_path)
 
 
 def plain(got):
-    """Return the numbers of what an answer made."""
+    """Replace Values in a result by their numbers."""
     if isinstance(got, tuple | list):
         return [plain(part) for part in got]
     return got.data if isinstance(got, Value) else got
@@ -119,12 +119,12 @@ def plain(got):
         *(("float32", np.float32), ("float64", np.float64)),
     ],
 )
-def test_an_answer_of_the_package_makes_what_its_name_says(name, expected, tmp_path):
-    assert np.array_equal(plain(done(said_of(tg, name), name, tmp_path)), expected)
+def test_a_suggestion_for_the_package_computes_what_its_name_says(name, expected, tmp_path):
+    assert np.array_equal(plain(run(advice_of(tg, name), name, tmp_path)), expected)
 
 
-def test_an_answer_of_the_package_draws_from_its_distribution(tmp_path):
-    evenly, normally = (done(said_of(tg, n), n, tmp_path).data for n in ("rand", "randn"))
+def test_a_suggestion_for_the_package_draws_from_the_right_distribution(tmp_path):
+    evenly, normally = (run(advice_of(tg, n), n, tmp_path).data for n in ("rand", "randn"))
     assert 0 <= evenly.min() < evenly.max() < 1
     assert normally.min() < 0
 
@@ -132,38 +132,38 @@ def test_an_answer_of_the_package_draws_from_its_distribution(tmp_path):
 @pytest.mark.parametrize(
     ("name", "dtype"), [("double", np.float64), ("float", np.float32), ("half", np.float16)]
 )
-def test_a_networks_answer_has_the_dtype(name, dtype, tmp_path):
-    assert done(said_of(Net(), name), name, tmp_path).weight.dtype == dtype
+def test_a_suggestion_for_a_network_has_the_dtype(name, dtype, tmp_path):
+    assert run(advice_of(Net(), name), name, tmp_path).weight.dtype == dtype
 
 
 @pytest.mark.parametrize(
     ("name", "expected"), [("add_", 2 * W), ("sub_", 0 * W), ("mul_", W * W), ("div_", W / W)]
 )
-def test_what_changes_a_leaf_does_so(name, expected, tmp_path):
-    assert np.array_equal(plain(done(said_of(Value(W), name), name, tmp_path)), expected)
+def test_suggestions_that_change_a_leaf_do_so(name, expected, tmp_path):
+    assert np.array_equal(plain(run(advice_of(Value(W), name), name, tmp_path)), expected)
 
 
-NUMPY = {  # what a method of NumPy's arrays is called with
+NUMPY = {  # arguments of methods of NumPy's arrays
     "view": None, "choose": None, "dot": (W.T,), "astype": None, "round": None, "copy": (),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted({*ELSEWHERE.split()} & {*dir(np.ndarray)}))
-def test_an_answer_gives_what_numpys_method_gives(name, tmp_path):
-    if not hasattr(V, name):  # NumPy 2.0 lists methods that it has no longer
+def test_suggestions_compute_what_numpys_methods_do(name, tmp_path):
+    if not hasattr(V, name):  # NumPy 2.0 lists methods that were removed
         return
-    if name in ("view", "device", "put"):  # other things of that name
+    if name in ("view", "device", "put"):  # the same name with another meaning
         return
     method = getattr(V.copy(), name)
     expected = method(*NUMPY.get(name, ())) if callable(method) else method
     if name in ("sort",):
         expected = np.sort(V)
-    got = plain(done(said_of(Value(V), name), name, tmp_path))
+    got = plain(run(advice_of(Value(V), name), name, tmp_path))
     np.testing.assert_allclose(got, expected, rtol=1e-12)
     assert np.shape(got) == np.shape(expected)
 
 
-TORCH = {  # what a method of PyTorch's tensors is called with
+TORCH = {  # arguments of methods of PyTorch's tensors
     "view": ((3, 2),), "view_as": W, "reshape_as": W, "unsqueeze": (-1,), "permute": ((1, 0),),
     "expand": ((2, 2, 3),), "expand_as": W, "t": (), "mT": None, "flatten": (), "numpy": (),
     "tolist": (), "double": (), "half": (), "float": (), "clone": (), "dim": (),
@@ -181,7 +181,7 @@ TORCH = {  # what a method of PyTorch's tensors is called with
 
 @pytest.mark.peer
 @pytest.mark.parametrize("name", [name for name in TORCH if name not in ("dot", *dir(Value(V)))])
-def test_an_answer_gives_what_pytorchs_method_gives(name, tmp_path, peer):
+def test_suggestions_compute_what_pytorchs_methods_do(name, tmp_path, peer):
     torch = peer("torch")
     given, tensor = TORCH[name], torch.tensor(np.abs(V) if name in POSITIVE else V)
     arguments = (given,) if isinstance(given, np.ndarray) else given or ()
@@ -191,7 +191,7 @@ def test_an_answer_gives_what_pytorchs_method_gives(name, tmp_path, peer):
     else:
         read = [torch.tensor(a) if isinstance(a, np.ndarray) else a for a in arguments]
         expected = method(*read)
-    got = plain(done(said_of(Value(V), name), name, tmp_path))
+    got = plain(run(advice_of(Value(V), name), name, tmp_path))
     expected = expected.numpy() if isinstance(expected, torch.Tensor) else expected
     np.testing.assert_allclose(got, expected, rtol=1e-6 if name == "float" else 1e-12, atol=1e-16)
     assert np.shape(got) == np.shape(expected)
@@ -199,29 +199,29 @@ def test_an_answer_gives_what_pytorchs_method_gives(name, tmp_path, peer):
 
 
 @pytest.mark.peer
-def test_a_layers_answer_gives_what_pytorchs_layer_gives(tmp_path, peer):
+def test_the_suggestion_for_a_layer_computes_what_pytorchs_layer_does(tmp_path, peer):
     torch = peer("torch")
     expected = torch.nn.functional.embedding(torch.tensor(LABELS), torch.tensor(W))
-    got = done(said_of(nn, "Embedding"), "Embedding", tmp_path)
+    got = run(advice_of(nn, "Embedding"), "Embedding", tmp_path)
     np.testing.assert_array_equal(got.data, expected.numpy())
 
 
-def test_derivatives_are_those_of_the_answers(tmp_path):
+def test_the_suggestion_for_autograd_is_the_derivative(tmp_path):
     d = 3 * V**2
-    (slope,) = done(said_of(tg, "autograd"), "autograd", tmp_path)
+    (slope,) = run(advice_of(tg, "autograd"), "autograd", tmp_path)
     assert np.allclose(slope, d)
 
 
-def test_the_package_names_its_own_modules():
-    assert said_of(tg, "Linear") == "write nn.Linear  # nn is tg.nn"
-    assert said_of(nn, "sum") == "write tg.sum"
-    assert said_of(nn, "tanh") == "write tg.tanh"
-    assert said_of(nn, "unsqueeze") == "write np.expand_dims(v, axis)"
+def test_names_of_other_modules_of_the_package_are_suggested():
+    assert advice_of(tg, "Linear") == "write nn.Linear  # nn is tg.nn"
+    assert advice_of(nn, "sum") == "write tg.sum"
+    assert advice_of(nn, "tanh") == "write tg.tanh"
+    assert advice_of(nn, "unsqueeze") == "write np.expand_dims(v, axis)"
 
 
 @pytest.mark.parametrize("owner", [tg, nn, optim])
 @pytest.mark.parametrize("name", ["absent", "typecodes", "core", "__wrapped__", "_private"])
-def test_a_name_of_nobodys_is_pythons_own_error(owner, name):
+def test_an_unknown_name_is_pythons_own_error(owner, name):
     with pytest.raises(AttributeError, match=rf"module '{owner.__name__}' has no .* '{name}'") as e:
         getattr(owner, name)
     assert type(e.value) is AttributeError
@@ -238,13 +238,13 @@ PROBES += [
 
 @pytest.mark.parametrize("name", PROBES)
 @pytest.mark.parametrize("make", [lambda: Value(V), lambda: Value(V) * 2.0, Net])
-def test_a_probe_gets_pythons_own_error(make, name):
+def test_probing_for_an_attribute_gets_pythons_own_error(make, name):
     with pytest.raises(AttributeError, match=f"has no attribute '{name}'") as caught:
         getattr(make(), name)
     assert type(caught.value) is AttributeError
 
 
-def test_no_answer_is_for_a_name_that_is_there():
+def test_no_suggestion_is_for_an_existing_name():
     for owner in (Value(V), Value(V) * 2.0, Net(), optim.SGD([Value(V)])):
         for name in dir(owner):
             getattr(owner, name)
@@ -264,14 +264,14 @@ def test_no_answer_is_for_a_name_that_is_there():
         (lr_scheduler, "stepLR", "StepLR"),
     ],
 )
-def test_python_can_say_which_name_was_meant(module, name, meant):
+def test_python_can_suggest_a_similar_name(module, name, meant):
     with pytest.raises(AttributeError) as caught:
         getattr(module, name)
     assert (caught.value.name, caught.value.obj) == (name, module)
-    assert meant in dir(module)  # which Python compares it with
+    assert meant in dir(module)  # Python suggests names from there
 
 
-def test_an_attribute_of_ones_own_may_have_any_of_the_names():
+def test_users_attributes_may_have_any_of_the_names():
     p, net = Value(1.0), Net()
     p.name, net.freeze = "mine", True
     assert (p.name, net.freeze) == ("mine", True)
@@ -286,13 +286,13 @@ def test_an_attribute_of_ones_own_may_have_any_of_the_names():
     assert "eval" in dir(Trained())
 
 
-def test_what_would_freeze_elsewhere_is_not_lost_in_silence():
+def test_setting_requires_grad_is_an_error():
     for v in (Value(1.0), Value(1.0) * 2.0):
         with pytest.raises(HabitError, match=r"no requires_grad: write v\.detach\(\)"):
             v.requires_grad = False
 
 
-def test_elements_are_not_written():
+def test_elements_cannot_be_assigned():
     v = Value(V)
     with pytest.raises(UnsupportedError, match=r"np\.where\(mask, new, v\) makes another"):
         v[0] = 1.0
@@ -302,14 +302,14 @@ def test_elements_are_not_written():
     assert (v.data[0] == 1.0).all()
 
 
-def test_copies_and_pickles_are_what_they_were():
+def test_copies_and_pickles_are_unaffected():
     v = Value(V, label="v")
     for again in (copy.copy(v), copy.deepcopy(v), pickle.loads(pickle.dumps(v))):
         assert np.array_equal(again.data, V)
         assert again.label == "v"
 
 
-def test_a_typing_error_is_still_met_with_a_suggestion():
+def test_python_still_suggests_names_after_a_typing_error():
     program = "import tinygrad_pool as tg\ntg.Value(1.0).rellu"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert b"Did you mean: 'relu'?" in ran.stderr
@@ -321,7 +321,7 @@ def test_a_typing_error_is_still_met_with_a_suggestion():
     )
 
 
-def test_every_name_has_an_answer_and_none_is_read_before_it_is_asked_for():
+def test_every_name_has_a_suggestion_loaded_on_first_use():
     assert {*ELSEWHERE.split()} > {*habits.OF_VALUES}
     program = (
         "import sys, tinygrad_pool as tg\n"

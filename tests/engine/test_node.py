@@ -1,4 +1,4 @@
-"""What is recorded of a Value."""
+"""What a node records."""
 
 import numpy as np
 import pytest
@@ -27,12 +27,12 @@ def test_gradients_end_at_leaves_and_flow_through_interior_nodes():
     assert [v.is_interior for v in (x, y, z, y.detach())] == [False, True, False, False]
 
 
-def test_a_pooling_node_goes_by_the_name_of_its_operation():
+def test_a_pooling_node_has_the_name_of_its_operation():
     assert tg.max_pool2d(np.ones((2, 2)), 2).op == "max_pool2d"
     assert tg.conv1d([[1.0]], [[[1.0]]]).op == "conv1d"
 
 
-def test_labels_and_scopes_are_kept_apart():
+def test_labels_and_scopes_are_separate():
     with tg.scope("layer"):
         a, b = Value(1.0).exp(), Value(1.0).tanh()
     a.label = "a"
@@ -41,7 +41,7 @@ def test_labels_and_scopes_are_kept_apart():
 
 
 @pytest.mark.parametrize("label", [3, None, ("a", "b")])
-def test_a_label_is_text(label):
+def test_a_label_must_be_text(label):
     v = Value(1.0)
     with pytest.raises(OptionError, match="Value: label must be text, got"):
         Value(1.0, label)
@@ -52,7 +52,7 @@ def test_a_label_is_text(label):
     assert v.label == ""
 
 
-def test_name_of_says_what_made_a_node_and_its_label():
+def test_name_of_gives_the_operation_and_the_label():
     x = Value(1.0, label="x")
     assert [name_of(v) for v in (x, Value(1.0), x.exp())] == [
         "the leaf 'x'",
@@ -92,13 +92,13 @@ def test_assigned_data_is_a_copy():
     assert v.data[0] == 5.0
 
 
-def test_a_gradient_of_another_shape_is_refused():
+def test_a_gradient_of_another_shape_is_an_error():
     v = Value([1.0, 2.0], label="v")
     with pytest.raises(ShapeError, match=r"grad of the leaf 'v': needs shape \(2,\), got \(3,\)"):
         v.grad = np.ones(3)
 
 
-def test_what_a_rule_computed_cannot_be_set():
+def test_computed_data_cannot_be_set():
     y = Value(2.0) * 3.0
     with pytest.raises(GraphError, match="data: the mul node was computed by its rule and cannot"):
         y.data = 7.0

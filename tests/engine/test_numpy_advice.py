@@ -1,4 +1,4 @@
-"""What is written in place of NumPy's functions without a rule: carried out, and compared."""
+"""The equivalents that errors suggest for NumPy's functions without a rule are right."""
 
 import operator
 import re
@@ -15,15 +15,15 @@ from tinygrad_pool.rules.rule import IMPLEMENTED
 
 load()
 A = np.array([[0.5, 1.5, 2.5], [3.5, 0.25, 0.75]])
-GENERAL = "v.data holds its numbers, and tg.lift makes an operation of a rule of your own"
+GENERAL = "v.data holds its numbers, and tg.lift turns a rule that you write into an operation"
 UNCHANGED = (
-    "a Value does not change: np.where(mask, new, v) makes another, "
-    "and v.data[...] = new changes the numbers of a leaf"
+    "a Value cannot be changed in place: np.where(mask, new, v) makes another Value, "
+    "and v.data[...] = new changes the data of a leaf"
 )
 
 
-def refused(call, *operands):
-    """Return what is said to write instead, where a function is refused."""
+def advice_of(call, *operands):
+    """Return what the error of an unsupported function says to write instead."""
     with pytest.raises(UnsupportedError) as caught:
         call(*operands)
     what, _, instead = str(caught.value).partition(" has no rule for Values; ")
@@ -43,8 +43,8 @@ def refused(call, *operands):
         (lambda v: np.add.at(v, 0, 1.0), UNCHANGED),
     ],
 )
-def test_what_has_no_rule_is_named_with_what_gives_its_numbers(call, instead):
-    assert refused(call, Value(A)) == instead
+def test_functions_without_a_rule_are_named_with_an_equivalent(call, instead):
+    assert advice_of(call, Value(A)) == instead
 
 
 ONE = {1: np.array([0.5, -0.25, 0.75, -0.5]), 2: np.array([[0.5, -0.25, 0.75], [0.3, 0.9, -0.1]])}
@@ -52,7 +52,7 @@ OTHER = {1: np.array([0.1, 0.75, -0.3, 2.0]), 2: np.array([[0.1, 0.75, -0.3], [-
 
 
 def same(instead, expected, a, b, **more):
-    """Carry out what is said to be written, on Values, and compare it."""
+    """Run what the error says to write, on Values, and compare the result."""
     names = {"np": np, "tg": tg, "v": Value(a), "a": Value(a), "b": Value(b), **more}
     got = eval(instead.removeprefix("write "), names)
     assert isinstance(got, Value)
@@ -62,24 +62,24 @@ def same(instead, expected, a, b, **more):
 
 @pytest.mark.parametrize("ndim", [1, 2])
 @pytest.mark.parametrize("name", sorted(INSTEAD))
-def test_advice_gives_numpys_numbers(name, ndim):
+def test_equivalents_of_numpys_functions_compute_the_same(name, ndim):
     f, a, b = operator.attrgetter(name)(np), ONE[ndim], OTHER[ndim]
     if name == "vander":
-        return same(refused(f, Value(ONE[1])), f(ONE[1]), ONE[1], ONE[1])
+        return same(advice_of(f, Value(ONE[1])), f(ONE[1]), ONE[1], ONE[1])
     if name == "piecewise":
         mask = a > 0
-        way = refused(lambda v: f(v, [mask, ~mask], [1.0, -1.0]), Value(a))
+        way = advice_of(lambda v: f(v, [mask, ~mask], [1.0, -1.0]), Value(a))
         return same(way, f(a, [mask, ~mask], [1.0, -1.0]), 1 + 0 * a, -1 + 0 * a, mask=mask)
     if name == "linspace":
-        return same(refused(f, Value(a), Value(b)), f(a, b), a, b)
+        return same(advice_of(f, Value(a), Value(b)), f(a, b), a, b)
     for axis in range(-1, ndim):
-        along = refused(lambda v, k=axis: f(v, axis=k), Value(a))
+        along = advice_of(lambda v, k=axis: f(v, axis=k), Value(a))
         same(along, f(a, axis=axis), a, b, axis=axis)
     return None
 
 
 @pytest.mark.parametrize("name", OF_SCIPY)
-def test_advice_gives_scipys_numbers(name, peer):
+def test_equivalents_of_scipys_functions_compute_the_same(name, peer):
     a, f = np.array([0.25, 0.5, 0.75]), getattr(peer("scipy.special"), name)
     with pytest.raises(
         UnsupportedError, match=rf"^{name} has no rule for Values; write "
@@ -100,24 +100,24 @@ DISPATCHING = {
     "function",
     sorted(DISPATCHING, key=lambda f: (getattr(f, "__module__", None) or "", f.__name__)),
 )
-def test_every_function_of_numpys_is_answered_or_refused_with_advice_that_is_tested(function):
+def test_every_numpy_function_works_or_is_rejected_with_tested_advice(function):
     if function in IMPLEMENTED or function in QUESTIONS or function in COMPOSED:
         return
-    instead = refused(answer, function, (Value(A),), {}, tg.lift)
+    instead = advice_of(answer, function, (Value(A),), {}, tg.lift)
     name = function.__name__
     assert instead == (UNCHANGED if name in IN_PLACE else f"write {INSTEAD.get(name)}") or (
         instead == GENERAL and name not in INSTEAD
     )
 
 
-def test_every_function_of_numpys_is_walked_through():
+def test_the_list_of_numpy_functions_is_complete():
     assert len(DISPATCHING) > 300
     assert {np.flip, np.median, np.log2, np.linalg.norm, np.fft.fft} <= DISPATCHING
     assert {getattr(np, name) for name in IN_PLACE} <= DISPATCHING
 
 
 @pytest.mark.parametrize("function", sorted(COMPOSED, key=lambda f: f.__name__))
-def test_a_composition_refuses_nonsense_in_words_of_ours(function):
+def test_compositions_reject_nonsense_with_our_errors(function):
     for junk in ((), (Value(A), "junk", "junk"), (Value(A),) * 9):
         with pytest.raises(TinygradPoolError):
             answer(function, junk, {"absent": 1}, tg.lift)

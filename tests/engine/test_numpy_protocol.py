@@ -1,4 +1,4 @@
-"""NumPy's own names on Values."""
+"""NumPy functions on Values."""
 
 import operator
 
@@ -53,7 +53,7 @@ OF_NUMPY = {f for f in IMPLEMENTED if getattr(np, f.__name__, None) is f}
 
 
 @pytest.mark.parametrize("function", sorted(OF_NUMPY, key=lambda f: f.__name__))
-def test_a_function_of_numpys_means_its_operation(function):
+def test_numpy_functions_are_operations(function):
     call = CALLS.get(function, lambda f, a, b: f(a))
     y = call(function, Value(A), Value(B))
     assert isinstance(y, Value)
@@ -61,7 +61,7 @@ def test_a_function_of_numpys_means_its_operation(function):
     assert all(v.dtype == np.float64 for v in (y, *y.parents) if isinstance(v, Value))
 
 
-def test_every_function_called_here_has_an_answer():
+def test_every_function_called_here_is_implemented():
     assert set(CALLS) <= OF_NUMPY
 
 
@@ -77,9 +77,9 @@ PAIRS |= {np.setxor1d, np.union1d}
 
 @pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")  # by NumPy 2.5
 @pytest.mark.parametrize("function", sorted(QUESTIONS, key=lambda f: f.__name__))
-def test_a_question_is_answered_with_plain_numbers(function):
+def test_questions_return_plain_numbers(function):
     if function in {np.bincount, np.einsum_path, np.histogram2d, np.empty_like}:
-        return  # of whole numbers, of text, of rows, of what was there
+        return  # they need integers, text or rows, or an existing array
     operands = (A, B) if getattr(function, "nin", 1) == 2 or function in PAIRS else (A,)
     operands = (A[0],) if function in {np.searchsorted} else operands
     more = MORE.get(function, ())
@@ -91,12 +91,12 @@ def test_a_question_is_answered_with_plain_numbers(function):
         assert np.array_equal(one, other) or function in {np.histogramdd}
 
 
-def test_a_question_takes_values_in_lists_and_by_name():
+def test_questions_accept_values_in_lists_and_by_name():
     assert np.lexsort((Value([1.0, 0.0]), Value([2.0, 2.0]))).tolist() == [1, 0]
     assert np.isclose(Value(1.0), b=Value(1.0))
     with pytest.raises(OptionError, match=r"np\.any: no option 'where' on Values"):
         np.any(Value(A), where=A > 1)
-    with pytest.raises(OptionError, match="no option 'out' on Values"):  # the first, in any run
+    with pytest.raises(OptionError, match="no option 'out' on Values"):  # always the first one
         np.isnan(Value(A), out=A, where=A > 1, subok=False)
 
 
@@ -104,7 +104,7 @@ def test_a_question_takes_values_in_lists_and_by_name():
 @pytest.mark.parametrize(
     "op", [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
 )
-def test_a_masked_array_beside_a_value_gives_a_value(op, ours):
+def test_a_masked_array_and_a_value_give_a_value(op, ours):
     masked = np.ma.array([1.0, 2.0])
     for x, w in ((masked, ours), (ours, masked)):
         y = op(x, w)
@@ -118,7 +118,7 @@ def test_a_masked_array_beside_a_value_gives_a_value(op, ours):
 
 
 @pytest.mark.parametrize("op", [operator.floordiv, operator.mod, divmod])
-def test_a_division_with_a_rest_is_pythons_on_both_sides(op):
+def test_floor_division_and_remainder_are_pythons_on_both_sides(op):
     for x, w in ((Value(7.5), 2), (7, Value(2.0)), (Value(A), Value(B)), (A, Value(B))):
         y = op(x, w)
         expected = op(*(v.data if isinstance(v, Value) else v for v in (x, w)))
@@ -128,7 +128,7 @@ def test_a_division_with_a_rest_is_pythons_on_both_sides(op):
         assert isinstance(parts[-1], Value) == (op is not operator.floordiv)
 
 
-def test_an_array_or_a_numpy_number_on_the_left_gives_a_value():
+def test_an_array_or_numpy_scalar_on_the_left_gives_a_value():
     v = Value(A)
     assert isinstance(A + v, Value)
     assert isinstance(A @ v.T, Value)
@@ -148,12 +148,12 @@ def test_an_array_or_a_numpy_number_on_the_left_gives_a_value():
         (lambda v: np.argmin(v[:0]), ShapeError, r"np\.argmin: .* empty sequence"),
     ],
 )
-def test_a_question_that_makes_no_sense_is_refused_in_our_words(ask, error, message):
+def test_invalid_questions_raise_our_errors(ask, error, message):
     with pytest.raises(error, match=message):
         ask(Value(A))
 
 
-def test_options_of_numpys_that_are_not_ours_are_named():
+def test_unsupported_options_of_numpy_are_named():
     with pytest.raises(OptionError, match=r"sum: no option 'out' .* results are new Values"):
         np.sum(Value(A), out=np.zeros(()))
     with pytest.raises(OptionError, match=r"add: no option 'where' .* np\.where\(mask, v, 0\.0\)"):
@@ -184,14 +184,14 @@ def test_options_of_numpys_that_are_not_ours_are_named():
         lambda a, b: A.dot(a),
     ],
 )
-def test_no_array_is_made_of_values(call):
+def test_values_do_not_become_arrays(call):
     with pytest.raises(
-        UnsupportedError, match=r"would lose the graph: v\.data .*, array @ v .* np\.stack"
+        UnsupportedError, match=r"would lose the graph: v\.data .* array @ v .* np\.stack"
     ):
         call(Value(A), Value(2.0))
 
 
-def test_a_rule_can_answer_for_a_function_of_numpys():
+def test_a_rule_can_implement_a_numpy_function():
     from tinygrad_pool.rules.rule import implements
 
     @implements(np.i0)

@@ -1,4 +1,4 @@
-"""A graph once more on fresh nodes: the same, or with other numbers in it."""
+"""Running a graph again on new nodes, optionally with changed data."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_without_a_change_all_numbers_and_gradients_are_the_same(random_net, kin
 
 
 class Other(Value):
-    """A leaf with other numbers than it is given."""
+    """A leaf whose data differs from its argument."""
 
     __slots__ = ()
 
@@ -65,9 +65,7 @@ class Other(Value):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_other_numbers_in_leaves_give_what_the_network_built_anew_gives(
-    random_net, monkeypatch, kind, dtype
-):
+def test_changed_leaves_give_what_a_new_network_computes(random_net, monkeypatch, kind, dtype):
     for seed in range(15):
         with np.errstate(all="ignore"):
             y, leaves = random_net(seed, kind, dtype)
@@ -87,7 +85,7 @@ numbers = st.floats(-3, 3)
 
 @settings(max_examples=100)
 @given(old=st.lists(numbers, min_size=6, max_size=6), new=st.lists(numbers, min_size=6, max_size=6))
-def test_a_network_of_scalars_with_new_numbers_is_the_one_built_by_hand(old, new):
+def test_changed_scalars_give_what_a_new_network_computes(old, new):
     def build(numbers):
         x1, x2, w1, w2, w3, b = leaves = [tg.Value(n) for n in numbers]
         units = tg.relu(w1 * x1 + b), tg.tanh(tg.weighted_sum([w2, w3], [x1, x2])), w3 * w3
@@ -108,7 +106,7 @@ def test_a_network_of_scalars_with_new_numbers_is_the_one_built_by_hand(old, new
     x=st.lists(numbers, min_size=3, max_size=3),
     to=st.lists(numbers, min_size=3, max_size=3),
 )
-def test_gradients_through_what_was_moved_equal_finite_differences(x, to):
+def test_gradients_through_a_moved_node_equal_finite_differences(x, to):
     def build(x):
         v = tg.Value(x)
         y = tg.tanh(v) * v
@@ -130,7 +128,7 @@ def test_gradients_through_what_was_moved_equal_finite_differences(x, to):
 
 @settings(max_examples=300)
 @given(old=st.floats(-1e300, 1e300), new=st.floats(allow_nan=False))
-def test_what_was_moved_is_the_new_number_to_the_last_bit(old, new):
+def test_a_moved_node_has_the_new_number_to_the_last_bit(old, new):
     y = tg.Value(old) * 1.0
     moved = rerun(y, {y: new})[y]
     assert moved.data == new
@@ -138,7 +136,7 @@ def test_what_was_moved_is_the_new_number_to_the_last_bit(old, new):
     moved.backward()
 
 
-def test_a_loser_that_is_raised_gets_the_whole_gradient_and_its_ancestors_with_it():
+def test_a_loser_raised_above_the_winner_gets_the_whole_gradient():
     w1, w3, x = tg.Value(-1.0), tg.Value(2.5), tg.Value(1.0)
     z1, z3 = tg.tanh(w1 * x), w3 * x
     E = tg.maximum(z1, z3) * 3.0
@@ -150,7 +148,7 @@ def test_a_loser_that_is_raised_gets_the_whole_gradient_and_its_ancestors_with_i
     assert twins[z1].parents[0].data == z1.data
 
 
-def test_one_element_is_moved_and_the_others_follow():
+def test_moving_one_element_leaves_the_others_to_the_rule():
     x = tg.Value([[1.0, 2.0], [3.0, 4.0]])
     y = x * 2.0
     twins = rerun(y, {x: {(0, 1): 5.0}, y: {(1, 0): -1.0, (1, -1): 0.5}})
@@ -160,7 +158,7 @@ def test_one_element_is_moved_and_the_others_follow():
     assert twins[x].grad.tolist() == [[2.0, 2.0], [2.0, 2.0]]
 
 
-def test_a_whole_number_fills_an_array_and_an_empty_index_is_a_numbers_own():
+def test_a_single_number_fills_an_array_and_an_empty_index_sets_a_number():
     x = tg.Value(np.float32([1, 2]))
     y = x * 2.0
     twins = rerun(y, {y: 3})
@@ -169,7 +167,7 @@ def test_a_whole_number_fills_an_array_and_an_empty_index_is_a_numbers_own():
     assert rerun(a * 2.0, {a: {(): 3.0}})[a].data == 3.0
 
 
-def test_what_stays_where_it_is_needs_no_constant():
+def test_a_node_that_is_not_moved_gets_no_constant():
     x = tg.Value([1.0, np.nan])
     y = x * 2.0
     assert rerun(y, {y: [2.0, np.nan]})[y].op == "mul"
@@ -180,7 +178,7 @@ def test_what_stays_where_it_is_needs_no_constant():
     assert np.signbit(moved[2])
 
 
-def test_what_was_moved_can_be_moved_elsewhere_and_back():
+def test_a_moved_node_can_be_moved_again_and_back():
     x = tg.Value(2.0)
     y = x * 3.0
     y.label = "y"
@@ -193,7 +191,7 @@ def test_what_was_moved_can_be_moved_elsewhere_and_back():
     assert (back[once[y]].op, back[once[y]].label) == ("mul", "y")
 
 
-def test_names_and_scopes_stay_and_what_was_moved_takes_the_name():
+def test_names_and_scopes_are_kept_and_a_moved_node_keeps_its_name():
     x = tg.Value(2.0, label="x")
     with tg.traced(), tg.scope("top"):
         y = x.exp()
@@ -205,7 +203,7 @@ def test_names_and_scopes_stay_and_what_was_moved_takes_the_name():
     assert twins[y].parents[0].about == about._replace(label="")
 
 
-def test_names_scopes_and_lines_stay_where_nothing_is_moved():
+def test_names_scopes_and_lines_are_kept_without_a_change():
     x = tg.Value(2.0, label="x")
     with tg.traced(), tg.scope("top"):
         y = x.exp()
@@ -220,7 +218,7 @@ def test_names_scopes_and_lines_stay_where_nothing_is_moved():
         }
 
 
-def test_the_old_graph_and_its_gradients_stay_as_they_are():
+def test_the_old_graph_and_its_gradients_are_unchanged():
     x = tg.Value([1.0, 5.0, 2.0])
     E = x.max() * 2.0
     E.backward()
@@ -233,14 +231,14 @@ def test_the_old_graph_and_its_gradients_stay_as_they_are():
     assert not np.shares_memory(x.data, rerun(E, {})[x].data)
 
 
-def test_the_data_that_leaves_have_now_is_used():
+def test_the_current_data_of_leaves_is_used():
     a = tg.Value([2.0])
     E = a * a
     a.data = [3.0]
     assert rerun(E, {})[E].data.tolist() == [9.0]
 
 
-def test_what_was_cut_off_is_a_leaf_of_both():
+def test_a_node_that_was_cut_off_is_a_leaf_in_both_graphs():
     x = tg.Value(2.0)
     cut = (x * 3.0).detach()
     y = cut * x
@@ -257,7 +255,7 @@ def test_a_graph_is_recorded_even_under_no_grad():
     assert len(twin.parents) == 1
 
 
-def test_options_are_those_of_the_first_run_and_who_is_asked_is_found_anew():
+def test_options_are_kept_and_wants_is_computed_again():
     x = tg.Value([[1.0, 5.0], [7.0, 2.0]])
     y = (np.array([[1.0, 2.0]]) @ x).max(axis=1, keepdims=True, ties="error")
     twins = rerun(y, {x: {(1, 0): 0.0}})
@@ -267,7 +265,7 @@ def test_options_are_those_of_the_first_run_and_who_is_asked_is_found_anew():
         rerun(y, {x: {(1, 0): 4.0}})
 
 
-def test_a_rule_of_ones_own_does_not_change_what_numpy_means():
+def test_a_users_rule_does_not_change_numpys_functions():
     def exp(x):
         def exp_backward(g):
             return (7.0 * g,)
@@ -311,12 +309,12 @@ E.label = "E"
         (lambda: rerun(E, {E: {0: [1.0, 2.0]}}), ShapeError, r"'E': needs shape \(\), got \(2,\)"),
     ],
 )
-def test_what_cannot_be_is_named(run, error, message):
+def test_impossible_changes_are_named(run, error, message):
     with pytest.raises(error, match=message):
         run()
 
 
-def test_no_constant_moves_what_is_not_finite():
+def test_a_node_that_is_not_finite_cannot_be_moved():
     x = tg.Value([0.0, 1.0])
     with np.errstate(all="ignore"):
         y = x.log()
@@ -335,7 +333,7 @@ def test_a_chain_of_ten_thousand_nodes_is_run_again():
     assert rerun(y, {x: 5.0})[y].data == 10_005.0
 
 
-def test_run_forward_maps_each_node_once_from_what_its_operands_became():
+def test_run_forward_maps_each_node_once_with_its_mapped_operands():
     x = tg.Value(1.0)
     y = x
     for _ in range(60):
@@ -346,7 +344,7 @@ def test_run_forward_maps_each_node_once_from_what_its_operands_became():
     assert calls == topological_order(y)
 
 
-def test_what_is_replaced_keeps_its_name_and_all_else_is_run_on_the_same_leaves():
+def test_replaced_nodes_keep_their_names_and_the_graph_its_leaves():
     x = tg.Value([1.0, -2.0], label="x")
     with tg.scope("layer"):
         z = x.relu()

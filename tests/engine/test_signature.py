@@ -34,12 +34,12 @@ def test_positional_options_follow_the_operands():
         ((1, 2, 3), {}, "rule: missing the option 'key'"),
     ],
 )
-def test_what_a_rule_does_not_know_is_refused(operands, options, message):
+def test_unknown_options_are_an_error(operands, options, message):
     with pytest.raises(OptionError, match=message):
         signature_of(rule).sort(operands, options)
 
 
-def test_any_number_of_operands_may_come_in_one_list():
+def test_any_number_of_operands_may_be_passed_in_one_list():
     sort = signature_of(lambda *xs, axis=0: None).sort
     assert sort(([1, 2],), {}) == ((1, 2), {})
     assert sort(([],), {}) == ((), {})
@@ -53,7 +53,7 @@ def test_a_rule_without_options_says_so():
         signature_of(lambda x: None).sort((1,), {"dim": 0})
 
 
-def test_an_option_given_twice_is_refused():
+def test_an_option_given_twice_is_an_error():
     with pytest.raises(OptionError, match="rule: option 'axis' is given twice"):
         signature_of(rule).sort((1, 2, 3), {"axis": 4})
     several = signature_of(lambda x, a=1, b=2, c=3, d=4, e=5, f=6, g=7: None)
@@ -61,9 +61,9 @@ def test_an_option_given_twice_is_refused():
         several.sort(tuple(range(8)), dict.fromkeys("gfedcba"))
 
 
-def test_habits_of_other_libraries_get_a_hint():
+def test_options_of_other_libraries_get_a_hint():
     reject_foreign_options("backward", {})
-    with pytest.raises(OptionError, match=r"^backward: no option 'retain_graph': a graph lives"):
+    with pytest.raises(OptionError, match=r"^backward: no option 'retain_graph': a graph is kept"):
         reject_foreign_options("backward", {"retain_graph": True})
     with pytest.raises(OptionError, match=r"^backward: no option 'inputs'$"):
         reject_foreign_options("backward", {"inputs": []})

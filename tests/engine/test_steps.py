@@ -1,4 +1,4 @@
-"""One step of a pass, as it is kept."""
+"""A Step keeps what it was."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def to_the_end_of_a_recording(E):
 
 @pytest.mark.parametrize("f", [lambda x, c: x * c, lambda x, c: x @ c, lambda x, c: x + c])
 @pytest.mark.parametrize("run", [lambda E: [*tg.backward_steps(E)], to_the_end_of_a_recording])
-def test_a_step_keeps_what_was_sent_while_the_leafs_gradient_is_written_to(f, run):
+def test_writing_to_a_leafs_gradient_does_not_change_the_step(f, run):
     x, c = Value(np.ones((2, 2))), np.array([[3.0, 4.0], [5.0, 6.0]])
     E = f(x, c).sum()
     *_, last = kept = run(E)

@@ -1,4 +1,4 @@
-"""One backward pass at a time: threads wait for each other, and what stands half done gives way."""
+"""One backward pass at a time: threads wait for each other, and a paused pass gives way."""
 
 import sys
 import threading
@@ -22,7 +22,7 @@ def cube():
 
 
 def paused(E, steps=1):
-    """Begin a pass and take some steps."""
+    """Begin a pass and run some steps."""
     walk = tg.backward_steps(E)
     for _ in range(steps):
         next(walk)
@@ -30,21 +30,21 @@ def paused(E, steps=1):
 
 
 def in_threads(work, n=4):
-    """Do some work in several threads, and return what it raised."""
-    raised = []
+    """Run a function in several threads, and return the errors it raised."""
+    errors = []
 
     def guarded():
         try:
             work()
-        except Exception as error:  # noqa: BLE001  # whatever it is, the test shows it
-            raised.append(error)
+        except Exception as error:  # noqa: BLE001  # the test shows any
+            errors.append(error)
 
     threads = [threading.Thread(target=guarded) for _ in range(n)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return raised
+    return errors
 
 
 class TestThreads:
@@ -61,41 +61,41 @@ class TestThreads:
             h = tg.tanh(h @ w * 0.9)
         return w, h.sum()
 
-    def test_a_graph_recorded_in_several_gives_each_the_right_gradients(self):
+    def test_one_graph_gives_the_right_gradients_in_several_threads(self):
         w, E = self.graph()
         (right,) = tg.grad(E, w)
-        found = []
+        gradients = []
 
         def work():
             for _ in range(5):
-                found.append(tg.record(E).gradients[w])
-                found.extend(tg.grad(E, w))
+                gradients.append(tg.record(E).gradients[w])
+                gradients.extend(tg.grad(E, w))
 
         assert in_threads(work) == []
-        assert len(found) == 40
-        assert all(np.array_equal(g, right) for g in found)
+        assert len(gradients) == 40
+        assert all(np.array_equal(g, right) for g in gradients)
         assert not w.has_grad
 
-    def test_a_leaf_adds_up_what_passes_in_several_bring(self):
+    def test_passes_in_several_threads_accumulate_in_a_shared_leaf(self):
         w, E = self.graph()
         (right,) = tg.grad(E, w)
         assert in_threads(lambda: [E.backward() for _ in range(5)]) == []
         assert np.allclose(w.grad, 20 * right)
 
-    def test_graphs_of_their_own_have_the_gradients_of_one(self):
-        found = []
+    def test_separate_graphs_in_threads_give_the_gradients_of_one(self):
+        gradients = []
 
         def work():
             w, E = self.graph()
             E.backward()
-            found.append(w.grad)
+            gradients.append(w.grad)
 
         assert in_threads(work) == []
-        assert all(np.array_equal(a, b) for a, b in pairwise(found))
+        assert all(np.array_equal(a, b) for a, b in pairwise(gradients))
 
 
 class TestPaused:
-    def test_the_next_pass_is_right_and_this_one_cannot_go_on(self):
+    def test_the_next_pass_is_right_and_the_paused_one_cannot_continue(self):
         w, E = cube()
         walk = paused(E)
         assert w.grad == 9.0
@@ -111,7 +111,7 @@ class TestPaused:
             next(walk)
         assert w.grad == 54.0
 
-    def test_so_it_is_where_only_a_leaf_is_shared_or_no_step_was_taken(self):
+    def test_sharing_one_leaf_is_enough_even_before_the_first_step(self):
         w, E = cube()
         walk = paused(E)
         (w * 5.0).backward()
@@ -124,7 +124,7 @@ class TestPaused:
             next(walk)
         assert w.grad == 32.0
 
-    def test_another_pass_by_steps_gives_no_way_to_the_old_one(self):
+    def test_the_old_pass_cannot_interrupt_a_newer_one(self):
         w, E = cube()
         old, new = paused(E), tg.backward_steps(E)
         assert [step.node for step in new] == [E, E.parents[0]]
@@ -132,14 +132,14 @@ class TestPaused:
             next(old)
         assert w.grad == 27.0
 
-    def test_passes_in_graphs_that_share_nothing_do_not_meet(self):
+    def test_passes_in_separate_graphs_do_not_interfere(self):
         w, E = cube()
         walk = paused(E)
         cube()[1].backward()
         assert len(list(walk)) == 1
         assert w.grad == 27.0
 
-    def test_what_puts_every_gradient_back_does_not_disturb_it(self, tmp_path):
+    def test_grad_and_record_do_not_disturb_a_paused_pass(self, tmp_path):
         w, E = cube()
         w.grad = 100.0
         walk = paused(E)
@@ -151,7 +151,7 @@ class TestPaused:
         assert len(list(walk)) == 1
         assert w.grad == 127.0
 
-    def test_given_up_it_takes_back_what_it_added(self):
+    def test_an_abandoned_pass_undoes_what_it_added(self):
         w, E = cube()
         w.grad = 1.0
         for _ in tg.backward_steps(E):
@@ -161,7 +161,7 @@ class TestPaused:
         E.backward()
         assert w.grad == 28.0
 
-    def test_a_gradient_that_was_set_meanwhile_stays(self):
+    def test_a_gradient_set_during_a_pause_is_kept(self):
         w, E = cube()
         w.grad = 1.0
         walk = paused(E)
@@ -169,7 +169,7 @@ class TestPaused:
         del walk
         assert not w.has_grad
 
-    def test_data_that_changed_in_place_meanwhile_is_not_silently_used(self):
+    def test_data_changed_in_place_during_a_pause_is_an_error(self):
         x = Value([1.0, 2.0], label="x")
         walk = paused((x * x).sum())
         x.data -= 0.5
@@ -184,7 +184,7 @@ class TestPaused:
                 v.data -= v.grad
         assert (v.data.tolist(), v.grad.tolist(), w.grad.tolist()) == ([1, 0], [2, 4], [6, 8])
 
-    def test_after_its_last_step_it_is_done(self):
+    def test_a_pass_is_done_after_its_last_step(self):
         w, E = cube()
         walk = paused(E, steps=2)
         E.backward()
@@ -193,7 +193,7 @@ class TestPaused:
         del walk
         assert w.grad == 54.0
 
-    def test_a_branch_without_a_gradient_is_no_step(self):
+    def test_a_branch_without_a_gradient_has_no_step(self):
         w, v = Value(3.0), Value(2.0)
         off = v * 4.0
 
@@ -204,14 +204,14 @@ class TestPaused:
         del walk
         assert (w.grad, v.has_grad) == (2.0, False)
 
-    def test_it_ends_where_the_gradients_that_wait_are_reset(self):
+    def test_a_pass_ends_if_the_remaining_gradients_are_reset(self):
         w, E = cube()
         walk = paused(E)
         E.parents[0].zero_grad()
         assert list(walk) == []
         assert w.grad == 9.0
 
-    def test_a_step_that_fails_leaves_leaves_as_they_were(self):
+    def test_a_step_that_fails_restores_the_leaves(self):
         def broken(x):
             def broken_backward(g):
                 raise ZeroDivisionError("on purpose")
@@ -225,12 +225,12 @@ class TestPaused:
             next(walk)
         assert not w.has_grad
 
-    def test_a_closure_may_run_a_pass_of_its_own_to_the_same_leaves(self):
+    def test_a_closure_may_run_a_pass_to_the_same_leaves(self):
         w = Value(3.0, label="w")
 
         def again(x):
             def again_backward(g):
-                (Value(float(x)) * w).backward(g)  # as where results are made again to save memory
+                (Value(float(x)) * w).backward(g)  # as in gradient checkpointing
                 return (g * w.data,)
 
             return x * w.data, again_backward
@@ -241,7 +241,7 @@ class TestPaused:
         assert (x.grad, w.grad) == (9.0, 12.0)
 
 
-def test_a_pass_that_took_its_last_step_is_not_half_done():
+def test_a_pass_after_its_last_step_is_not_paused():
     w, E = cube()
     walk = paused(E)
     assert any(E in half.nodes for half in HALF_DONE)

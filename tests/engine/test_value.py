@@ -1,4 +1,4 @@
-"""Values: what they hold, and how they behave in plain Python."""
+"""Operators and methods of Values."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ class TestOperators:
             (lambda v: v * np.array([True, False]), [1.0, 0.0]),
         ],
     )
-    def test_numbers_and_arrays_stand_on_either_side(self, compute, expected):
+    def test_numbers_and_arrays_work_on_either_side(self, compute, expected):
         v = Value([1.0, 4.0])
         y = compute(v)
         assert isinstance(y, Value)
@@ -55,7 +55,7 @@ class TestOperators:
         assert {a: "a", b: "b"}[a] == "a"
 
     @pytest.mark.parametrize("other", ["text", None, [1.0, "x"], {}, 1j])
-    def test_what_is_no_number_is_refused(self, other):
+    def test_operands_that_are_not_numbers_are_an_error(self, other):
         with pytest.raises(DataError, match="add: needs"):
             Value(1.0) + other
         with pytest.raises(DataError, match="lt: needs"):
@@ -70,7 +70,7 @@ class TestOperators:
 
 
 class TestMethods:
-    def test_reshape_and_transpose_take_lengths_or_a_tuple(self):
+    def test_reshape_and_transpose_accept_separate_arguments_or_a_tuple(self):
         v = Value(np.arange(6.0))
         assert v.reshape(2, 3).shape == v.reshape((2, 3)).shape == (2, 3)
         assert v.reshape(-1).shape == (6,)
@@ -79,7 +79,7 @@ class TestMethods:
         assert m.transpose(2, 0, 1).shape == m.transpose((2, 0, 1)).shape == (3, 1, 2)
         assert m.transpose().shape == (3, 2, 1)
 
-    def test_options_can_be_given_by_position_as_in_numpy(self):
+    def test_options_can_be_passed_by_position_as_in_numpy(self):
         v = Value([[1.0, 5.0], [3.0, 2.0]])
         assert np.array_equal(v.sum(0).data, [4.0, 7.0])
         assert np.array_equal(v.max(1, True).data, [[5.0], [3.0]])

@@ -1,4 +1,4 @@
-"""What a node's closure makes of a gradient."""
+"""The vector-Jacobian product of a node."""
 
 import math
 
@@ -11,7 +11,7 @@ from tinygrad_pool.engine.vjp import vjp, vjp_by_operand
 from tinygrad_pool.errors import GraphError, RuleError, UnsupportedError
 
 
-def test_a_vjp_has_the_shape_and_the_dtype_of_each_operand_and_none_of_a_constant():
+def test_a_vjp_has_the_shapes_and_dtypes_of_operands_and_none_for_constants():
     x, c = Value(np.ones(3, np.float32)), np.arange(6.0).reshape(2, 3)
     y, g = x * c, np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     to_x, to_c = vjp_by_operand(y, g)
@@ -21,7 +21,7 @@ def test_a_vjp_has_the_shape_and_the_dtype_of_each_operand_and_none_of_a_constan
 
 
 @pytest.mark.parametrize("g", [2.0, np.float64(2.0), np.array(2.0)])
-def test_a_vjp_takes_numpys_numbers_where_pythons_refuse(g):
+def test_a_vjp_uses_numpys_numbers_if_pythons_raise(g):
     with np.errstate(all="ignore"):
         assert vjp_by_operand(Value(0.0) ** -1, g)[0] == -np.inf
     assert vjp_by_operand(Value(3.0) * 5.0, g) == (10.0, None)
@@ -29,14 +29,14 @@ def test_a_vjp_takes_numpys_numbers_where_pythons_refuse(g):
 
 
 @pytest.mark.parametrize("given", [lambda g: g, lambda g: [g], lambda g: (g, g), lambda g: None])
-def test_a_closure_that_returns_anything_else_is_named(given):
+def test_a_closure_that_returns_the_wrong_number_is_named(given):
     y = tg.lift(named_own := lambda x: (2 * x, given))(Value([1.0]))
     assert y.rule is named_own
     with pytest.raises(RuleError, match="must return a tuple of 1 contributions"):
         vjp_by_operand(y, np.ones(1))
 
 
-def test_where_pythons_numbers_are_refused_the_data_must_be_those_of_then():
+def test_a_closure_runs_again_on_numpys_numbers_only_with_unchanged_data():
     x = Value(0.0)
     y = x**0.5
     x.data = 4.0
@@ -45,7 +45,7 @@ def test_where_pythons_numbers_are_refused_the_data_must_be_those_of_then():
 
 
 @pytest.mark.parametrize("x", [2.0, np.float64(2.0), np.array([1.0])])
-def test_an_error_of_arithmetic_is_named_whatever_the_numbers_are(x):
+def test_arithmetic_errors_name_the_node(x):
     def refusing(x):
         def refusing_backward(g):
             raise ZeroDivisionError
@@ -75,10 +75,12 @@ def all_by_math(x):
 
 
 @pytest.mark.parametrize("rule", [by_math, by_item, all_by_math])
-def test_a_rule_of_ones_own_that_takes_a_value_for_a_number_has_no_second_derivative(rule):
+def test_a_users_rule_that_converts_values_to_numbers_has_no_second_derivative(rule):
     x = Value(np.float64(2.0), label="x")
     y = tg.lift(rule)(x) * x
-    with pytest.raises(UnsupportedError, match=rf"{rule.__name__}: .* np\.exp for math\.exp"):
+    with pytest.raises(
+        UnsupportedError, match=rf"{rule.__name__}: .* np\.exp instead of math\.exp"
+    ):
         tg.grad(y, x, create_graph=True)
     y.backward()
     assert float(x) == 2.0
@@ -98,7 +100,7 @@ def draws(x):
 
 @pytest.mark.parametrize("rule", [equals, draws])
 @pytest.mark.parametrize("data", [2.0, [2.0, 3.0]])
-def test_a_rule_of_ones_own_that_sends_other_numbers_on_values_is_named(rule, data):
+def test_a_users_rule_that_sends_other_numbers_on_values_is_named(rule, data):
     x = Value(data, label="x")
     y = tg.lift(rule)(x).sum() ** 2
     with pytest.raises(RuleError, match=f"{rule.__name__}: .* np.equal"):

@@ -1,4 +1,4 @@
-"""What the tests of composed operations share."""
+"""Fixtures for the tests of composed operations."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from tinygrad_pool.engine.backward import topological_order
 
 @pytest.fixture
 def works_everywhere(check_gradient, check_second_derivative):
-    """Check both derivatives of an operation on x, and that instruments carry it out likewise."""
+    """Check the first and second derivatives of an operation on x, and that instruments agree."""
 
     def check(f, x, **tolerances):
         check_gradient(f, x, **tolerances)
@@ -26,9 +26,9 @@ def works_everywhere(check_gradient, check_second_derivative):
             assert units.get(label, 0.0) == pytest.approx(slope[place], rel=1e-9, abs=1e-12)
         again = tg.unroll(E)(x=x)
         np.testing.assert_allclose(again.gradients["x"], slope, rtol=1e-13, atol=1e-15)
-        passed = tg.record(E)
+        recording = tg.record(E)
         place = (0,) * x.ndim
-        assert str(passed.why(v, place))
+        assert str(recording.why(v, place))
         assert str(tg.diagnose(E))
         for node in topological_order(E):
             if node.parents:

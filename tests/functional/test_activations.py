@@ -1,4 +1,4 @@
-"""Activations besides the four that everybody knows."""
+"""Activations besides relu, sigmoid, tanh and softmax."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_derivatives_and_instruments(name, options, works_everywhere):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_numbers_arrays_and_halves_give_the_same(name):
+def test_numbers_arrays_and_float16_give_the_same(name):
     f = getattr(tg, name)
     y = f(Value(X))
     for place in np.ndindex(X.shape):
@@ -47,7 +47,7 @@ def test_numbers_arrays_and_halves_give_the_same(name):
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in ("erf", "erfc", "gelu")])
-def test_a_thousand_is_not_too_large(name):
+def test_inputs_of_a_thousand_do_not_overflow(name):
     x = Value([-1000.0, 1000.0])
     with np.errstate(all="raise", under="ignore"):
         y = getattr(tg, name)(x)
@@ -58,7 +58,7 @@ def test_a_thousand_is_not_too_large(name):
 
 
 @pytest.mark.parametrize(("dtype", "far"), [(np.float16, 3000.0), (np.float32, 1e20)])
-def test_gelu_by_tanh_is_straight_where_squares_overflow(dtype, far):
+def test_gelu_by_tanh_is_linear_where_squares_overflow(dtype, far):
     x = Value(np.array([far, -far], dtype))
     with np.errstate(over="ignore"):
         tg.gelu(x, approximate="tanh").sum().backward()
@@ -86,7 +86,7 @@ def test_the_slope_at_a_kink(name):
 
 @pytest.mark.peer
 @pytest.mark.parametrize("name", KINKS)
-def test_the_slope_at_a_kink_is_torchs(name, peer):
+def test_the_slope_at_a_kink_is_pytorchs(name, peer):
     torch = peer("torch")
     x = torch.tensor(list(KINKS[name]), dtype=torch.float64, requires_grad=True)
     getattr(torch.nn.functional, name)(x).sum().backward()
@@ -108,7 +108,7 @@ def test_the_error_function_and_gelu_are_right_to_the_last_digits(peer):
     np.testing.assert_allclose(tg.gelu(x).data, exact, rtol=1e-12)
 
 
-def test_prelu_has_a_weight_or_one_for_each_channel(works_everywhere, check_gradient):
+def test_prelu_has_one_weight_or_one_per_channel(works_everywhere, check_gradient):
     x = np.random.default_rng(0).normal(size=(2, 3, 2))
     for w in ([0.25], [0.1, 0.2, 0.3]):
         works_everywhere(lambda v, w=w: tg.prelu(v, w), x)

@@ -25,7 +25,7 @@ def example(ndim, lead=(2,)):
 
 @every_size
 @every_ndim
-def test_each_window_is_what_loops_compute(ndim, size, adaptive_windows_by_hand):
+def test_windows_are_those_computed_by_loops(ndim, size, adaptive_windows_by_hand):
     x = example(ndim, lead=())
     counts = tuple(n if size is None else size for n in x.shape)
     _, places = adaptive_windows_by_hand(x.shape, counts)
@@ -48,7 +48,7 @@ def test_every_adaptive_pool_passes_gradcheck(ndim, pools, size, check_second_de
 
 
 @every_family
-def test_where_sizes_divide_it_is_a_pool_with_a_kernel(pools):
+def test_an_adaptive_pool_whose_size_divides_is_an_ordinary_pool(pools):
     x = np.random.default_rng(0).standard_normal((2, 3, 6, 8))
     plain = {"max": tg.max_pool2d, "avg": tg.avg_pool2d}["max" if pools is MAX else "avg"]
     np.testing.assert_allclose(
@@ -72,7 +72,7 @@ def test_a_unit_in_two_windows_gets_both_gradients():
 @pytest.mark.parametrize(
     ("ties", "to_x"), [("first", [1, 0, 0]), ("last", [0, 0, 1]), ("even", [0.5, 0, 0.5])]
 )
-def test_ties_are_settled_as_in_any_pool(ties, to_x):
+def test_ties_are_broken_as_in_other_pools(ties, to_x):
     x = tg.Value([5.0, 2.0, 5.0])
     tg.adaptive_max_pool1d(x, 1, ties=ties).backward([1.0])
     assert x.grad.tolist() == to_x
@@ -90,7 +90,7 @@ def test_dtype_and_an_empty_batch_are_kept(ndim, pools, dtype):
     assert (y.shape, y.dtype, x.grad.dtype) == ((0, *(2,) * ndim), dtype, dtype)
 
 
-def test_a_node_is_called_what_the_user_called():
+def test_a_node_has_the_name_of_the_function_called():
     assert tg.adaptive_max_pool3d(np.ones((2, 2, 2)), 1).op == "adaptive_max_pool3d"
     assert tg.adaptive_avg_pool1d([1.0], 1).op == "adaptive_avg_pool1d"
 
@@ -113,7 +113,7 @@ def test_a_node_is_called_what_the_user_called():
     ],
 )
 @every_family
-def test_what_is_wrong_is_named(pools, x, size, error, message):
+def test_mistakes_are_named(pools, x, size, error, message):
     name = "max" if pools is MAX else "avg"
     with pytest.raises(error, match="^" + re.escape(f"adaptive_{name}_pool2d: {message}")):
         pools[2](x, size)

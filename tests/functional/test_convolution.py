@@ -1,4 +1,4 @@
-"""Convolutions under their three names: errors, and padding."""
+"""conv1d, conv2d and conv3d: errors and padding."""
 
 import re
 
@@ -12,7 +12,7 @@ CONVOLUTIONS = {"conv1d": tg.conv1d, "conv2d": tg.conv2d, "conv3d": tg.conv3d}
 
 
 @pytest.mark.parametrize(("name", "ndim"), [("conv1d", 1), ("conv2d", 2), ("conv3d", 3)])
-def test_a_convolution_names_itself_and_what_is_wrong(name, ndim):
+def test_errors_name_the_convolution_and_the_mistake(name, ndim):
     conv = CONVOLUTIONS[name]
     x, w = np.ones((2, *(4,) * ndim)), np.ones((3, 2, *(2,) * ndim))
     for error, message, arguments in [
@@ -40,18 +40,18 @@ def test_a_convolution_names_itself_and_what_is_wrong(name, ndim):
     ("length", "dilation", "sides"),
     [(1, 1, (0, 0)), (2, 1, (0, 1)), (3, 2, (2, 2)), (2, 3, (1, 2))],
 )
-def test_same_padding_keeps_the_length_with_more_of_it_behind(length, dilation, sides):
+def test_same_padding_keeps_the_length_and_pads_more_at_the_end(length, dilation, sides):
     x, w = np.arange(1.0, 8.0).reshape(1, 7), np.arange(1.0, 1.0 + length).reshape(1, 1, length)
     y = tg.conv1d(x, w, padding="same", dilation=dilation)
     assert y.shape == (1, 7)
     assert np.array_equal(y.data, tg.conv1d(x, w, padding=[sides], dilation=dilation).data)
 
 
-def test_valid_padding_is_none():
+def test_valid_padding_pads_nothing():
     x, w = np.ones((1, 3, 4)), np.ones((1, 1, 2, 2))
     assert tg.conv2d(x, w, stride=2, padding="valid").shape == (1, 1, 2)
 
 
-def test_a_pixel_wide_kernel_sees_the_padding_on_both_sides():
+def test_a_kernel_of_one_cell_sees_the_padding_on_both_sides():
     y = tg.conv2d(np.ones((1, 2, 3)), np.full((1, 1, 1, 1), 2.0), padding=1)
     assert y.data[0].tolist() == np.pad(np.full((2, 3), 2.0), 1).tolist()

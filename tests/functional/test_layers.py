@@ -35,7 +35,7 @@ NORMS = {
 
 
 @pytest.mark.parametrize("name", NORMS)
-def test_a_norm_is_what_its_formula_says_everywhere(name, works_everywhere):
+def test_norms_follow_their_formulas(name, works_everywhere):
     x, options, expected = NORMS[name]
     f = getattr(tg, name)
     np.testing.assert_allclose(f(x, *options).data, expected(), rtol=1e-12)
@@ -46,7 +46,7 @@ def test_a_norm_is_what_its_formula_says_everywhere(name, works_everywhere):
     assert empty.shape == (0, *x.shape[1:])
 
 
-def test_batch_norm_after_training_uses_what_ran(works_everywhere):
+def test_batch_norm_uses_running_statistics_after_training(works_everywhere):
     mean, var = np.array([0.0, 1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0, 4.0])
     y = tg.batch_norm(X, mean, var, W, B)
     np.testing.assert_allclose(y.data, (X - mean) / np.sqrt(var + 1e-5) * W + B, rtol=1e-12)
@@ -57,7 +57,7 @@ def test_batch_norm_after_training_uses_what_ran(works_everywhere):
     np.testing.assert_array_equal(E.parents[0].data, before)
 
 
-def test_running_statistics_follow_in_place():
+def test_running_statistics_are_updated_in_place():
     mean, var = np.zeros(4), np.ones(4)
     tg.batch_norm(PLANES, mean, var, training=True, momentum=0.25)
     np.testing.assert_allclose(mean, 0.25 * PLANES.mean(axis=(0, 2)))
@@ -80,8 +80,8 @@ def norms_of(x, dtype):
     }
 
 
-def test_halves_are_normalized_in_single():
-    # their distances from the mean have squares beyond 65504
+def test_float16_is_normalized_in_float32():
+    # the squares of their distances from the mean exceed 65504, the largest float16
     halves = np.float16(1000 + 400 * np.random.default_rng(0).normal(size=(6, 4, 5)))
     doubles = norms_of(halves.astype(np.float64), np.float64)
     for name, y in norms_of(halves, np.float16).items():
@@ -89,7 +89,7 @@ def test_halves_are_normalized_in_single():
         np.testing.assert_allclose(y.data, doubles[name].data, 2e-3, 2e-3, err_msg=name)
 
 
-def test_a_variance_beyond_halves_does_not_overflow():
+def test_a_variance_too_large_for_float16_does_not_overflow():
     halves = np.float16([[-3000.0], [3000.0]])
     assert tg.batch_norm(halves, np.zeros(1), np.full(1, 9e6)).data.tolist() == [[-1.0], [1.0]]
     var = np.zeros(1)
@@ -97,16 +97,16 @@ def test_a_variance_beyond_halves_does_not_overflow():
     assert var == 1.8e7
 
 
-def test_running_statistics_that_cannot_follow_are_refused_before_any_does():
+def test_running_statistics_are_checked_before_any_is_updated():
     mean, var = np.zeros(4), np.broadcast_to(1.0, 4)
-    with pytest.raises(DataError, match="batch_norm: running statistics follow in place"):
+    with pytest.raises(DataError, match="batch_norm: running statistics are updated in place"):
         tg.batch_norm(PLANES, mean, var, training=True)
     assert not mean.any()
     tg.batch_norm(PLANES, mean, var)
 
 
 class TestDropout:
-    def test_the_others_are_scaled_so_that_the_mean_stays(self, works_everywhere):
+    def test_the_remaining_elements_are_scaled_to_keep_the_mean(self, works_everywhere):
         x = Value(np.ones(10_000))
         y = tg.dropout(x, 0.2, rng=0)
         y.sum().backward()
@@ -115,12 +115,12 @@ class TestDropout:
         np.testing.assert_array_equal(x.grad, y.data)
         works_everywhere(lambda v: tg.dropout(v, 0.4, rng=1), X)
 
-    def test_a_graph_that_runs_again_keeps_its_mask(self):
+    def test_running_a_graph_again_keeps_the_mask(self):
         x = Value(X, label="x")
         E = tg.dropout(x).sum()
         assert tg.unroll(E)(x=X).loss == E.data
 
-    def test_all_none_and_numbers(self):
+    def test_extreme_probabilities_and_plain_numbers_work(self):
         x = Value(X)
         assert tg.dropout(x, training=False) is x
         assert tg.dropout(x, 0.0) is x
@@ -129,7 +129,7 @@ class TestDropout:
         assert tg.dropout(np.ones(3, np.float32), 0.5, rng=0).dtype == np.float32
         assert tg.dropout([1, 2], training=False).data.tolist() == [1.0, 2.0]
 
-    def test_a_generator_draws_on_and_a_seed_anew(self):
+    def test_a_generator_continues_and_a_seed_restarts(self):
         rng = np.random.default_rng(0)
         first, second, again = (tg.dropout(np.ones(50), rng=r).data for r in (rng, rng, 0))
         assert (first != second).any()
@@ -186,9 +186,9 @@ def test_linear_is_x_times_w_transposed(works_everywhere, check_gradient):
         (lambda: tg.group_norm(X, 3), ShapeError, "group_norm: needs .* with channels in 3 groups"),
         (lambda: tg.group_norm(W, 2), ShapeError, r"got shape \(4,\)"),
         (lambda: tg.instance_norm(X), ShapeError, "instance_norm: needs .* of several values"),
-        (lambda: tg.instance_norm(PLANES, W, B), DataError, "keeps no running statistics"),
+        (lambda: tg.instance_norm(PLANES, W, B), DataError, "does not support running statistics"),
     ],
 )
-def test_what_does_not_fit_is_named(call, error, message):
+def test_arguments_that_do_not_fit_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()

@@ -13,7 +13,7 @@ from tinygrad_pool.errors import DataError, OptionError, ShapeError, SubscriptEr
 SCORES = [[1.0, 2.0, 3.0], [0.0, 0.0, 5.0]]
 
 
-def test_cross_entropy_is_minus_the_mean_log_share_of_the_labels():
+def test_cross_entropy_is_the_mean_negative_log_probability_of_the_labels():
     shares = np.exp(SCORES) / np.exp(SCORES).sum(axis=1, keepdims=True)
     scores = Value(SCORES)
     E = nn.cross_entropy(scores, [2, 0])
@@ -31,8 +31,8 @@ def test_cross_entropy_does_not_overflow():
 @pytest.mark.parametrize(
     "options", [{"ignore_index": 1}, {"weight": [1.0, 3.0, 1.0]}, {"label_smoothing": 0.5}]
 )
-def test_many_losses_in_halves_are_averaged(options):
-    n = 70_000  # more than the largest half
+def test_the_mean_of_many_float16_losses_does_not_overflow(options):
+    n = 70_000  # more than the largest float16
     scores, labels = np.zeros((n, 3), np.float16), np.zeros(n, int)
     labels[0] = 1
     x = Value(scores)
@@ -45,7 +45,7 @@ def test_many_losses_in_halves_are_averaged(options):
     np.testing.assert_allclose(x.grad, y.grad, 1e-2, 1e-7)
 
 
-def test_a_sum_of_halves_may_be_beyond_them_before_it_is_divided_by_the_batch():
+def test_a_sum_of_float16_losses_may_overflow_before_the_division():
     y, t = np.full((700, 100), -6.0, np.float16), np.full((700, 100), 0.25, np.float16)
     E = nn.kl_div(y, t, reduction="batchmean")
     assert E.dtype == np.float16
@@ -86,7 +86,7 @@ def test_labels_that_do_not_fit_are_named(labels, error, message):
         nn.cross_entropy(Value(SCORES), labels)
 
 
-def test_losses_take_plain_numbers_too():
+def test_losses_accept_plain_numbers():
     assert nn.cross_entropy([[0.0, 0.0]], [1]).item() == pytest.approx(np.log(2))
     assert nn.mse_loss([1.0, 2.0], [1.0, 4.0]).item() == 2.0
     assert nn.mse_loss(np.array([0], np.uint8), np.array([3], np.uint8)).item() == 9.0
@@ -99,7 +99,7 @@ def test_losses_keep_the_dtype(dtype):
     assert nn.mse_loss(scores, np.array(SCORES, dtype)).dtype == dtype
 
 
-def test_numbers_that_are_none_are_named():
+def test_arguments_that_are_not_numbers_are_named():
     with pytest.raises(DataError, match="mse_loss: target: needs numbers in a regular shape"):
         nn.mse_loss(Value([1.0, 2.0]), [[1.0], [1.0, 2.0]])
     with pytest.raises(DataError, match="mse_loss: y: needs real numbers, got <U1"):
@@ -112,13 +112,13 @@ def test_scores_need_two_axes_and_targets_the_shape_of_y():
     with pytest.raises(ShapeError, match=r"got \(3,\) and \(3,\)"):
         nn.cross_entropy(Value([1.0, 2.0, 3.0]), [0, 1, 2])
     with pytest.raises(
-        ShapeError, match=r"mse_loss: y and target need one shape, got \(2,\) and \(1,\)"
+        ShapeError, match=r"mse_loss: y and target need the same shape, got \(2,\) and \(1,\)"
     ):
         nn.mse_loss(Value([1.0, 2.0]), [1.0])
 
 
 @pytest.mark.parametrize("labels", [[], np.zeros(0), np.zeros(0, int)])
-def test_no_examples_have_no_loss(labels):
+def test_an_empty_batch_is_an_error(labels):
     with pytest.raises(ShapeError, match="cross_entropy: needs at least one example, got shape "):
         nn.cross_entropy(Value(np.ones((0, 3))), labels)
     with pytest.raises(ShapeError, match="mse_loss: needs at least one example, got shape "):
@@ -182,11 +182,11 @@ def test_a_smoothed_loss_is_curved_where_the_fit_is_exact(loss, curvature):
     assert tg.hessian(lambda y: loss(y, 3.0))(3.0) == curvature
 
 
-def test_the_batch_of_one_number_is_one():
+def test_batchmean_of_a_single_number_divides_by_one():
     assert of.kl_div(-1.0, 1.0, reduction="batchmean").data == 1.0
 
 
-def test_scores_of_a_thousand_are_not_too_large():
+def test_scores_of_a_thousand_do_not_overflow():
     x = Value([-1000.0, 1000.0, -1000.0, 1000.0])
     with np.errstate(all="raise", under="ignore"):
         E = of.binary_cross_entropy_with_logits(x, [0.0, 1.0, 1.0, 0.0], reduction="none")
@@ -196,7 +196,7 @@ def test_scores_of_a_thousand_are_not_too_large():
 
 
 @pytest.mark.parametrize(("x", "t"), [(-20.0, 0.0), (20.0, 1.0)])
-def test_what_is_sure_and_right_still_has_a_gradient(x, t):
+def test_a_certain_and_right_probability_still_has_a_gradient(x, t):
     v = Value(np.float32([x]))
     E = of.binary_cross_entropy_with_logits(v, np.float32([t]))
     E.backward()
@@ -205,7 +205,7 @@ def test_what_is_sure_and_right_still_has_a_gradient(x, t):
     assert v.grad[0] == pytest.approx(-np.sign(x) * small, rel=1e-6)
 
 
-def test_a_sure_mistake_costs_a_hundred_as_in_torch():
+def test_a_certain_mistake_costs_100_as_in_pytorch():
     p = Value([0.0, 1.0, 0.0])
     with np.errstate(all="raise"):
         E = of.binary_cross_entropy(p, [1.0, 0.0, 0.0], reduction="none")
@@ -215,7 +215,7 @@ def test_a_sure_mistake_costs_a_hundred_as_in_torch():
     assert of.binary_cross_entropy(0.5, 1.0).data == pytest.approx(np.log(2))
 
 
-def test_what_is_ignored_is_left_out_of_the_mean():
+def test_ignored_examples_are_left_out_of_the_mean():
     whole = of.cross_entropy(Value(Y[:2]), [0, 1])
     some = of.cross_entropy(Value(Y), [0, 1, -100])
     assert some.item() == pytest.approx(whole.item())
@@ -242,7 +242,7 @@ def test_what_is_ignored_is_left_out_of_the_mean():
             OptionError,
             "beta must be a number of at",
         ),
-        (lambda: of.l1_loss(Y, T[0]), ShapeError, "l1_loss: y and target need one shape"),
+        (lambda: of.l1_loss(Y, T[0]), ShapeError, "l1_loss: y and target need the same shape"),
         (
             lambda: of.binary_cross_entropy(Y, SHARES),
             DataError,
@@ -257,12 +257,12 @@ def test_what_is_ignored_is_left_out_of_the_mean():
         (
             lambda: of.binary_cross_entropy(SHARES, SHARES, weight=[1.0, 2.0]),
             ShapeError,
-            r"a weight of shape \(2,\) does not fit \(3, 4\)",
+            r"weight needs a shape that fits \(3, 4\), got \(2,\)",
         ),
         (
             lambda: of.binary_cross_entropy_with_logits(Y[0], SHARES[0], weight=np.ones((3, 1))),
             ShapeError,
-            r"a weight of shape \(3, 1\) does not fit \(4,\)",
+            r"weight needs a shape that fits \(4,\), got \(3, 1\)",
         ),
         (
             lambda: of.cross_entropy(Y, [0, 1, 2], weight=[1.0]),
@@ -284,12 +284,12 @@ def test_what_is_ignored_is_left_out_of_the_mean():
             ShapeError,
             "nll_loss: needs at least one example, all are ignore_index=-100",
         ),
-        (lambda: of.cross_entropy(Y, np.eye(3, 4, dtype=int)), ShapeError, "are floats"),
+        (lambda: of.cross_entropy(Y, np.eye(3, 4, dtype=int)), ShapeError, "must be floats"),
         (lambda: of.cross_entropy(Value(1.0), 0), ShapeError, r"got \(\) and \(\)"),
         (lambda: of.cross_entropy(np.ones((0, 2)), np.ones((0, 2))), ShapeError, "at least one ex"),
     ],
 )
-def test_what_does_not_fit_is_named(call, error, message):
+def test_arguments_that_do_not_fit_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
 

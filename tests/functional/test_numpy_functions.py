@@ -26,14 +26,14 @@ def test_every_function_that_works_is_a_name_of_the_package():
     assert all(hasattr(tg, name) and hasattr(tg.functional, name) for name in NAMES & listed)
 
 
-def test_only_what_a_newcomer_wants_is_listed():
+def test_dir_lists_only_common_names():
     assert len(dir(tg)) <= 65
     assert {"sum", "mean", "max", "min"} <= {*dir(tg)}
     assert "einsum" not in dir(tg)
 
 
 @pytest.mark.parametrize("name", ["std", "median", "flip", "einsum", "norm", "det", "cumsum"])
-def test_function_and_method_and_numpys_own_are_alike(name):
+def test_function_method_and_numpys_function_agree(name):
     x = Value(np.array([[2.0, 1.0], [0.5, 3.0]]))
     given = ("ii->i", x) if name == "einsum" else (x,)
     numpys = getattr(np, name, None) or getattr(np.linalg, name)
@@ -45,7 +45,7 @@ def test_function_and_method_and_numpys_own_are_alike(name):
     assert getattr(tg, name).__doc__
 
 
-def test_of_numbers_alone_they_make_values_too():
+def test_plain_numbers_give_values():
     assert isinstance(tg.std([1.0, 3.0]), Value)
     assert tg.std([1.0, 3.0]).data == tg.sum([0.5, 0.5]).data == 1.0
     assert [type(part) for part in tg.split(np.ones(4), 2)] == [type(Value(1.0))] * 2
@@ -67,11 +67,11 @@ def test_of_numbers_alone_they_make_values_too():
         (lambda: tg.amax([1, 2]), 2.0),
     ],
 )
-def test_of_whole_numbers_and_lists_they_make_values_of_floats(result, expected):
+def test_integers_and_lists_give_values_of_floats(result, expected):
     assert isinstance(result(), Value)
     assert np.array_equal(result().data, expected)
 
 
-def test_a_name_that_numpy_has_not_is_pythons_own_error():
+def test_a_name_that_is_not_in_numpy_is_pythons_own_error():
     with pytest.raises(AttributeError, match="numpy_functions' has no attribute 'absent'"):
         numpy_functions.absent  # noqa: B018  # it raises

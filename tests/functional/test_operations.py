@@ -14,14 +14,14 @@ from tinygrad_pool.recording.symbols import equations_of
 # -- units
 
 
-def test_a_unit_needs_as_many_weights_as_inputs():
+def test_weighted_sum_needs_as_many_weights_as_inputs():
     with pytest.raises(ShapeError, match="weighted_sum: 2 weights need as many inputs, got 1"):
         tg.weighted_sum([1.0, 2.0], [3.0])
     with pytest.raises(DataError, match=r"weighted_sum: .* got a float and a list"):
         tg.weighted_sum(1.0, [3.0])
 
 
-def test_a_unit_takes_its_weights_from_anything_that_can_be_walked():
+def test_weighted_sum_accepts_any_iterables():
     w = tg.Value([1.0, 2.0])
     a = tg.weighted_sum(w, (x for x in (3.0, 4.0)), bias=0.5)
     assert a.data == 11.5
@@ -35,14 +35,14 @@ def test_a_unit_takes_its_weights_from_anything_that_can_be_walked():
 @pytest.mark.parametrize(
     "f", [tg.exp, tg.sigmoid, tg.square, tg.relu, tg.Value.__neg__, tg.Value.mean]
 )
-def test_integers_alone_are_computed_with_as_floats(f, dtype):
+def test_operations_on_integers_compute_with_floats(f, dtype):
     numbers = np.array([1, 20, 100]).astype(dtype)
     y = f(numbers)
     np.testing.assert_array_equal(y.data, f(numbers.astype(float)).data)
     assert y.dtype == np.float64
 
 
-def test_a_mask_leaves_the_dtype_of_what_it_masks():
+def test_a_mask_does_not_change_the_dtype():
     x = tg.Value(np.ones(2, np.float32))
     assert (x * np.array([True, False])).dtype == np.float32
     assert tg.where(np.array([True, False]), x, 0).dtype == np.float32
@@ -61,7 +61,7 @@ def test_a_mask_leaves_the_dtype_of_what_it_masks():
     ],
 )
 @pytest.mark.parametrize("dtypes", [(np.float16, np.float32), (np.float64, np.float32)])
-def test_of_two_dtypes_the_wider_wins_and_each_gradient_keeps_its_own(f, dtypes):
+def test_results_have_the_wider_dtype_and_gradients_that_of_their_operand(f, dtypes):
     x, w = (tg.Value(np.full((2, 2), 1.5, dtype)) for dtype in dtypes)
     y = f(x, w)
     assert y.dtype == np.result_type(*dtypes)
@@ -74,7 +74,7 @@ def test_an_integer_too_large_for_numpy_is_a_float():
 
 
 @pytest.mark.parametrize("x", [1.0, np.ones(2)])
-def test_an_integer_too_large_for_a_float_is_refused(x):
+def test_an_integer_too_large_for_a_float_is_an_error(x):
     with pytest.raises(DataError, match="mul: an integer of 1329 bits is too large for a float"):
         tg.Value(x) * 10**400
 
@@ -90,7 +90,7 @@ def explained(operation):
 
 
 @pytest.mark.parametrize("name", LIFTED)
-def test_help_shows_an_operation_with_an_example_of_its_own_that_holds(name):
+def test_help_shows_an_example_of_each_operation_that_holds(name):
     operation = LIFTED[name]
     (example,) = doctest.DocTestParser().get_examples(operation.__doc__)
     names = {"np": np, "Value": tg.Value, **LIFTED}
@@ -102,7 +102,7 @@ def test_help_shows_an_operation_with_an_example_of_its_own_that_holds(name):
 
 
 @pytest.mark.parametrize(("name", "operation"), [*LIFTED.items(), *METHODS.items()])
-def test_help_shows_an_operations_own_signature(name, operation):
+def test_help_shows_the_signature_of_each_operation(name, operation):
     shown, rule = inspect.signature(operation), inspect.signature(operation.__wrapped__)
     assert shown.return_annotation == "Value"
     assert "wants" not in shown.parameters
@@ -112,19 +112,19 @@ def test_help_shows_an_operations_own_signature(name, operation):
     assert inspect.getdoc(operation).startswith(first)
 
 
-def test_a_method_shows_its_signature_without_the_value_itself():
+def test_the_signature_of_a_method_leaves_out_self():
     assert str(inspect.signature(tg.Value(1.0).exp)) == "() -> 'Value'"
     assert list(inspect.signature(tg.Value([1.0]).max).parameters) == ["axis", "keepdims", "ties"]
 
 
-def test_a_rule_keeps_its_own_example_and_its_source_is_found():
+def test_a_rule_keeps_its_example_and_its_source_is_found():
     rule = tg.relu.__wrapped__
     assert ">>> y, backward = relu(" in rule.__doc__
     assert "def relu_backward(g" in inspect.getsource(tg.relu)
     assert equations_of(tg.relu(tg.Value(1.0))) == ["y = max(0, x)", "∂E/∂x = g [x > 0]"]
 
 
-def test_a_rule_of_ones_own_is_shown_as_an_operation():
+def test_help_shows_a_users_rule_as_an_operation():
     def scaled(x, *, by=2.0, wants=(True,)):
         """Scale.
 
@@ -149,7 +149,7 @@ def test_operations_pickle_by_their_name():
         assert pickle.loads(pickle.dumps(operation)) is operation
 
 
-def test_a_name_that_no_operation_has_is_pythons_own_error():
+def test_a_name_of_no_operation_is_pythons_own_error():
     assert tg.functional.max_pool2d is tg.max_pool2d
     assert "max_pool2d" in dir(tg)
     with pytest.raises(AttributeError, match=r"has no attribute 'absent'"):

@@ -1,4 +1,4 @@
-"""Whatever the options of a pool: the right answer, or an error of ours that names the pool."""
+"""Pools with random options give the right result, or our error that names the pool."""
 
 import math
 from functools import cache
@@ -19,7 +19,7 @@ ODD = [
 odd = st.sampled_from(ODD)
 
 
-@cache  # hypothesis takes longer to look through a new strategy than to draw from it
+@cache  # hypothesis takes longer to set up a strategy than to draw from it
 def option(ndim, least=0):
     number = st.integers(least, 4)
     each = st.lists(number, min_size=ndim, max_size=ndim)
@@ -87,7 +87,7 @@ def calls(draw):
 
 
 def cells(name, shape, options):
-    """List the cells of every window of one plane by loops, and how many each would average."""
+    """List the cells of every window of one plane by loops, and the divisor of each average."""
     ndim = int(name[-2])
     space = shape[len(shape) - ndim :]
     if name.startswith("adaptive"):
@@ -162,7 +162,7 @@ def by_loops(name, x, options):
 
 @pytest.fixture(scope="module")
 def seen():
-    """Count what calls end in; a fuzz that meets one end alone shows nothing."""
+    """Count results and errors: a fuzz test that only meets one of them shows nothing."""
     ends = {"answers": 0, "errors": 0}
     yield ends
     assert min(ends.values()) > 300
@@ -171,7 +171,7 @@ def seen():
 @pytest.mark.long
 @settings(max_examples=2000)
 @given(call=calls())
-def test_random_options_give_the_right_answer_or_an_error_that_names_the_pool(call, seen):
+def test_random_options_give_the_right_result_or_an_error_that_names_the_pool(call, seen):
     name, x, options = call
     v = tg.Value(x)
     try:
@@ -192,7 +192,7 @@ def test_random_options_give_the_right_answer_or_an_error_that_names_the_pool(ca
 @pytest.mark.long
 @settings(max_examples=500)
 @given(st.data())
-def test_random_indices_unpool_by_loops_or_end_in_an_error_that_names_the_pool(data):
+def test_random_indices_unpool_as_loops_do_or_raise_an_error_that_names_the_pool(data):
     ndim = data.draw(st.integers(1, 3))
     shape = tuple(data.draw(st.lists(st.integers(0, 3), min_size=ndim, max_size=ndim + 1)))
     x = np.arange(1.0, 1 + math.prod(shape)).reshape(shape)

@@ -1,4 +1,4 @@
-"""The pooling family as users call it."""
+"""The pooling functions."""
 
 import inspect
 import re
@@ -26,17 +26,17 @@ every_family = pytest.mark.parametrize("pools", FAMILIES.values(), ids=FAMILIES)
 
 
 def line(ndim, *numbers):
-    """Put numbers along the last of `ndim` axes."""
+    """Return an array with numbers along the last of `ndim` axes."""
     return np.array(numbers, float).reshape((1,) * (ndim - 1) + (-1,))
 
 
 def along(ndim, size):
-    """Say `size` for the last axis, and 1 for the others."""
+    """Return `size` for the last axis, and 1 for the others."""
     return (1,) * (ndim - 1) + (size,)
 
 
 def rim(ndim, before, after=None):
-    """Pad the last axis alone."""
+    """Return padding for the last axis only."""
     return ((0, 0),) * (ndim - 1) + ((before, before if after is None else after),)
 
 
@@ -72,7 +72,7 @@ def test_nan_propagates_and_the_first_one_is_the_winner(ndim):
 
 @pytest.mark.parametrize("ties", ["first", "last", "even"])
 @every_ndim
-def test_of_minus_infinities_a_unit_wins_and_never_the_padding(ndim, ties):
+def test_a_unit_of_minus_infinity_wins_over_padding(ndim, ties):
     x = tg.Value(line(ndim, -inf, -inf))
     y = MAX[ndim](x, along(ndim, 3), 1, rim(ndim, 1), ties=ties)
     y.backward(np.ones(y.shape))
@@ -82,7 +82,7 @@ def test_of_minus_infinities_a_unit_wins_and_never_the_padding(ndim, ties):
 
 
 @every_ndim
-def test_padding_can_be_more_than_half_of_a_window_but_not_all_of_it(ndim):
+def test_padding_can_fill_most_of_a_window_but_not_all_of_it(ndim):
     x = line(ndim, -1, -2, -3)
     y = MAX[ndim](x, along(ndim, 4), 1, rim(ndim, 3, 0))
     assert y.data.ravel().tolist() == [-1, -1, -1]
@@ -97,14 +97,14 @@ def test_padding_can_be_more_than_half_of_a_window_but_not_all_of_it(ndim):
         (8, 3, 2, 0, False, 3),
         (8, 3, 2, 0, True, 4),
         (6, 3, 2, 1, False, 3),
-        (6, 3, 2, 1, True, 4),  # the last one starts at cell 5, before n + p
-        (5, 2, 3, 1, True, 2),  # a third one would start at cell 5 + p, and is dropped
-        (2, 3, 2, 0, True, 1),  # longer than the axis, and hangs over it
+        (6, 3, 2, 1, True, 4),  # the last window starts at cell 5, before n + p
+        (5, 2, 3, 1, True, 2),  # a third window would start at cell 5 + p, and is dropped
+        (2, 3, 2, 0, True, 1),  # the window is longer than the axis
     ],
 )
 @every_family
 @every_ndim
-def test_the_number_of_windows_is_rounded_down_or_with_ceil_mode_up(
+def test_the_number_of_windows_is_rounded_down_or_up_with_ceil_mode(
     ndim, pools, n, k, s, p, ceil_mode, count
 ):
     assert (count if ceil_mode else (n + 2 * p - k) // s + 1) == count
@@ -114,7 +114,7 @@ def test_the_number_of_windows_is_rounded_down_or_with_ceil_mode_up(
 
 
 @every_ndim
-def test_an_average_counts_padding_unless_told_not_to_and_overhang_never(ndim):
+def test_an_average_counts_padding_by_default_and_overhang_never(ndim):
     x = line(ndim, 6, 6, 6, 6)
     options = {"kernel_size": along(ndim, 3), "padding": rim(ndim, 1), "ceil_mode": True}
     counted = AVG[ndim](x, **options)
@@ -131,7 +131,7 @@ def test_an_average_counts_padding_unless_told_not_to_and_overhang_never(ndim):
 
 
 def example(ndim, lead=(2,), seed=0):
-    """Return units that no two of are equal, and well apart."""
+    """Return units that are all different, with large distances."""
     space = (3, 4, 5)[-ndim:]
     rng = np.random.default_rng(seed)
     return (rng.permutation(np.prod((*lead, *space))).reshape(*lead, *space) - 20.5) / 7
@@ -165,7 +165,7 @@ def test_max_pooling_passes_gradcheck_on_ties(ndim, ties):
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @every_family
 @every_ndim
-def test_every_pool_has_the_second_slopes_of_finite_differences(
+def test_second_derivatives_of_every_pool_equal_finite_differences(
     ndim, pools, options, check_second_derivative
 ):
     check_second_derivative(lambda x: pools[ndim](x, **options) ** 2, example(ndim, lead=()))
@@ -174,7 +174,7 @@ def test_every_pool_has_the_second_slopes_of_finite_differences(
 @pytest.mark.parametrize("options", OPTIONS[:2], ids=str)
 @every_family
 @every_ndim
-def test_leading_axes_are_pooled_one_by_one(ndim, pools, options):
+def test_leading_axes_are_pooled_separately(ndim, pools, options):
     x = example(ndim, lead=(2, 3))
     whole = pools[ndim](x, **options).data
     for plane in product(range(2), range(3)):
@@ -199,7 +199,7 @@ def along3(ndim):
 
 @every_family
 @every_ndim
-def test_an_array_laid_out_otherwise_pools_the_same(ndim, pools):
+def test_the_memory_layout_does_not_change_the_result(ndim, pools):
     x = example(ndim)
     expected = pools[ndim](x, 2, 1)
     strided = np.repeat(x, 2, axis=-1)[..., ::2]
@@ -207,7 +207,7 @@ def test_an_array_laid_out_otherwise_pools_the_same(ndim, pools):
     mirrored = x[..., ::-1].copy()[..., ::-1]
     for other in (strided, turned, mirrored):
         v = tg.Value(x)
-        v._numbers = other  # a Value copies what it is given; an interior node may be laid out so
+        v._numbers = other  # a Value would copy it, but an interior node may have this layout
         y = pools[ndim](v, 2, 1)
         np.testing.assert_allclose(y.data, expected.data, rtol=1e-14)
         y.backward(np.ones(y.shape))
@@ -227,8 +227,8 @@ def test_a_pool_keeps_its_dtype(ndim, pools, dtype):
 
 
 @every_family
-def test_half_precision_is_summed_in_single(pools):
-    x = tg.Value(np.full(4096, 30.0, np.float16))  # their squares, and their sum, are past 65504
+def test_float16_is_summed_in_float32(pools):
+    x = tg.Value(np.full(4096, 30.0, np.float16))  # their squares and their sum exceed 65504
     y = pools[1](x, 4096)
     expected = {"max": 30, "avg": 30, "lp": 30 * 64}[
         next(k for k, v in FAMILIES.items() if v is pools)
@@ -250,14 +250,14 @@ def test_an_empty_batch_pools_to_an_empty_batch(ndim, pools):
     [PLANE, PLANE.astype(int), PLANE.tolist(), PLANE.astype(np.uint8), PLANE > 0, tg.Value(PLANE)],
 )
 @every_family
-def test_whatever_holds_numbers_can_be_pooled(x, pools):
+def test_anything_that_holds_numbers_can_be_pooled(x, pools):
     y = pools[2](x, 2)
     numbers = x.data if isinstance(x, tg.Value) else np.array(x, float)
     np.testing.assert_array_equal(y.data, pools[2](tg.Value(numbers), 2).data)
     assert y.dtype == np.float64
 
 
-def test_a_node_is_called_what_the_user_called():
+def test_a_node_has_the_name_of_the_function_called():
     for ndim in (1, 2, 3):
         x = line(ndim, 1, 2)
         assert MAX[ndim](x, 1).op == f"max_pool{ndim}d"
@@ -266,7 +266,7 @@ def test_a_node_is_called_what_the_user_called():
         assert UNPOOL[ndim](x, np.array(x, int) - 1, 1).op == f"max_unpool{ndim}d"
 
 
-def test_a_function_has_the_name_and_the_arguments_that_help_shows():
+def test_help_shows_the_name_and_the_arguments_of_a_pool():
     assert tg.avg_pool3d.__name__ == tg.avg_pool3d.__qualname__ == "avg_pool3d"
     assert list(inspect.signature(tg.max_pool1d).parameters) == [
         "x",
@@ -282,11 +282,11 @@ def test_a_function_has_the_name_and_the_arguments_that_help_shows():
         tg.lp_pool1d([1.0])
 
 
-# -- the indices of winners, and the way back
+# -- indices of winners, and unpooling
 
 
 @every_ndim
-def test_the_indices_of_winners_are_flat_and_of_their_own_plane(ndim):
+def test_the_indices_of_winners_are_flat_within_their_plane(ndim):
     x = example(ndim, lead=(2, 3))
     y, winners = MAX[ndim](tg.Value(x), 2, 1, return_indices=True)
     assert winners.dtype == np.int64
@@ -297,7 +297,7 @@ def test_the_indices_of_winners_are_flat_and_of_their_own_plane(ndim):
 @pytest.mark.parametrize(
     ("ties", "first"), [("first", [[0, 6]]), ("last", [[5, 7]]), ("even", [[0, 6]])]
 )
-def test_of_several_winners_the_index_is_that_of_the_first(ties, first):
+def test_the_index_of_tied_winners_is_the_first(ties, first):
     y, winners = tg.max_pool2d(PLANE, 2, ties=ties, return_indices=True)
     assert (y.data.tolist(), winners.tolist()) == ([[0.0, 5.0]], first)
 
@@ -309,7 +309,7 @@ def test_an_empty_batch_has_no_indices():
 
 @pytest.mark.parametrize("options", OPTIONS[:3], ids=str)
 @every_ndim
-def test_pooling_what_was_unpooled_gives_it_back(ndim, options):
+def test_pooling_an_unpooled_plane_restores_it(ndim, options):
     x = 10 + example(ndim)
     y, winners = MAX[ndim](x, **options, return_indices=True)
     where = {k: v for k, v in options.items() if k != "ceil_mode"}
@@ -327,12 +327,12 @@ def test_unpooling_passes_gradcheck(ndim):
     tg.gradcheck(lambda y: UNPOOL[ndim](y, winners, 2, output_size=x.shape) ** 2, [y.data])
 
 
-def test_without_an_output_size_the_plane_is_the_smallest():
+def test_without_output_size_the_plane_is_the_smallest():
     y = tg.max_unpool2d(np.ones((2, 4, 2)), np.zeros((2, 4, 2), int), (3, 2), (1, 2), (1, 0))
     assert y.shape == (2, 4, 4)
 
 
-def test_of_two_units_with_one_index_the_last_is_set_and_paid():
+def test_the_last_of_two_units_with_one_index_is_kept_and_gets_the_gradient():
     x = tg.Value([[3.0, 2.0, 1.0]])
     y = tg.max_unpool1d(x, [[4, 4, 0]], 2)
     assert y.data.tolist() == [[1.0, 0.0, 0.0, 0.0, 2.0, 0.0]]
@@ -404,20 +404,18 @@ def test_of_two_units_with_one_index_the_last_is_set_and_paid():
         ([0, 2], {"kernel_size": 0}, OptionError, "kernel_size must be at least 1, got 0"),
     ],
 )
-def test_unpooling_names_what_cannot_be(indices, options, error, message):
+def test_errors_of_unpooling_name_the_mistake(indices, options, error, message):
     with pytest.raises(error, match="^" + re.escape(f"max_unpool1d: {message}")):
         tg.max_unpool1d([5.0, 7.0], indices, **({"kernel_size": 2} | options))
 
 
 def test_unpooling_names_the_leading_axes_that_differ():
-    message = (
-        "max_unpool1d: output_size=(3, 4) must begin with (2,), as the shape of x does, (2, 1)"
-    )
+    message = "max_unpool1d: output_size=(3, 4) must begin with (2,), like the shape of x, (2, 1)"
     with pytest.raises(ShapeError, match=re.escape(message)):
         tg.max_unpool1d([[5.0], [7.0]], [[0], [1]], 4, output_size=(3, 4))
 
 
-def test_unpooling_needs_its_axes():
+def test_unpooling_needs_enough_axes():
     with pytest.raises(ShapeError, match=r"max_unpool2d: needs at least 2 axes, got shape \(1,\)"):
         tg.max_unpool2d([5.0], [0], 2)
 
@@ -450,7 +448,7 @@ BAD_OPTIONS = [
 
 @pytest.mark.parametrize(("options", "error", "message"), BAD_OPTIONS)
 @every_family
-def test_a_pool_names_itself_and_the_option_that_is_wrong(pools, options, error, message):
+def test_errors_name_the_pool_and_the_option(pools, options, error, message):
     name = next(k for k, v in FAMILIES.items() if v is pools)
     with pytest.raises(error, match="^" + re.escape(f"{name}_pool2d: {message}")):
         pools[2](PLANE, **({"kernel_size": 2} | options))
@@ -463,14 +461,14 @@ def test_a_pool_names_itself_and_the_option_that_is_wrong(pools, options, error,
         ({"return_indices": 1}, "return_indices must be True or False, got 1"),
     ],
 )
-def test_max_pool_names_the_option_that_is_wrong(options, message):
+def test_errors_of_max_pool_name_the_option(options, message):
     with pytest.raises(OptionError, match=re.escape(f"max_pool2d: {message}")):
         tg.max_pool2d(PLANE, 2, **options)
 
 
 @pytest.mark.parametrize("norm", [0, 0.5, -2, nan, inf, "2", None, True, 1j])
 @every_ndim
-def test_a_norm_is_a_finite_number_of_at_least_1(ndim, norm):
+def test_norm_type_must_be_finite_and_at_least_1(ndim, norm):
     pool = getattr(tg, f"lp_pool{ndim}d")
     with pytest.raises(OptionError, match=f"lp_pool{ndim}d: norm_type must be a finite number of"):
         pool(line(ndim, 1, 2), norm, 1)
@@ -492,7 +490,7 @@ def test_a_norm_is_a_finite_number_of_at_least_1(ndim, norm):
     ],
 )
 @every_family
-def test_a_pool_names_itself_and_the_input_that_is_wrong(pools, x, error, message):
+def test_errors_name_the_pool_and_the_input(pools, x, error, message):
     name = next(k for k, v in FAMILIES.items() if v is pools)
     with pytest.raises(error, match="^" + re.escape(f"{name}_pool2d: {message}")):
         pools[2](x, 1)
@@ -501,15 +499,15 @@ def test_a_pool_names_itself_and_the_input_that_is_wrong(pools, x, error, messag
 # -- norms
 
 
-def test_sums_of_whole_magnitudes_are_whole():
+def test_sums_of_integer_magnitudes_are_exact():
     x = np.random.default_rng(0).integers(-50, 50, (9, 40)).astype(float)
     y = tg.lp_pool1d(x, 1, 4)
     assert np.array_equal(y.data, np.abs(x).reshape(9, 10, 4).sum(axis=-1))
-    long = tg.lp_pool1d(np.tile(x, 20), 1, 400)  # these are laid out
+    long = tg.lp_pool1d(np.tile(x, 20), 1, 400)  # computed with explicit windows
     assert np.array_equal(long.data, np.abs(np.tile(x, 20)).reshape(9, 2, 400).sum(axis=-1))
 
 
-def test_norms_between_the_sum_and_the_maximum_of_magnitudes():
+def test_norms_lie_between_the_sum_and_the_maximum_of_magnitudes():
     x = tg.Value([3.0, -4.0, 0.0])
     assert tg.lp_pool1d(x, 1, 3).data.tolist() == [7.0]
     assert tg.lp_pool1d(x, 2, 3).data.tolist() == [5.0]
@@ -520,7 +518,7 @@ def test_norms_between_the_sum_and_the_maximum_of_magnitudes():
 
 
 @pytest.mark.parametrize("p", [1, 1.5, 2, 3])
-def test_a_window_of_zeros_has_norm_0_and_sends_back_0(p):
+def test_a_window_of_zeros_has_norm_0_and_gradient_0(p):
     x = tg.Value(np.zeros((2, 2)))
     y = tg.lp_pool2d(x, p, 2)
     (slope,) = tg.grad(y, x, gradient=np.ones((1, 1)), create_graph=True)
@@ -528,13 +526,13 @@ def test_a_window_of_zeros_has_norm_0_and_sends_back_0(p):
     assert tg.grad(slope.sum(), x)[0].tolist() == [[0.0, 0.0], [0.0, 0.0]]
 
 
-def test_a_length_is_curved_at_a_unit_of_0_too():
+def test_the_second_derivative_of_a_norm_holds_at_a_unit_of_0():
     x = np.array([0.0, 3.0, 0.0, 0.0])
     curvature = tg.hessian(lambda x: tg.lp_pool1d(x, 2, 2).sum())(x)
     assert np.array_equal(curvature, np.diag([1 / 3, 0.0, 0.0, 0.0]))
 
 
-def test_a_norm_neither_overflows_nor_vanishes_on_the_way():
+def test_a_norm_neither_overflows_nor_underflows():
     for size in (1e200, 1e-200):
         x = tg.Value([3 * size, 4 * size])
         y = tg.lp_pool1d(x, 2, 2)
@@ -548,7 +546,7 @@ def test_a_norm_of_infinity_is_infinite_and_of_nan_is_nan():
     assert np.isnan(tg.lp_pool1d([nan, 1.0], 2, 2).data).all()
 
 
-def test_indices_are_those_of_the_one_winner_where_ties_are_errors():
+def test_indices_with_ties_error_are_those_of_the_only_winner():
     x = tg.Value([[1.0, 3.0], [2.0, 0.0]])
     y, indices = tg.max_pool1d(x, 2, return_indices=True, ties="error")
     assert (y.data.tolist(), indices.tolist()) == ([[3.0], [2.0]], [[1], [0]])
@@ -556,11 +554,11 @@ def test_indices_are_those_of_the_one_winner_where_ties_are_errors():
         tg.max_pool1d(tg.Value([1.0, 1.0]), 2, return_indices=True, ties="error")
 
 
-def test_the_indices_are_those_of_the_numbers_and_do_not_hand_them_out():
+def test_computing_indices_does_not_lend_the_data():
     for x, ties in [(np.array([[1, 3, 2, 5]]), "first"), ([[1.0, 3.0, 2.0, 5.0]], "error")]:
         _, indices = tg.max_pool1d(x, 2, ties=ties, return_indices=True)
         assert indices.tolist() == [[1, 3]]
     v = tg.Value(np.ones((2, 8, 8)))
     tg.max_pool2d(v, 2, return_indices=True)
     tg.adaptive_avg_pool2d(v, 3)
-    assert not v._lent  # else its bits would be copied and compared from now on
+    assert not v._lent  # otherwise its bytes would be copied and compared from now on

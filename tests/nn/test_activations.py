@@ -20,7 +20,7 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("name", "options"), CALLS)
-def test_a_layer_calls_the_function_of_its_name(name, options):
+def test_a_layer_calls_its_function_with_its_options(name, options):
     layer, f = getattr(nn, name)(**options), getattr(tg, name.lower())
     np.testing.assert_array_equal(layer(Value(X)).data, f(X, **options).data)
     shown = ", ".join(f"{option}={value!r}" for option, value in options.items())
@@ -47,7 +47,7 @@ def test_softmax_is_along_an_axis():
 @pytest.mark.parametrize(
     "kind", ["ReLU", "LeakyReLU", "ELU", "CELU", "Hardtanh", "SiLU", "Mish", "Hardswish"]
 )
-def test_none_of_them_writes_over_what_comes_in(kind):
+def test_inplace_is_an_error(kind):
     with pytest.raises(OptionError, match=f"{kind}: no option 'inplace'"):
         getattr(nn, kind)(inplace=True)
 
@@ -66,11 +66,11 @@ def test_none_of_them_writes_over_what_comes_in(kind):
         (lambda: nn.PReLU(init="a"), "PReLU: init must be a number, got 'a'"),
     ],
 )
-def test_options_out_of_range_are_refused_when_the_layer_is_made(make, message):
+def test_options_out_of_range_are_errors_when_the_layer_is_made(make, message):
     with pytest.raises(OptionError, match=message):
         make()
 
 
-def test_an_axis_is_a_whole_number():
+def test_an_axis_must_be_a_whole_number():
     with pytest.raises(tg.errors.AxisError, match=r"Softmax: dim must be a whole number, got 1\.5"):
         nn.Softmax(1.5)

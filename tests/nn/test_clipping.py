@@ -1,4 +1,4 @@
-"""Gradients that are limited before a step."""
+"""Gradient clipping."""
 
 import numpy as np
 import pytest
@@ -15,13 +15,13 @@ def with_gradients(*gradients):
     return leaves
 
 
-def test_it_is_where_torch_has_it_and_where_steps_are_made():
+def test_clipping_is_in_nn_utils_and_in_optim():
     assert nn.utils.clip_grad_norm_ is optim.clip_grad_norm_ is clip_grad_norm_
     assert nn.utils.clip_grad_value_ is optim.clip_grad_value_ is clip_grad_value_
 
 
 @pytest.mark.parametrize(("p", "norm"), [(1, 19.0), (2, 13.0), (np.inf, 12.0)])
-def test_all_gradients_are_one_long_vector(p, norm):
+def test_the_norm_is_over_all_gradients(p, norm):
     leaves = with_gradients([3.0, -4.0], 12.0)
     assert clip_grad_norm_(leaves, 100.0, p) == norm
     assert leaves[0].grad.tolist() == [3.0, -4.0]
@@ -34,7 +34,7 @@ def test_all_gradients_are_one_long_vector(p, norm):
     ("p", "gradient", "norm"),
     [(1, [13.0, -13.0, -17.0, 14.0, -20.0, 1.0], 78.0), (2, [-10.0, -2.0, -11.0], 15.0)],
 )
-def test_norms_of_whole_numbers_that_are_whole_are_exact(p, gradient, norm):
+def test_integer_norms_are_exact(p, gradient, norm):
     assert clip_grad_norm_(with_gradients(gradient), 100.0, p) == norm
 
 
@@ -48,20 +48,20 @@ def test_a_norm_neither_overflows_nor_rounds_to_zero(p, size):
         np.testing.assert_allclose(leaves[0].grad, [3 / norm, -4 / norm])
 
 
-def test_values_are_limited_one_by_one():
+def test_values_are_clipped_elementwise():
     leaves = with_gradients([3.0, -0.5], -2.0)
     clip_grad_value_(leaves, 1)
     assert [np.asarray(v.grad).tolist() for v in leaves] == [[1.0, -0.5], -1.0]
 
 
-def test_one_without_a_gradient_stays_so():
+def test_a_parameter_without_a_gradient_is_skipped():
     w = Value(1.0)
     assert clip_grad_norm_(w, 1.0) == 0.0
     clip_grad_value_([w], 1.0)
     assert not w.has_grad
 
 
-def test_what_is_not_finite_spreads_or_is_an_error():
+def test_a_norm_that_is_not_finite_propagates_or_is_an_error():
     leaves = with_gradients([np.nan, 1.0])
     with pytest.raises(GradientError, match="clip_grad_norm_: the norm of the gradients is nan"):
         clip_grad_norm_(leaves, 1.0, error_if_nonfinite=True)
@@ -81,6 +81,6 @@ def test_what_is_not_finite_spreads_or_is_an_error():
         (lambda w: clip_grad_norm_([w, 3], 1), DataError, "a parameter must be a Value, got 3"),
     ],
 )
-def test_what_does_not_fit_is_named(call, error, message):
+def test_arguments_that_do_not_fit_are_named(call, error, message):
     with pytest.raises(error, match=f"clip_grad_.*_: {message}"):
         call(Value(1.0))

@@ -17,7 +17,7 @@ class TestSequential:
         assert isinstance(net[1], nn.Tanh)
         assert [type(m).__name__ for m in net] == ["ReLU", "Tanh"]
 
-    def test_a_name_of_the_modules_own_and_what_is_no_module_are_refused(self):
+    def test_names_in_use_and_other_objects_are_errors(self):
         with pytest.raises(OptionError, match="'parameters' cannot be the name of a module"):
             nn.Sequential(parameters=nn.ReLU())
         with pytest.raises(OptionError, match=r"'a\.b' cannot be the name of a module"):
@@ -27,7 +27,7 @@ class TestSequential:
         with pytest.raises(OptionError, match="needs modules, got 3 for 0"):
             nn.Sequential(3)
 
-    def test_a_slice_is_one_too_and_more_can_be_added(self):
+    def test_slices_and_appended_modules_work(self):
         net = nn.Sequential(nn.ReLU(), nn.Tanh(), nn.Sigmoid())
         assert repr(net[1:]) == "Sequential(\n  (0): Tanh()\n  (1): Sigmoid()\n)"
         assert net.append(nn.GELU()) is net
@@ -59,7 +59,7 @@ class TestModuleList:
             "", "blocks", "blocks.0", "blocks.1", "blocks.2",
         ]  # fmt: skip
 
-    def test_it_is_a_list(self):
+    def test_it_works_like_a_list(self):
         blocks = Net().blocks
         assert len(blocks) == 3
         assert list(blocks) == [blocks[0], blocks[1], blocks[-1]]

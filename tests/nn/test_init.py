@@ -1,4 +1,4 @@
-"""Initializers: their bounds and moments, as PyTorch's."""
+"""Initializers: bounds and moments, compared with PyTorch."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ SPREADS = [
 
 
 @pytest.mark.parametrize(("fill", "mean", "std"), SPREADS)
-def test_the_mean_and_the_spread(fill, mean, std):
+def test_mean_and_standard_deviation(fill, mean, std):
     w = weights()
     assert fill(w) is w
     assert w.data.mean() == pytest.approx(mean, abs=4 * std / 3000**0.5)
@@ -33,7 +33,7 @@ def test_the_mean_and_the_spread(fill, mean, std):
     assert fill(weights(dtype=np.float32)).dtype == np.float32
 
 
-def test_a_kernel_counts_with_its_cells():
+def test_fans_include_the_cells_of_a_kernel():
     w = init.kaiming_uniform_(weights((8, 4, 3, 3)), nonlinearity="relu", rng=0)
     bound = (6 / 36) ** 0.5
     assert 0.95 * bound < np.abs(w.data).max() <= bound
@@ -62,7 +62,7 @@ def test_a_network_is_filled_by_apply():
 
 
 @pytest.mark.peer
-def test_bounds_and_gains_are_torchs(peer):
+def test_bounds_and_gains_are_pytorchs(peer):
     torch = peer("torch")
     for name in ("linear", "conv2d", "sigmoid", "tanh", "relu", "selu", "leaky_relu"):
         assert init.calculate_gain(name) == torch.nn.init.calculate_gain(name)
@@ -123,6 +123,6 @@ def test_bounds_and_gains_are_torchs(peer):
         ),
     ],
 )
-def test_what_does_not_fit_is_named(call, error, message):
+def test_arguments_that_do_not_fit_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()

@@ -1,4 +1,4 @@
-"""Layers on tensors."""
+"""Layers on arrays."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_conv2d_uses_its_options():
     assert nn.Conv2d(1, 1, 3, bias=False).bias is None
 
 
-def test_conv2d_slides_by_one_over_the_bare_input_unless_told_otherwise():
+def test_conv2d_defaults_to_stride_1_without_padding():
     layer = nn.Conv2d(2, 4, 3, rng=0)
     x = np.random.default_rng(1).standard_normal((2, 2, 6, 5)).astype(np.float32)
     y = layer(x)
@@ -79,13 +79,13 @@ def test_an_input_that_does_not_fit_is_named(layer, x, error, message):
         layer(x)
 
 
-def test_padding_of_a_word_is_shown_as_pytorch_shows_it():
+def test_string_padding_is_shown_as_in_pytorch():
     layer = nn.Conv2d(1, 2, 3, padding="same", rng=0)
     assert repr(layer) == "Conv2d(1, 2, kernel_size=(3, 3), stride=(1, 1), padding=same)"
     assert layer(np.ones((1, 5, 4))).shape == (2, 5, 4)
 
 
-def test_flatten_merges_the_axes_that_it_is_told():
+def test_flatten_merges_the_given_axes():
     x = np.ones((2, 3, 4, 5))
     assert nn.Flatten(0)(x).shape == (120,)
     assert nn.Flatten(2)(x).shape == (2, 3, 20)
@@ -96,19 +96,19 @@ def test_flatten_merges_the_axes_that_it_is_told():
 
 
 @pytest.mark.parametrize("dims", [(2, 1), (4, 5), (-5, 1), (0, 9)])
-def test_axes_that_there_are_not_cannot_be_merged(dims):
+def test_axes_that_do_not_exist_cannot_be_merged(dims):
     with pytest.raises(ShapeError, match=r"Flatten: start_dim=.* do not fit \(2, 3, 4\)"):
         nn.Flatten(*dims)(np.ones((2, 3, 4)))
 
 
-def test_identity_stands_in_any_place():
+def test_identity_ignores_its_arguments():
     x = Value([1.0])
     assert nn.Identity(54, unused=True)(x) is x
     assert repr(nn.Identity()) == "Identity()"
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
-def test_convolutions_over_one_and_three_axes_are_as_over_two(ndim):
+def test_convolutions_over_one_and_three_axes_agree_with_conv2d(ndim):
     layer = getattr(nn, f"Conv{ndim}d")(2, 4, 3, stride=2, padding=1, groups=2, rng=0)
     x = np.random.default_rng(1).standard_normal((2, 2, *(7, 6, 5)[:ndim])).astype(np.float32)
     conv = getattr(tg, f"conv{ndim}d")
@@ -160,7 +160,7 @@ def test_sizes_out_of_range_are_named(make, message):
 
 
 @pytest.mark.peer
-def test_a_network_has_torchs_scores_and_gradients(peer):
+def test_a_network_has_pytorchs_scores_and_gradients(peer):
     torch = peer("torch")
     net = nn.Sequential(
         conv=nn.Conv2d(1, 4, 3, padding=1, rng=0, dtype=np.float64),

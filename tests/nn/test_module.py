@@ -12,7 +12,7 @@ from tinygrad_pool.errors import DataError, OptionError, ShapeError
 
 
 class Small(nn.Module):
-    """Parameters in every kind of place."""
+    """A module with parameters in attributes, containers and submodules."""
 
     def __init__(self) -> None:
         self.first = nn.Linear(2, 3, rng=0)
@@ -29,14 +29,14 @@ class Small(nn.Module):
 NAMES = ["first.weight", "first.bias", "scale", "more.0", "more.1.0.weight", "table.x"]
 
 
-def test_parameters_are_found_in_order_and_a_shared_one_once():
+def test_parameters_are_listed_in_order_and_shared_ones_once():
     net = Small()
     assert [name for name, _ in net.named_parameters()] == NAMES
     assert net.parameters()[2] is net.scale
 
 
 class Watched(nn.Module):
-    """A layer that keeps its output for a look, and knows the module that it stands in."""
+    """A layer that stores its output for inspection, and the module that contains it."""
 
     def __init__(self, owner=None) -> None:
         self.w = Value(3.0)
@@ -48,7 +48,7 @@ class Watched(nn.Module):
         return self.out
 
 
-def test_an_output_that_is_kept_is_no_parameter():
+def test_a_stored_output_is_not_a_parameter():
     net = Watched()
     assert net(2.0, times=5).data == 30.0
     with tg.no_grad():
@@ -57,7 +57,7 @@ def test_an_output_that_is_kept_is_no_parameter():
     assert [name for name, _ in net.named_parameters()] == ["w", "inner.w"]
 
 
-def test_a_part_may_know_its_owner():
+def test_a_part_may_refer_to_its_owner():
     assert repr(Watched()).split("\n") == [
         "Watched(",
         "  w=(), owner=None",
@@ -92,7 +92,7 @@ def test_values_without_a_label_take_the_name_of_their_attribute():
     ]
 
 
-def test_zero_grad_forgets_every_gradient():
+def test_zero_grad_resets_every_gradient():
     net = Small()
     net(np.ones((1, 2))).sum().backward()
     assert net.first.weight.has_grad
@@ -104,12 +104,12 @@ def scopes(y: Value) -> list[str]:
     return [v.about.scope for v in tg.engine.backward.topological_order(y) if v.parents]
 
 
-def test_a_call_runs_under_the_name_of_the_attribute():
+def test_the_scope_of_a_call_is_the_name_of_the_attribute():
     assert scopes(Small()(np.ones((1, 2)))) == ["first"] * 3 + ["more.1.0"] * 2 + [""]
 
 
 class Stack(nn.Module):
-    """Layers in a list, and nowhere else."""
+    """Layers in a list only."""
 
     def __init__(self, *layers) -> None:
         self.layers = []
@@ -122,7 +122,7 @@ class Stack(nn.Module):
         return x
 
 
-def test_layers_that_are_appended_to_a_list_get_their_place_as_a_name():
+def test_layers_appended_to_a_list_are_named_by_their_index():
     assert scopes(Stack(nn.Tanh(), nn.Tanh())(Value([1.0]))) == ["layers.0", "layers.1"]
     net = Stack(nn.Tanh())
     net.layers = [nn.ReLU()]
@@ -130,7 +130,7 @@ def test_layers_that_are_appended_to_a_list_get_their_place_as_a_name():
     assert scopes(nn.Sequential(body=net)(Value([1.0]))) == ["body/layers.0", "body/layers.1"]
 
 
-def test_a_lone_layer_runs_under_the_name_of_its_class():
+def test_the_scope_of_a_lone_layer_is_the_name_of_its_class():
     assert scopes(nn.Linear(2, 3, bias=False, rng=0)(np.ones(2))) == ["Linear"] * 2
 
 
@@ -139,7 +139,7 @@ def test_names_nest():
     assert scopes(net(Value([1.0]))) == ["body/act", "nn_last"]
 
 
-def test_a_module_without_forward_says_so():
+def test_a_module_without_forward_is_an_error():
     with pytest.raises(OptionError, match="Module: needs a method `forward`"):
         nn.Module()(1.0)
 
@@ -152,7 +152,7 @@ def test_a_repr_shows_parts_and_shapes():
 
 
 class Counted(nn.Module):
-    """A layer with two buffers, of which one is saved."""
+    """A layer with two buffers, one of them saved."""
 
     def __init__(self) -> None:
         self.w = Value(2.0)
@@ -168,7 +168,7 @@ class Counted(nn.Module):
 
 
 class TestBuffers:
-    def test_they_are_saved_and_not_learnt(self, tmp_path):
+    def test_buffers_are_saved_but_not_learned(self, tmp_path):
         net = nn.Sequential(one=Counted())
         net(Value([1.0, 3.0]))
         assert [name for name, _ in net.named_parameters()] == ["one.w"]
@@ -182,7 +182,7 @@ class TestBuffers:
         assert other.one.calls.dtype == np.int64
         assert not other.one.training
 
-    def test_one_that_does_not_fit_changes_nothing(self):
+    def test_a_buffer_that_does_not_fit_changes_nothing(self):
         net = nn.BatchNorm1d(2)
         state = net.state_dict()
         net(np.arange(4.0).reshape(2, 2))
@@ -195,7 +195,7 @@ class TestBuffers:
         net.load_state_dict(state)
         assert net.running_mean.tolist() == [0.0, 0.0]
 
-    def test_one_can_be_registered_anew_but_takes_no_other_name(self):
+    def test_a_buffer_can_be_registered_again_but_not_replace_an_attribute(self):
         net = Counted()
         net.register_buffer("calls", 5)
         assert net.calls == 5
@@ -206,7 +206,7 @@ class TestBuffers:
         with pytest.raises(DataError, match="register_buffer: text: needs real numbers"):
             net.register_buffer("text", "a")
 
-    def test_a_copy_has_buffers_of_its_own(self):
+    def test_a_copy_has_its_own_buffers(self):
         net = Counted()
         other = copy.deepcopy(net)
         other(Value([1.0, 1.0]))
@@ -218,7 +218,7 @@ class TestBuffers:
     ("layer", "arguments"),
     [(nn.LeakyReLU, (0.2,)), (nn.Conv1d, (3, 2, 1)), (nn.BatchNorm1d, (3,)), (nn.MaxPool1d, (2,))],
 )
-def test_a_layer_can_be_the_base_of_ones_own(layer, arguments):
+def test_layers_can_be_subclassed(layer, arguments):
     class Own(layer):
         """What it is."""
 
@@ -242,20 +242,20 @@ class TestParts:
         assert list(twice.children()) == [shared]
         assert repr(twice) == "Sequential(\n  (0): ReLU()\n  (1): ReLU()\n)"
 
-    def test_a_list_may_hold_itself(self):
+    def test_a_list_may_contain_itself(self):
         net = nn.Sequential(nn.ReLU())
         net.parts = [1.0, net[0]]
         net.parts.append(net.parts)
         assert [name for name, _ in net.named_children()] == ["0"]
         assert "parts" in repr(net)
 
-    def test_apply_calls_a_function_of_each(self):
+    def test_apply_calls_a_function_on_each_module(self):
         seen = []
         net = nn.Sequential(nn.Linear(1, 1, rng=0), nn.Sequential(nn.ReLU()))
         assert net.apply(lambda m: seen.append(type(m).__name__)) is net
         assert seen == ["Linear", "ReLU", "Sequential", "Sequential"]
 
-    def test_train_and_eval_reach_all(self):
+    def test_train_and_eval_reach_all_modules(self):
         net = nn.Sequential(body=nn.Sequential(nn.Dropout(0.5)), small=Small())
         assert all(m.training for m in net.modules())
         assert net.eval() is net
@@ -302,7 +302,7 @@ class TestState:
     @pytest.mark.parametrize(
         "bias", [["a", "b", "c"], [1j, 1, 1], [[1], [1, 2]], Value(np.ones(3))]
     )
-    def test_a_state_that_is_no_numbers_changes_nothing(self, bias):
+    def test_a_state_that_is_not_numbers_changes_nothing(self, bias):
         net = nn.Linear(2, 3, rng=0)
         before = net.state_dict()
         with pytest.raises(DataError, match="load_state_dict: bias: needs"):
@@ -310,7 +310,7 @@ class TestState:
         assert np.array_equal(net.weight.data, before["weight"])
 
     @pytest.mark.parametrize("count", [np.nan, np.inf, 1e30, 2.5])
-    def test_a_count_that_is_no_whole_number_changes_nothing(self, count):
+    def test_a_count_that_is_not_a_whole_number_changes_nothing(self, count):
         net = nn.Sequential(nn.Linear(2, 2, rng=0), nn.BatchNorm1d(2))
         before = net.state_dict()
         new = {name: array + 1 for name, array in before.items()}
@@ -320,24 +320,24 @@ class TestState:
         net.load_state_dict(new | {"1.num_batches_tracked": 2.0})
         assert net[1].num_batches_tracked == 2
 
-    def test_a_state_is_a_mapping(self):
+    def test_a_state_must_be_a_mapping(self):
         with pytest.raises(OptionError, match="needs names and arrays, got list"):
             nn.ReLU().load_state_dict([1])
 
-    def test_names_that_are_not_unique_are_refused(self):
+    def test_names_that_are_not_unique_are_an_error(self):
         net = nn.Module()
         net.table = {1: Value(1.0), "1": Value(2.0)}
         with pytest.raises(OptionError, match=r"Module: two parameters are called 'table\.1'"):
             net.state_dict()
 
 
-def test_a_layer_of_another_library_is_answered_in_words():
+def test_a_layer_of_another_library_gets_a_suggestion():
     with pytest.raises(AttributeError, match=r"nn has no Embedding: write weight\[labels\]"):
         nn.Embedding  # noqa: B018
 
 
 @pytest.mark.parametrize("kind", [nn.Conv2d, nn.ReLU, nn.BatchNorm1d, nn.MaxPool2d])
-def test_a_class_beside_a_layer_hears_of_classes_made_of_both(kind):
+def test_other_base_classes_of_a_layer_get_init_subclass(kind):
     made = []
 
     class Noted:

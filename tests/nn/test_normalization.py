@@ -14,7 +14,7 @@ X = RNG.normal(2.0, 3.0, (6, 4))
 
 
 class TestDropout:
-    def test_each_call_in_training_draws_anew_and_eval_draws_nothing(self):
+    def test_each_call_in_training_draws_a_new_mask_and_eval_none(self):
         layer = nn.Dropout(0.5, rng=0)
         first, second = layer(np.ones(100)).data, layer(np.ones(100)).data
         assert set(first.tolist()) == {0.0, 2.0}
@@ -40,7 +40,7 @@ class TestDropout:
 
 
 class TestBatchNorm:
-    def test_in_training_it_follows_the_batches_and_after_it_uses_them(self):
+    def test_running_statistics_are_updated_in_training_and_used_after_it(self):
         layer = nn.BatchNorm1d(4, dtype=np.float64)
         y = layer(X)
         assert y.data.mean(axis=0) == pytest.approx(np.zeros(4), abs=1e-12)
@@ -54,14 +54,14 @@ class TestBatchNorm:
         assert z.data == pytest.approx(expected)
         assert all(np.array_equal(a, before[n]) for n, a in layer.state_dict().items())
 
-    def test_the_mean_of_all_batches(self):
+    def test_without_momentum_statistics_are_the_mean_over_batches(self):
         layer = nn.BatchNorm1d(4, momentum=None, dtype=np.float64)
         batches = RNG.normal(size=(5, 6, 4))
         for batch in batches:
             layer(batch)
         assert layer.running_mean == pytest.approx(batches.mean(axis=(0, 1)))
 
-    def test_without_running_statistics_those_of_the_batch_are_used_always(self):
+    def test_without_running_statistics_those_of_the_batch_are_used(self):
         layer = nn.BatchNorm1d(4, affine=False, track_running_stats=False)
         assert layer.state_dict() == {}
         assert layer.running_mean is None
@@ -84,15 +84,15 @@ class TestBatchNorm:
             ("BatchNorm3d", (2, 2), "5"),
         ],
     )
-    def test_other_numbers_of_axes_are_refused(self, name, shape, axes):
+    def test_a_wrong_number_of_axes_is_an_error(self, name, shape, axes):
         with pytest.raises(ShapeError, match=f"{name}: needs {axes} axes, got shape"):
             getattr(nn, name)(2)(np.ones(shape))
 
-    def test_other_numbers_of_channels_are_refused(self):
+    def test_a_wrong_number_of_channels_is_an_error(self):
         with pytest.raises(ShapeError, match=r"running statistics need shape \(3,\), got \(4,\)"):
             nn.BatchNorm1d(4)(np.ones((5, 3)))
 
-    def test_a_batch_of_one_is_refused_in_training_only(self):
+    def test_a_batch_of_one_is_an_error_in_training_only(self):
         layer = nn.BatchNorm1d(4)
         with pytest.raises(ShapeError, match="needs more than one value per channel in training"):
             layer(X[:1])
@@ -128,7 +128,7 @@ def test_instance_norm_is_over_each_plane(n, shape):
             layer(wrong)
     with pytest.raises(ShapeError, match=f"InstanceNorm{n}d: needs 4 channels, got shape"):
         kind(4)(x[:, :3])
-    with pytest.raises(OptionError, match=f"InstanceNorm{n}d: keeps no running statistics"):
+    with pytest.raises(OptionError, match=f"InstanceNorm{n}d: does not support running statistics"):
         kind(4, track_running_stats=True)
     same = "(4, eps=1e-05, momentum=None, affine=False, bias=False, track_running_stats=False)"
     assert repr(kind(4, momentum=None)) == f"InstanceNorm{n}d{same}"
@@ -143,7 +143,7 @@ def test_group_norm_is_over_groups_of_channels():
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_norm_says_its_options(bias):
+def test_the_repr_of_a_norm_shows_its_options(bias):
     assert repr(nn.LayerNorm((3, 4), bias=bias)) == (
         f"LayerNorm((3, 4), eps=1e-05, elementwise_affine=True, bias={bias})"
     )
@@ -168,7 +168,7 @@ def test_a_norm_says_its_options(bias):
         (lambda: nn.GroupNorm(2, 3), "GroupNorm: num_groups=2 must divide num_channels=3"),
     ],
 )
-def test_options_out_of_range_are_refused_when_the_layer_is_made(make, message):
+def test_options_out_of_range_are_errors_when_the_layer_is_made(make, message):
     with pytest.raises(OptionError, match=message):
         make()
 

@@ -1,4 +1,4 @@
-"""Parameters in an .npz file: nothing else is read, and no code is run."""
+"""Parameters in .npz files: nothing else is read, and no code is run."""
 
 import io
 import random
@@ -27,7 +27,7 @@ def test_equal_weights_make_equal_files():
     assert nn.Linear(2, 3, rng=0).to_npz() == nn.Linear(2, 3, rng=0).to_npz()
 
 
-def test_a_file_carries_it(tmp_path):
+def test_save_and_load_restore_the_weights(tmp_path):
     net, other = nn.Linear(2, 3, rng=0), nn.Linear(2, 3, rng=1)
     other.load(net.save(tmp_path / "weights.npz"))
     assert np.array_equal(other.weight.data, net.weight.data)
@@ -35,7 +35,7 @@ def test_a_file_carries_it(tmp_path):
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0)])
-def test_either_kind_of_header_is_read(tmp_path, version):
+def test_both_versions_of_headers_are_read(tmp_path, version):
     net, path = nn.Linear(2, 3, rng=0), tmp_path / "weights.npz"
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in nn.Linear(2, 3, rng=1).state_dict().items():
@@ -45,7 +45,7 @@ def test_either_kind_of_header_is_read(tmp_path, version):
     assert np.array_equal(net.weight.data, nn.Linear(2, 3, rng=1).weight.data)
 
 
-def test_no_object_is_unpacked_even_where_its_shape_was_not_asked_for(tmp_path):
+def test_objects_are_never_unpacked(tmp_path):
     np.savez(tmp_path / "objects.npz", weight=np.array([None], dtype=object))
     with pytest.raises(OutputError, match="is not an"), opened(tmp_path / "objects.npz") as found:
         found["weight"].array()
@@ -60,14 +60,14 @@ def test_a_missing_folder_or_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 broken"])
-def test_a_file_of_another_kind_is_refused(tmp_path, content):
+def test_a_file_of_another_kind_is_an_error(tmp_path, content):
     (tmp_path / "weights.npz").write_bytes(content)
     with pytest.raises(OutputError, match=r"weights\.npz: is not an \.npz file of plain numbers"):
         nn.Linear(2, 3, rng=0).load(tmp_path / "weights.npz")
 
 
 @pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
-def test_a_damaged_file_never_ends_in_another_library_s_error(tmp_path, write):
+def test_a_damaged_file_is_always_our_error(tmp_path, write):
     path = tmp_path / "weights.npz"
     write(path, **nn.Linear(2, 3, rng=0).state_dict())
     whole, chance, refused = path.read_bytes(), random.Random(0), 0
@@ -82,7 +82,7 @@ def test_a_damaged_file_never_ends_in_another_library_s_error(tmp_path, write):
     assert refused > 100
 
 
-def test_a_lone_array_is_refused(tmp_path):
+def test_an_npy_file_is_an_error(tmp_path):
     np.save(tmp_path / "array.npy", np.ones(3))
     with pytest.raises(OutputError, match=r"is not an \.npz file"):
         nn.Linear(2, 3, rng=0).load(tmp_path / "array.npy")
@@ -98,7 +98,7 @@ def test_a_lone_array_is_refused(tmp_path):
         ({"bias": np.array(["a" * 5_000_000] * 3)}, OutputError, "is not an .npz file of plain"),
     ],
 )
-def test_what_nobody_asked_for_is_not_unpacked(tmp_path, members, error, message):
+def test_members_that_do_not_fit_are_not_unpacked(tmp_path, members, error, message):
     net, path = nn.Linear(2, 3, rng=0), tmp_path / "weights.npz"
     before = net.state_dict()
     large = np.zeros(2**23)  # 64 MB, and 64 kB in the file
@@ -115,18 +115,18 @@ def test_what_nobody_asked_for_is_not_unpacked(tmp_path, members, error, message
 
 
 @pytest.mark.parametrize("again", ["bias.npy", "bias", "other.npy"])
-def test_a_name_that_is_there_twice_is_refused(tmp_path, again):
+def test_a_name_that_appears_twice_is_an_error(tmp_path, again):
     net, path = nn.Linear(2, 3, rng=0), tmp_path / "weights.npz"
     path.write_bytes(net.to_npz())
     with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         for name in (again, "other.npy"):
             archive.writestr(name, archive.read("bias.npy"))
-    with pytest.raises(OutputError, match=r"weights\.npz: holds '(bias|other)' twice"):
+    with pytest.raises(OutputError, match=r"weights\.npz: contains '(bias|other)' twice"):
         net.load(path)
 
 
-def test_what_follows_an_array_is_refused_and_the_sum_over_it_is_checked(tmp_path):
+def test_trailing_data_is_an_error_and_checksums_are_checked(tmp_path):
     net, path = nn.Linear(2, 3, rng=0), tmp_path / "weights.npz"
     whole = net.to_npz()
     with zipfile.ZipFile(io.BytesIO(whole)) as read, zipfile.ZipFile(path, "w") as archive:

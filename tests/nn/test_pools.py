@@ -64,7 +64,7 @@ def test_adaptive_layers_use_their_options(ndim):
 
 @every_ndim
 @pytest.mark.parametrize("family", ["AdaptiveMaxPool", "AdaptiveAvgPool"])
-def test_adaptive_layers_take_a_size_for_each_axis_and_none_keeps_one(family, ndim):
+def test_adaptive_layers_accept_one_size_per_axis_or_none(family, ndim):
     x = example(ndim)
     for sizes in ((3, 2, 4)[:ndim], (None, 2, 3)[:ndim], [2, None, None][:ndim]):
         expected = [size or n for size, n in zip(sizes, x.shape[1:], strict=True)]
@@ -72,7 +72,7 @@ def test_adaptive_layers_take_a_size_for_each_axis_and_none_keeps_one(family, nd
 
 
 @every_ndim
-def test_an_adaptive_max_layer_returns_no_indices_and_pays_the_first_unless_told_otherwise(ndim):
+def test_an_adaptive_max_layer_defaults_to_no_indices_and_the_first_winner(ndim):
     x = tg.Value(np.ones((2,) * ndim))
     y = layer("AdaptiveMaxPool", ndim)(1)(x)
     assert isinstance(y, tg.Value)
@@ -96,7 +96,7 @@ def test_an_adaptive_max_layer_returns_no_indices_and_pays_the_first_unless_told
         (lambda: nn.MaxUnpool2d(2, padding=-1), "MaxUnpool2d: padding must be at least 0, got -1"),
     ],
 )
-def test_an_option_out_of_range_is_refused_when_the_layer_is_made(make, message):
+def test_an_option_out_of_range_is_an_error_when_the_layer_is_made(make, message):
     with pytest.raises(OptionError, match=message):
         make()
 
@@ -128,7 +128,7 @@ def test_layers_show_their_options():
 
 @every_ndim
 @pytest.mark.parametrize("family", ["MaxPool", "AvgPool", "MaxUnpool"])
-def test_a_window_has_as_many_axes_as_the_layer_says(family, ndim):
+def test_windows_need_as_many_axes_as_the_layer(family, ndim):
     layer(family, ndim)((2,) * ndim)
     with pytest.raises(OptionError, match=f"{family}{ndim}d: kernel_size"):
         layer(family, ndim)((2,) * (ndim + 1))

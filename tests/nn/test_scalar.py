@@ -52,8 +52,12 @@ def test_reprs_are_short():
     ("x", "error", "message"),
     [
         ([1.0, 2.0, 3.0], ShapeError, "2 weights need as many inputs, got 3"),
-        (5.0, DataError, "a sequence of weights and one of inputs, got a list and a float"),
-        (Value(5.0), DataError, "a sequence of weights and one of inputs, got a list and a Value"),
+        (5.0, DataError, "a sequence of weights and a sequence of inputs, got a list and a float"),
+        (
+            Value(5.0),
+            DataError,
+            "a sequence of weights and a sequence of inputs, got a list and a Value",
+        ),
     ],
 )
 def test_inputs_that_do_not_fit_are_named(x, error, message):

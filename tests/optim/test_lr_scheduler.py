@@ -1,4 +1,4 @@
-"""Schedules of the learning rate."""
+"""Learning-rate schedules."""
 
 import re
 
@@ -32,7 +32,7 @@ def made(lr=0.1):
         (lambda o: LambdaLR(o, lambda t: t + 1), [8, 16, 24, 32, 40]),
     ],
 )
-def test_each_rate_is_what_the_formula_says(make, rates):
+def test_rates_follow_the_formula(make, rates):
     optimizer = made(8)
     schedule = make(optimizer)
     for rate in rates:
@@ -42,7 +42,7 @@ def test_each_rate_is_what_the_formula_says(make, rates):
 
 
 @pytest.mark.parametrize(("name", "options"), CALLS)
-def test_a_schedule_that_is_loaded_goes_on_as_if_it_had_not_stopped(name, options, tmp_path):
+def test_a_loaded_schedule_continues_as_if_uninterrupted(name, options, tmp_path):
     whole, again = made(0.1), made(0.7)
     schedule = getattr(lr_scheduler, name)(whole, **options)
     for _ in range(7):
@@ -57,7 +57,7 @@ def test_a_schedule_that_is_loaded_goes_on_as_if_it_had_not_stopped(name, option
         other.step()
 
 
-def test_a_schedule_that_is_saved_before_its_first_step_is_loaded():
+def test_a_schedule_saved_before_its_first_step_can_be_loaded():
     state = StepLR(made(0.5), 2).state_dict()
     assert {name: (type(a), a.shape) for name, a in state.items()} == dict.fromkeys(
         ["base_lr", "last_epoch"], (np.ndarray, ())
@@ -88,7 +88,7 @@ def test_options_that_do_not_fit_are_named(make, message):
         make()
 
 
-def test_a_schedule_of_pytorchs_that_is_not_here_says_what_to_write():
+def test_an_unsupported_schedule_of_pytorch_gets_a_suggestion():
     with pytest.raises(
         AttributeError,
         match=r"no MultiStepLR: there is none here; optim\.lr_scheduler\.LambdaLR takes",
@@ -97,7 +97,7 @@ def test_a_schedule_of_pytorchs_that_is_not_here_says_what_to_write():
 
 
 @pytest.mark.parametrize("gamma", [1e200, np.float64(1e200), 10**200])
-def test_a_rate_that_grows_without_bounds_is_refused_before_it_is_set(gamma):
+def test_a_rate_that_overflows_is_an_error_and_is_not_set(gamma):
     optimizer = made(0.5)
     schedule = ExponentialLR(optimizer, gamma)
     schedule.step()
@@ -122,7 +122,7 @@ def test_a_rate_that_grows_without_bounds_is_refused_before_it_is_set(gamma):
     ],
 )
 @pytest.mark.parametrize(("name", "options"), CALLS)
-def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(
+def test_a_state_that_does_not_fit_is_an_error_and_changes_nothing(
     name, options, change, error, says
 ):
     optimizer = made(0.1)
@@ -136,7 +136,7 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(
 
 @pytest.mark.peer
 @pytest.mark.parametrize(("name", "options"), CALLS)
-def test_each_of_forty_rates_is_torchs(peer, name, options):
+def test_forty_rates_are_pytorchs(peer, name, options):
     torch = peer("torch")
     ours, theirs = made(0.1), torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=0.1)
     a = getattr(lr_scheduler, name)(ours, **options)

@@ -39,7 +39,7 @@ SETTINGS = [
 
 
 def as_written(options, w, gradients):
-    """Follow the formulas of SGD, Adam and AdamW on whole arrays."""
+    """Compute the formulas of SGD, Adam and AdamW on whole arrays."""
     decay, momentum = options.get("weight_decay", 0.0), options.get("momentum", 0.0)
     m = v = top = 0.0
     for t, slope in enumerate(gradients, 1):
@@ -59,7 +59,7 @@ def as_written(options, w, gradients):
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize(("rule", "options"), SETTINGS)
-def test_a_step_is_what_the_formula_says_to_the_last_bit(rule, options, shape, monkeypatch):
+def test_a_step_follows_the_formula_to_the_last_bit(rule, options, shape, monkeypatch):
     rng = np.random.default_rng(0)
     for dtype, order, block in product([np.float32, np.float64], "CF", [1, 8, 2**15]):
         monkeypatch.setattr(optimizers, "BLOCK", block)
@@ -76,9 +76,7 @@ def test_a_step_is_what_the_formula_says_to_the_last_bit(rule, options, shape, m
 
 @pytest.mark.parametrize("block", [1, 2**15])
 @pytest.mark.parametrize(("rule", "options"), SETTINGS)
-def test_a_step_leaves_the_gradient_as_it_was_and_holds_none_of_it(
-    rule, options, block, monkeypatch
-):
+def test_a_step_neither_changes_nor_keeps_the_gradient(rule, options, block, monkeypatch):
     monkeypatch.setattr(optimizers, "BLOCK", block)
     ours, theirs = Value([1.0, 2.0, 3.0]), Value([1.0, 2.0, 3.0])
     spoilt, whole = rule([ours], lr=0.1, **options), rule([theirs], lr=0.1, **options)
@@ -95,14 +93,14 @@ def test_a_step_leaves_the_gradient_as_it_was_and_holds_none_of_it(
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize(("rule", "options"), SETTINGS)
-def test_a_training_that_is_loaded_goes_on_as_if_it_had_not_stopped(
+def test_a_loaded_training_run_continues_as_if_uninterrupted(
     rule, options, shape, monkeypatch, tmp_path
 ):
     rng = np.random.default_rng(0)
     for dtype, block in product([np.float32, np.float64], [8, 2**15]):
         monkeypatch.setattr(optimizers, "BLOCK", block)
         start, *gradients = rng.standard_normal((6, *shape)).astype(dtype)
-        whole = [Value(start.copy()), Value(1.0), Value(start.copy())]  # of which the last stays
+        whole = [Value(start.copy()), Value(1.0), Value(start.copy())]  # the last gets no gradient
         optimizer = rule(whole, lr=0.1, **options)
 
         def steps(optimizer, gradients):
@@ -114,7 +112,7 @@ def test_a_training_that_is_loaded_goes_on_as_if_it_had_not_stopped(
         steps(optimizer, gradients[:2])
         halfway = [Value(np.copy(w.data) if w.shape else w.data) for w in whole]
         path = optimizer.save(tmp_path / "optimizer.npz")
-        again = rule(halfway)  # its options, too, are loaded
+        again = rule(halfway)  # its options are loaded too
         again.load(path)
         before = again.to_npz()
         assert before == path.read_bytes()
@@ -127,7 +125,7 @@ def test_a_training_that_is_loaded_goes_on_as_if_it_had_not_stopped(
         assert again.to_npz() == optimizer.to_npz()
 
 
-def test_the_names_of_a_state_can_be_read():
+def test_the_names_of_a_state_are_readable():
     w, v = Value([1.0, 2.0]), Value(3.0)
     w.grad = [0.5, 0.25]
     optimizer = Adam([v, w], lr=0.5, amsgrad=True)
@@ -148,7 +146,7 @@ def test_the_names_of_a_state_can_be_read():
     assert (other.lr, other.betas, other.amsgrad) == (0.5, (0.9, 0.999), True)
 
 
-def test_options_that_were_changed_on_the_way_are_saved():
+def test_options_changed_during_training_are_saved():
     w = Value(1.0)
     w.grad = 2.0
     optimizer = SGD([w], lr=0.1)
@@ -158,7 +156,7 @@ def test_options_that_were_changed_on_the_way_are_saved():
     other.load_state_dict(optimizer.state_dict())
     assert (other.lr, other.momentum) == (0.25, 0.5)
     optimizer.step()
-    optimizer.momentum = 0.0  # whose velocity is kept, and means nothing
+    optimizer.momentum = 0.0  # its velocity is kept, but unused
     other.load_state_dict(optimizer.state_dict())
     assert other.momentum == 0.0
 
@@ -182,7 +180,7 @@ def test_options_that_were_changed_on_the_way_are_saved():
         ({"amsgrad": 0.5}, OptionError, "Adam: amsgrad must be True or False, got 0.5"),
     ],
 )
-def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(change, error, says):
+def test_a_state_that_does_not_fit_is_an_error_and_changes_nothing(change, error, says):
     w = Value([1.0, 2.0])
     w.grad = [0.5, 0.25]
     optimizer = Adam([w])
@@ -194,7 +192,7 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(change, error,
     assert optimizer.to_npz() == before
 
 
-def test_momentum_carries_the_last_step_on():
+def test_momentum_continues_the_last_step():
     w = Value(0.0)
     optimizer = SGD([w], lr=1.0, momentum=0.5)
     for _ in range(3):
@@ -204,7 +202,7 @@ def test_momentum_carries_the_last_step_on():
     assert w.data == -(1.0 + 1.5 + 1.75)
 
 
-def test_scalars_take_the_steps_of_arrays():
+def test_scalars_are_updated_like_arrays():
     scalars, array = [Value(2.0), Value(-3.0)], Value([2.0, -3.0])
     ours, theirs = Adam(scalars, lr=0.1), Adam([array], lr=0.1)
     for _ in range(3):
@@ -216,7 +214,7 @@ def test_scalars_take_the_steps_of_arrays():
     assert all(type(w.data) is float for w in scalars)
 
 
-def test_the_learning_rate_can_be_changed_on_the_way():
+def test_the_learning_rate_can_be_changed_during_training():
     w = Value(1.0)
     (w * 2.0).backward()
     optimizer = SGD([w], lr=0.1)
@@ -227,7 +225,7 @@ def test_the_learning_rate_can_be_changed_on_the_way():
 
 @pytest.mark.parametrize("lr", ["fast", None, np.nan, np.inf, -0.1, [0.1], Value(0.1)])
 @pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
-def test_a_learning_rate_that_is_none_is_refused_before_anything_moves(kind, lr):
+def test_an_invalid_learning_rate_is_an_error_before_any_update(kind, lr):
     w = Value([1.0, 2.0])
     w.grad = [0.5, 0.25]
     optimizer = kind([w])
@@ -245,7 +243,7 @@ def test_weight_decay_pulls_to_zero():
     assert w.data == 2.0 - 0.1 * 0.5 * 2.0
 
 
-def test_a_parameter_without_a_gradient_stays():
+def test_a_parameter_without_a_gradient_is_unchanged():
     w, v = Value(1.0), Value(1.0)
     (w * 2.0).backward()
     Adam([w, v], lr=0.1).step()
@@ -254,7 +252,7 @@ def test_a_parameter_without_a_gradient_stays():
 
 
 @pytest.mark.parametrize("block", [1, 2**15])
-def test_arrays_change_in_place_so_that_an_old_graph_is_refused(block, monkeypatch):
+def test_arrays_change_in_place_and_make_old_graphs_stale(block, monkeypatch):
     monkeypatch.setattr(optimizers, "BLOCK", block)
     w = Value([1.0, 2.0])
     array = w.data
@@ -276,7 +274,7 @@ def test_parameters_keep_their_dtype(optimizer, dtype):
 
 
 @pytest.mark.parametrize(("system", "asked"), [("linux", [2**25 - 2**13]), ("emscripten", [])])
-def test_memory_is_asked_for_once_where_it_is_not_kept_for_ever(system, asked, monkeypatch):
+def test_memory_is_requested_once_on_linux_only(system, asked, monkeypatch):
     sizes = []
 
     def refuse(size, dtype):
@@ -290,7 +288,7 @@ def test_memory_is_asked_for_once_where_it_is_not_kept_for_ever(system, asked, m
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of other C libraries we know less")
-def test_the_memory_of_a_step_comes_back_without_page_faults():
+def test_steps_reuse_memory_without_page_faults():
     program = (
         "import resource, numpy as np, tinygrad_pool as tg\n"
         "def faults_of_a_step():\n"
@@ -324,7 +322,7 @@ W, V, NET = Value(1.0, label="w"), Value(1.0), nn.Linear(1, 1, rng=0)
             "SGD: needs a list of parameters, such as model.parameters(), got Linear",
         ),
         (
-            lambda: SGD(nn.Sequential(NET)),  # whose modules can be iterated over
+            lambda: SGD(nn.Sequential(NET)),  # it is iterable
             "SGD: needs a list of parameters, such as model.parameters(), got Sequential",
         ),
         (lambda: Adam([np.ones(2)]), "Adam: a parameter must be a Value, got array([1., 1.])"),
@@ -380,7 +378,7 @@ OPTIONS = [
 
 @pytest.mark.peer
 @pytest.mark.parametrize(("ours", "theirs", "options"), OPTIONS)
-def test_each_of_ten_steps_is_torchs(peer, ours, theirs, options):
+def test_ten_steps_are_pytorchs(peer, ours, theirs, options):
     torch = peer("torch")
     start = np.random.default_rng(0).standard_normal((3, 2))
     w, t = Value(start), torch.tensor(start, requires_grad=True)
@@ -397,7 +395,7 @@ def test_each_of_ten_steps_is_torchs(peer, ours, theirs, options):
 
 @pytest.mark.peer
 @pytest.mark.parametrize(("ours", "theirs", "options"), OPTIONS)
-def test_what_is_kept_has_torchs_names_and_numbers(peer, ours, theirs, options):
+def test_the_kept_state_has_pytorchs_names_and_numbers(peer, ours, theirs, options):
     torch = peer("torch")
     start = np.random.default_rng(0).standard_normal((3, 2))
     w, t = Value(start), torch.tensor(start, requires_grad=True)
@@ -415,7 +413,7 @@ def test_what_is_kept_has_torchs_names_and_numbers(peer, ours, theirs, options):
     assert all(group[n] == pytest.approx(x.tolist()) for n, x in state.items() if "." not in n)
 
 
-def test_a_name_of_another_library_says_what_to_write_here():
+def test_a_name_of_another_library_gets_a_suggestion():
     with pytest.raises(AttributeError, match="optim has no LBFGS"):
         optim.LBFGS  # noqa: B018
 
@@ -423,18 +421,18 @@ def test_a_name_of_another_library_says_what_to_write_here():
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda o: o.zero_grad(set_to_none=True), "no option 'set_to_none': gradients are forgott"),
+        (lambda o: o.zero_grad(set_to_none=True), "no option 'set_to_none': gradients are reset"),
         (lambda o: nn.ReLU().zero_grad(set_to_none=True), "zero_grad: no option 'set_to_none'"),
         (lambda o: o.step(lambda: 1.0), "step: takes no closure; call loss.backward"),
     ],
 )
-def test_pytorchs_ways_of_calling_are_answered(call, said):
+def test_pytorchs_calls_get_a_suggestion(call, said):
     with pytest.raises(OptionError, match=said):
         call(SGD([Value(1.0)], lr=0.1))
 
 
 class Averaging(SGD):
-    """Follow the mean of the gradients so far."""
+    """Descend along the mean of all gradients so far."""
 
     def _move(self, kept, g):
         kept["total"] = kept.get("total", 0.0) + g
@@ -446,7 +444,7 @@ class Listed(Averaging):
     _known = MappingProxyType({"step": "", "total": ""})
 
 
-def test_what_an_optimizer_of_ones_own_keeps_is_saved_or_named():
+def test_the_state_of_a_users_optimizer_is_saved_or_named():
     w, twin = Value([1.0, 2.0]), Value([1.0, 2.0])
     w.grad = 1.0
     own = Averaging([w], lr=0.5)

@@ -1,4 +1,4 @@
-"""Data sets, real handwritten digits and two moons, and batches of any."""
+"""Data sets: handwritten digits and two moons; and batches of examples."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ Labels = NDArray[np.int64]
 X = TypeVar("X", bound=np.generic)
 Y = TypeVar("Y", bound=np.generic)
 
-TEST_SHARE = 4  # one image in four is for testing
+TEST_EVERY = 4  # every fourth image is for testing
 
 
 def digits(dtype: Any = np.float32) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
-    """Return the UCI optical digits, split: (x, labels) to train on and (x, labels) to test on.
+    """Return the UCI optical digits as (x, labels) for training and (x, labels) for testing.
 
-    1,797 handwritten digits. Shapes: x is (n, 1, 8, 8), from 0 (paper) to 1 (ink); labels are (n,),
-    0 to 9. The split is always the same: sorted by digit, and otherwise in the order of the data
-    set, every fourth image is for testing, 450 of all; 1,347 remain to train on.
+    There are 1,797 handwritten digits. Shapes: x is (n, 1, 8, 8), from 0 (paper) to 1 (ink); labels
+    are (n,), 0 to 9. The split is always the same: with the images sorted by digit, and otherwise
+    in the order of the data set, every fourth is for testing, 450 in all. The other 1,347 are for
+    training.
 
     Raises OptionError if `dtype` is not a floating one.
 
-    Source: E. Alpaydin, C. Kaynak (1998), the copy that scikit-learn carries; see
-    digits/LICENSE.txt.
+    Source: E. Alpaydin, C. Kaynak (1998), as distributed with scikit-learn; see digits/LICENSE.txt.
 
     >>> (x, labels), (x_test, labels_test) = digits()
     >>> x.shape, x_test.shape, labels[:3]
@@ -43,15 +43,15 @@ def digits(dtype: Any = np.float32) -> tuple[tuple[Images, Labels], tuple[Images
     rows = np.array([line.split(b",") for line in gzip.decompress(packed).split()], np.int64)
     x, labels = (rows[:, :-1] / 16).reshape(-1, 1, 8, 8).astype(kind), rows[:, -1]
     testing = np.zeros(len(x), bool)
-    testing[np.argsort(labels, kind="stable")[::TEST_SHARE]] = True
+    testing[np.argsort(labels, kind="stable")[::TEST_EVERY]] = True
     return (x[~testing], labels[~testing]), (x[testing], labels[testing])
 
 
 def moons(n: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Images, Labels]:
     """Return n points on two interleaved half circles, and their labels, −1 and 1.
 
-    Shapes: (n, 2) and (n,). The points lie on half circles of radius 1 around (0, 0) and (1, ½),
-    with normal noise of the given standard deviation.
+    Shapes: (n, 2) and (n,). The half circles have radius 1 and the centers (0, 0) and (1, ½).
+    `noise` is the standard deviation of normal noise added to the points.
 
     Raises OptionError for fewer than 2 points, negative noise or a negative seed.
 
@@ -85,22 +85,22 @@ def batches(
 ) -> Iterator[tuple[NDArray[X], NDArray[Y]]]:
     """Iterate over examples in batches of `size`: one epoch, each example once, in random order.
 
-    `rng` is a generator or a seed: give a generator, so that each epoch has another order. Where
-    `shuffle` is False they come as they are; the last batch may be smaller, or is left out with
-    `drop_last`.
+    `rng` is a generator or a seed. Pass the same generator in every epoch to get a different order
+    each time. With shuffle=False the order is kept. The last batch may be smaller; with
+    `drop_last` it is omitted then.
 
-    Raises DataError unless both are arrays; ShapeError unless they are equally long; OptionError
-    for a size below 1.
+    Raises DataError unless x and y are arrays; ShapeError unless they have the same length;
+    OptionError for a size below 1.
 
     >>> x, y = np.arange(5.0), np.arange(5)
     >>> [part.tolist() for part, _ in batches(x, y, 2, rng=0)]
     [[2.0, 4.0], [3.0, 0.0], [1.0]]
     """
     (size,) = numbers("batches", "size", size, 1, least=1)
-    given: Any
-    for given in (x, y):
-        if not isinstance(given, np.ndarray) or not given.ndim:
-            raise DataError(f"batches: needs arrays of examples, got {given!r:.80}")
+    array: Any
+    for array in (x, y):
+        if not isinstance(array, np.ndarray) or not array.ndim:
+            raise DataError(f"batches: needs arrays of examples, got {array!r:.80}")
     if len(x) != len(y):
         raise ShapeError(f"batches: {len(x)} examples need as many targets, got {len(y)}")
     order = np.arange(len(x))

@@ -1,4 +1,4 @@
-"""The methods that NumPy's arrays have, on Values: each is NumPy's function of that name."""
+"""Methods of NumPy's arrays on Values: each calls the NumPy function of the same name."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tinygrad_pool.errors import OptionError
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a method of a function of NumPy's, which a Value answers for."""
+    """Return a method that calls a NumPy function on a Value."""
 
     def method(self: Any, *operands: Any, **options: Any) -> Any:
         return answer(function, (self, *operands), options, self._operation_of)
 
     method.__name__, method.__qualname__ = function.__name__, f"Value.{function.__name__}"
-    method.__doc__ = f"Call `np.{function.__name__}` of this, with the same options."
+    method.__doc__ = f"Call `np.{function.__name__}` on this, with the same options."
     return method
 
 
 class HasArrayMethods(AnswersPython):
-    """A node with the methods that arrays have; those that change an array are not there."""
+    """A node with the methods of arrays, except those that change an array in place."""
 
     __slots__ = ()
 
@@ -44,7 +44,7 @@ class HasArrayMethods(AnswersPython):
     diagonal = _method(np.diagonal)
     copy = _method(np.copy)
 
-    # -- answered from the data, with plain numbers
+    # -- these return plain numbers, computed from the data
 
     all = _method(np.all)
     any = _method(np.any)
@@ -56,16 +56,16 @@ class HasArrayMethods(AnswersPython):
     searchsorted = _method(np.searchsorted)
 
     def flatten(self, order: Any = "C", **habits: Any) -> Any:
-        """Call `np.ravel` of a copy of this."""
-        if given := [*habits] or [order] * (not isinstance(order, str)):
+        """Call `np.ravel` on a copy of this."""
+        if wrong := [*habits] or [order] * (not isinstance(order, str)):
             raise OptionError(
-                f"flatten: takes an order alone, 'C' or 'F', got {given[0]!r:.80}; "
-                "v.reshape(len(v), -1) keeps the first axis"
+                f"flatten: takes only an order, 'C' or 'F', got {wrong[0]!r:.80}; "
+                "to keep the first axis, use v.reshape(len(v), -1)"
             )
         return np.ravel(np.copy(self), order)
 
     def compress(self, condition: Any, axis: int | None = None) -> Any:
-        """Call `np.compress` of this: keep what the condition says, along an axis."""
+        """Call `np.compress` on this: keep the slices along an axis where `condition` is true."""
         return np.compress(condition, self, axis)
 
     @property

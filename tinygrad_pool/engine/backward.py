@@ -1,4 +1,4 @@
-"""The backward pass: the order of the nodes, and how gradients flow from each to its operands."""
+"""The backward pass: visit the nodes, latest first, and pass gradients to their operands."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tinygrad_pool.rules.rule import Contributions, has_new_arrays
 
 
 def topological_order(*roots: Node) -> list[Node]:
-    """List every node that the roots depend on, and themselves: the oldest first, each once."""
+    """List the roots and every node that they depend on, each once, oldest first."""
     seen = set(roots)
-    waiting, found = [*seen], []
-    while waiting:  # depth first, which is nearly the order they were made in: it sorts in no time
+    waiting, nodes = [*seen], []
+    while waiting:  # depth first is nearly the order of creation, so sorting takes little time
         node = waiting.pop()
-        found.append(node)
+        nodes.append(node)
         x, w = node._x, node._w
         if type(x) is tuple:
             for p in x:
@@ -37,19 +37,18 @@ def topological_order(*roots: Node) -> list[Node]:
         if isinstance(w, Node) and w not in seen:
             seen.add(w)
             waiting.append(w)
-    found.sort(key=attrgetter("_order"))
-    return found
+    nodes.sort(key=attrgetter("_order"))
+    return nodes
 
 
 def start(
     root: Node, gradient: Any, create_graph: bool = False, nodes: list[Node] | None = None
 ) -> Iterator[tuple[Any, ...]]:
-    """Check and prepare a backward pass from `root`, and return the walk that carries it out.
+    """Check and prepare a backward pass from `root`; return the generator that carries it out.
 
-    Interior nodes forget the last pass; leaves keep what they have, and add. A pass that fails
-    takes back what it added; one that stands half done in the same nodes gives way. Give `nodes`,
-    which are `topological_order(root)`, if you restore all gradients afterwards: then a half-done
-    pass is left standing.
+    Gradients of interior nodes are reset, those of leaves accumulate. A pass that fails undoes what
+    it added. A paused pass through the same nodes is undone, unless you pass `nodes`, which are
+    `topological_order(root)`: then restore all gradients afterwards.
     """
     if not isinstance(root, Node):
         raise DataError(f"backward: needs a Value that was computed, got {type(root).__name__}")
@@ -75,15 +74,15 @@ def start(
 
 
 def pass_on(node: Node) -> None:
-    """Take one step: add what a node's gradient makes of it to its operands' gradients."""
+    """Add the contributions of one node to the gradients of its operands."""
     for _ in _walk([node], create_graph=False, before={}):
         pass
 
 
-def _walk(  # noqa: PLR0912  # it is written out, for speed
+def _walk(  # noqa: PLR0912  # inlined for speed
     nodes: list[Node], create_graph: bool, before: dict[Node, Any]
 ) -> Iterator[tuple[Node, Any, Contributions]]:
-    """Take each node, the latest first, and add its contributions to its operands' gradients."""
+    """Visit each node, latest first, and add its contributions to the operands' gradients."""
     try:
         for node in reversed(nodes):
             closure, g = node._closure, node._grad
@@ -99,7 +98,7 @@ def _walk(  # noqa: PLR0912  # it is written out, for speed
             count = 1 if w is NOTHING else 2
             if type(x) is tuple or type(contributions) is not tuple or len(contributions) != count:
                 contributions = _arrive(node, contributions)
-            else:  # one or two operands, as most nodes have: the same as _arrive, written out
+            else:  # one or two operands, as in most nodes: _arrive, inlined
                 to_x = contributions[0]
                 if type(to_x) is float and isinstance(x, Node) and type(x._numbers) is float:
                     x._grad = to_x if x._grad is None else x._grad + to_x
@@ -118,24 +117,24 @@ def _walk(  # noqa: PLR0912  # it is written out, for speed
         raise
 
 
-def _arrive(node: Node, given: Any) -> Contributions:
-    """Add a node's contributions to its operands' gradients, and return them as they arrived."""
+def _arrive(node: Node, sent: Any) -> Contributions:
+    """Add contributions to the operands' gradients, and return them as they were added."""
     operands = node.parents
-    if type(given) is not tuple or len(given) != len(operands):
-        raise not_one_each(node, given)
-    others = {}
+    if type(sent) is not tuple or len(sent) != len(operands):
+        raise not_one_each(node, sent)
+    converted = {}
     for i, p in enumerate(operands):
-        c = given[i]
+        c = sent[i]
         if type(c) is float and isinstance(p, Node) and type(p._numbers) is float:
             g = p._grad
             p._grad = c if g is None else g + c
-        elif (arrived := _add(node, i, p, c)) is not c:
-            others[i] = arrived
-    return tuple([others.get(i, c) for i, c in enumerate(given)]) if others else given
+        elif (added := _add(node, i, p, c)) is not c:
+            converted[i] = added
+    return tuple([converted.get(i, c) for i, c in enumerate(sent)]) if converted else sent
 
 
 def _add(node: Node, i: int, p: Any, c: Any) -> Any:
-    """Add a contribution to its operand's gradient, out of place: others may hold either."""
+    """Add a contribution to its operand's gradient, out of place: either array may be shared."""
     if c is None or not isinstance(p, Node):
         return None
     x, old = p._numbers, p._grad

@@ -1,4 +1,4 @@
-"""How operations record at present, and under which name."""
+"""Settings of how operations record: with or without a graph, guarded, traced, in which scope."""
 
 import re
 import sys
@@ -14,7 +14,7 @@ _SEPARATOR = re.compile(r"[/\\]")
 
 
 class Line(NamedTuple):
-    """A line of source: its file, its number, and the function that it is in."""
+    """A line of source: its file, its number, and the function that contains it."""
 
     file: str
     number: int
@@ -25,12 +25,12 @@ class Line(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A comparison that plain Python made with a Value's data, and its answer: (<, "3.0", True).
+    """A comparison that plain Python made with a Value's data, and its result: (<, "3.0", True).
 
-    `rival` tells which Value it was compared with, by its `_order`; 0 is a constant. Where a Value
-    itself was taken for true or false, the relation is "bool"; where for numbers, "float", "int",
-    "item", "round" or "np.sign", and what it was computed from remembers that, with THROUGH as
-    `other`.
+    `rival` is the `_order` of the Value it was compared with, or 0 for a constant. The relation is
+    "bool" if the Value was used as a truth value, and "float", "int", "item", "round" or "np.sign"
+    if it was converted to a number. The nodes it was computed from get a Choice too, with THROUGH
+    as `other`.
     """
 
     relation: str
@@ -44,10 +44,10 @@ THROUGH = "through"
 
 
 class About(NamedTuple):
-    """What a node is called and where it was made: for readers only, no number depends on it.
+    """The name of a node and where it was made. It is for people: no number depends on it.
 
-    Only nodes made under `traced` know their line, and the comparisons they took part in; under
-    `traced(frames=True)` also the lines that called the function of that line, nearest first.
+    Only nodes made under `traced` have a line and choices. Under `traced(frames=True)` they also
+    have callers: the lines that called the function of that line, innermost first.
     """
 
     label: str = ""
@@ -58,13 +58,13 @@ class About(NamedTuple):
 
 
 class Setting:
-    """Whether operations record a graph, whether they guard it, and what they write beside it.
+    """Whether operations record a graph, whether they guard it, and what they note about nodes.
 
-    `plain` is what each operation asks first: a graph is recorded, and nothing is guarded. `rule`
-    names a user's rule that runs on Values.
+    `plain` is checked first by each operation: it records a graph and guards nothing. `rule` is the
+    name of a user's rule that runs on Values.
 
-    `outer` holds again where the block of this one ends. Blocks of generators may end in another
-    order than they began; one that has `ended` before those in it is passed over then.
+    `outer` is restored at the end of the block. Blocks in generators may end before the blocks
+    inside them: a setting that has `ended` is skipped when its inner block restores it.
     """
 
     __slots__ = ("about", "checked", "ended", "frames", "graph", "outer", "plain", "rule", "traced")
@@ -90,7 +90,7 @@ SETTING: ContextVar[Setting] = ContextVar("SETTING", default=Setting())  # noqa:
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Compute without recording a graph: results are cut off from what they came from.
+    """Compute without recording a graph: results are leaves, cut off from their operands.
 
     >>> import tinygrad_pool as tg
     >>> with tg.no_grad():
@@ -103,7 +103,7 @@ def no_grad() -> Iterator[None]:
 
 @contextmanager
 def with_graph() -> Iterator[None]:
-    """Record a graph, even inside `no_grad`: for what needs one of its own.
+    """Record a graph, even inside `no_grad`.
 
     >>> import tinygrad_pool as tg
     >>> with tg.no_grad(), with_graph():
@@ -116,12 +116,12 @@ def with_graph() -> Iterator[None]:
 
 @contextmanager
 def checked() -> Iterator[None]:
-    """Guard every node made inside: its closure runs only on what its rule computed with.
+    """Guard every node made inside: its closure runs only if its operands and result are unchanged.
 
-    Changes of a leaf's array are found without this. Here each node also keeps a copy of its
-    operands and its result, and compares them before its closure runs. So a rule of yours that
-    writes to what it was given ends the pass with a GraphError that names node and operand;
-    so does a closure of yours that writes into its gradient.
+    In-place changes of a leaf's array are always detected. In this block each node also keeps
+    copies of its operands and its result, and compares them before its closure runs. If a rule
+    writes to its operands, the backward pass raises a GraphError that names the node and the
+    operand. It also raises one if a closure writes to its gradient.
 
     >>> import tinygrad_pool as tg
     >>> def halve(x):
@@ -145,11 +145,11 @@ def checked() -> Iterator[None]:
 def traced(frames: bool = False) -> Iterator[None]:
     """Let each node made inside remember the line of your source that made it.
 
-    The debugger then lists your source, stops at its lines, and says where a number went wrong; and
-    `tg.diagnose` finds where Python's own `max` or `if` looked at a Value. The line is in
-    `v.about.line`. Scripts run by the command line are traced. With `frames=True`, the lines that
-    called the function of that line are in `v.about.callers`, nearest first, up to the top level
-    of a file: they tell apart what several calls of one function made.
+    The debugger can then list your source, stop at its lines, and show where a number went wrong.
+    `tg.diagnose` can find where Python's own `max` or `if` used a Value. The line is in
+    `v.about.line`. Scripts that the command line runs are traced. With `frames=True`,
+    `v.about.callers` has the lines that called the function of that line, innermost first, up to
+    the top level of a file. They distinguish nodes made by different calls of one function.
 
     >>> import tinygrad_pool as tg
     >>> def double(x):
@@ -164,27 +164,27 @@ def traced(frames: bool = False) -> Iterator[None]:
 
 
 def here() -> Line | None:
-    """Return the line of source that is carried out: the nearest outside this package."""
-    return placed(About()).line
+    """Return the line of source being executed: the innermost outside this package."""
+    return with_line(About()).line
 
 
-def placed(about: About) -> About:
-    """Add the line of source that is carried out: the nearest outside this package.
+def with_line(about: About) -> About:
+    """Add the line of source being executed: the innermost outside this package.
 
-    What was made at one place of the source shares one object. Python finds the number of a line
-    by reading through the code from its first line on, so it is asked for once.
+    Nodes made at one place in the source share one object. Python computes a line number by
+    scanning the code from its first line, so the result is cached.
     """
     try:
-        frame: FrameType | None = sys._getframe(3)  # the nearer ones are of this package
-    except ValueError:  # there is no more: the operation was called by no Python code
+        frame: FrameType | None = sys._getframe(3)  # the inner frames are in this package
+    except ValueError:  # no such frame: the operation was not called from Python code
         return about
     if SETTING.get().frames:
         return _with_calls(about, frame)
     while frame is not None:
         code = frame.f_code
         place = about, id(code), frame.f_lasti
-        if known := _PLACED.get(place):
-            return known[0]
+        if cached := _PLACED.get(place):
+            return cached[0]
         if not code.co_filename.startswith(_PACKAGE):
             return _kept(place, about._replace(line=_line(frame)), [frame])
         frame = frame.f_back
@@ -192,7 +192,7 @@ def placed(about: About) -> About:
 
 
 def _with_calls(about: About, frame: FrameType | None) -> About:
-    """Add the line that is carried out, and those that called it, up to the top level of a file."""
+    """Add the line being executed and the lines that called it, up to the top level of a file."""
     frames: list[FrameType] = []
     place: list[Any] = [about]
     while frame is not None and len(frames) < MOST_FRAMES:
@@ -202,8 +202,8 @@ def _with_calls(about: About, frame: FrameType | None) -> About:
         if code.co_name == "<module>":
             break
         frame = frame.f_back
-    if known := _PLACED.get(key := tuple(place)):
-        return known[0]
+    if cached := _PLACED.get(key := tuple(place)):
+        return cached[0]
     outside = [f for f in frames if not f.f_code.co_filename.startswith(_PACKAGE)]
     lines = tuple(map(_line, outside))
     made = about._replace(line=lines[0], callers=lines[1:]) if lines else about
@@ -215,7 +215,7 @@ def _line(frame: FrameType) -> Line:
 
 
 def _kept(place: tuple[Any, ...], made: About, frames: list[FrameType]) -> About:
-    """Keep what was made at a place, and the code that thus keeps its ids."""
+    """Cache what was made at a place, with its code objects, so that their ids are not reused."""
     if len(_PLACED) >= MOST_PLACES:
         _PLACED.clear()
     _PLACED[place] = made, [frame.f_code for frame in frames]
@@ -246,16 +246,16 @@ def scope(name: str) -> Iterator[None]:
 
 @contextmanager
 def on_values(rule: str) -> Iterator[None]:
-    """Run a user's rule on Values: whoever takes one of them for a number loses the graph."""
+    """Run a user's rule on Values: converting one to a number is an error inside."""
     with _changed(rule=rule):
         yield
 
 
 @contextmanager
 def made_at(scope: str, line: Line | None) -> Iterator[None]:
-    """Set the scope of the nodes inside, and the line of source they stand for, if there is one.
+    """Set the scope of the nodes made inside, and the line of source that they belong to, if any.
 
-    For a program that is carried out step by step: the line that carries it out says nothing.
+    An interpreter of another program uses this: the line that is executing is its own.
 
     >>> import tinygrad_pool as tg
     >>> with made_at("conv1", Line("net.py", 7, "forward")):
@@ -278,7 +278,7 @@ def _changed(**changes: Any) -> Iterator[None]:
         SETTING.set(inner)
         yield
     finally:
-        token = SETTING.set(outer)  # at once: whatever is before it may be interrupted
+        token = SETTING.set(outer)  # first, since Ctrl-C may interrupt any statement before it
         if token.old_value is not inner:
             inner.ended = True
             SETTING.reset(token)

@@ -1,4 +1,4 @@
-"""Copies of Values: a deep copy of a graph is a graph of its own."""
+"""Deep copies of graphs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tinygrad_pool.errors import GraphError
 
 
 def deep_copy(root: Node, memo: dict[int, Any]) -> Any:
-    """Copy a Value and all that it depends on, as `copy.deepcopy` does, which keeps `memo`.
+    """Copy a Value and everything it depends on, for `copy.deepcopy`, which passes `memo`.
 
-    Leaves get data of their own, and every rule is run again on the copies, so that no closure is
-    shared. Raises GraphError if data changed since, or if a rule gives other numbers now.
+    The data of leaves is copied, and every rule runs again on the copies, so no closure is shared.
+    Raises GraphError if data changed since, or if a rule now gives different numbers.
     """
     nodes = topological_order(root)
     check_not_stale(nodes, create_graph=True, name="copy.deepcopy")
@@ -32,9 +32,9 @@ def deep_copy(root: Node, memo: dict[int, Any]) -> Any:
 
 
 def _leaf(node: Any, memo: dict[int, Any]) -> Any:
-    make, (kind,), (given, grad, own) = node.__reduce_ex__(4)
+    make, (kind,), (arguments, grad, attributes) = node.__reduce_ex__(4)
     twin = make(kind)
-    twin.__setstate__((given, grad, copy.deepcopy(own, memo)))
+    twin.__setstate__((arguments, grad, copy.deepcopy(attributes, memo)))
     twin.about, twin.rule, twin.options = node.about, node.rule, node.options
     return twin
 

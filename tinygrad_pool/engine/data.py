@@ -1,7 +1,7 @@
-"""What a Value holds: a number or an array of a floating dtype. Nothing else gets in.
+"""The data of a Value: a number or an array of a floating dtype, and nothing else.
 
-A Python number is a Python float inside. What else has no axes, such as a full reduction, is a
-NumPy scalar of its dtype. Neither can be changed, so who keeps one keeps what it saw.
+A Python number is stored as a Python float. Other data without axes, such as the result of a full
+reduction, is a NumPy scalar of its dtype. Both are immutable, so they can be shared.
 """
 
 from collections.abc import Sequence
@@ -16,79 +16,79 @@ from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.primitive import PYTHON
 
 LARGE = 2**63
-"""NumPy knows no integers as large."""
+"""Integers from here on do not fit in NumPy's int64."""
 
 Data: TypeAlias = float | np.floating[Any] | NDArray[np.floating[Any]]
 
 
-def to_data(given: Any, what: str) -> Data:
-    """Read numbers into data of their own: a Python float, a NumPy scalar, or a new array.
+def to_data(x: Any, what: str) -> Data:
+    """Convert numbers to the data of a Value: a Python float, a NumPy scalar, or a new array.
 
-    Integers and bools become float64; floating dtypes stay, in this machine's byte order. Raises
+    Integers and bools become float64; floating dtypes are kept, in native byte order. Raises
     DataError for complex numbers, strings, ragged lists and objects.
 
     >>> to_data(2, "Value"), to_data([1, 2], "Value")
     (2.0, array([1., 2.]))
     """
-    read = to_constant(given, what)
+    read = to_constant(x, what)
     if type(read) in PYTHON:
         return float(read)
     own: Data = read.astype(read.dtype.type if read.dtype.kind == "f" else np.float64)
     return own
 
 
-def to_constant(given: Any, what: str) -> Any:
-    """Read a constant: a Python number, a NumPy scalar, or an array of real numbers of any dtype.
+def to_constant(x: Any, what: str) -> Any:
+    """Convert a constant to a Python number, a NumPy scalar, or an array of any real dtype.
 
-    Integers and bools stay what they are; fractions and decimals become floats. Raises DataError,
-    which names `what`, for anything else, and for an array with masked elements.
+    Integers and bools are kept; fractions and decimals become floats. Raises DataError, which names
+    `what`, for anything else, and for an array with masked elements.
     """
-    if type(given) in PYTHON:
-        return _number(given, what)
+    if type(x) in PYTHON:
+        return _number(x, what)
     try:
-        array = np.asarray(given)
+        array = np.asarray(x)
     except TinygradPoolError:
-        several = isinstance(given, Sequence)
-        got = f"Values in a {type(given).__name__}" if several else "a Value"
+        several = isinstance(x, Sequence)
+        got = f"Values in a {type(x).__name__}" if several else "a Value"
         raise DataError(
             f"{what}: needs numbers, got {got}; "
-            "np.stack([...]) makes one Value of several, and v.data has the numbers of one"
+            "np.stack([...]) combines several Values into one, and v.data has the numbers of one"
         ) from None
     except (ValueError, TypeError) as error:
-        raise DataError(f"{what}: needs numbers in a regular shape, got {given!r:.80}") from error
-    if array is not given and isinstance(given, np.ndarray) and np.any(getattr(given, "mask", ())):
+        raise DataError(f"{what}: needs numbers in a regular shape, got {x!r:.80}") from error
+    if array is not x and isinstance(x, np.ndarray) and np.any(getattr(x, "mask", ())):
         raise DataError(f"{what}: masked elements have no number; fill them first: x.filled(0.0)")
     if array.dtype.kind == "O" and all(map(_is_real, array.flat)):
         array = array.astype(np.float64)
         return array if array.ndim else float(array)
     if array.dtype.kind not in "fbiu":
-        raise DataError(f"{what}: needs real numbers, got {array.dtype} in {given!r:.80}")
+        raise DataError(f"{what}: needs real numbers, got {array.dtype} in {x!r:.80}")
     return array if array.ndim else array[()]
 
 
-def own(given: Any) -> Any:
-    """Return a copy of an array, an index or a list of them that nobody else can change.
+def read_only_copy(x: Any) -> Any:
+    """Return a read-only copy of an array, also of arrays within a tuple or a list.
 
     >>> key = np.array([0, 1])
-    >>> kept = own((key, None))
+    >>> kept = read_only_copy((key, None))
     >>> key[:] = 5
     >>> kept
     (array([0, 1]), None)
     """
-    if isinstance(given, np.ndarray):
-        copy = np.array(given)
+    if isinstance(x, np.ndarray):
+        copy = np.array(x)
         copy.flags.writeable = False
         return copy
-    if type(given) in (list, tuple):
-        return type(given)(map(own, given))
-    return given
+    if type(x) in (list, tuple):
+        return type(x)(map(read_only_copy, x))
+    return x
 
 
 def to_result(y: Any, data: Sequence[Any], what: str) -> Data:
-    """Bring the result of a rule into the form that a Value holds.
+    """Convert the result of a rule to the data of a Value.
 
-    Python numbers alone make a Python float; anything of NumPy's makes an array, or a NumPy scalar
-    where there are no axes. Raises DataError if the result is not made of real numbers.
+    If all operands are Python numbers, a number becomes a Python float. Otherwise the result is an
+    array, or a NumPy scalar without axes. Raises DataError if it does not consist of real numbers.
     """
     if PYTHON.issuperset(map(type, data)):
         y = to_data(y, what)
@@ -99,15 +99,15 @@ def to_result(y: Any, data: Sequence[Any], what: str) -> Data:
     return array if array.ndim else array[()]
 
 
-def cast_like(old: Data, given: Any, what: str) -> Data:
-    """Read numbers of the shape and dtype of `old`; one number fills any shape.
+def cast_like(old: Data, x: Any, what: str) -> Data:
+    """Convert numbers to the dtype of `old`; a single number is repeated to fill its shape.
 
-    Raises DataError, and ShapeError if the shape is another.
+    Raises DataError if they are not numbers, ShapeError if their shape differs.
 
     >>> cast_like(np.zeros(2), 1, "grad")
     array([1., 1.])
     """
-    new = to_data(given, what)
+    new = to_data(x, what)
     if np.shape(new) not in ((), np.shape(old)):
         raise ShapeError(f"{what}: needs shape {np.shape(old)}, got {np.shape(new)}")
     if isinstance(old, np.ndarray):
@@ -116,12 +116,12 @@ def cast_like(old: Data, given: Any, what: str) -> Data:
 
 
 def dtype_of(data: Data) -> Any:
-    """Return the dtype of NumPy's numbers, and `float` itself for a Python float."""
-    return float if type(data) is float else data.dtype  # type: ignore[union-attr]  # all else has one
+    """Return the dtype of NumPy data, and `float` itself for a Python float."""
+    return float if type(data) is float else data.dtype  # type: ignore[union-attr]  # NumPy data
 
 
 def same_dtype(a: Data, b: Data) -> bool:
-    """Return whether both are Python floats, or NumPy's numbers of one dtype."""
+    """Return whether both are Python floats, or NumPy data of one dtype."""
     if type(a) is float or type(b) is float:
         return type(a) is type(b)
     same: bool = dtype_of(a) == dtype_of(b)
@@ -129,14 +129,14 @@ def same_dtype(a: Data, b: Data) -> bool:
 
 
 def zeros(old: Data) -> Data:
-    """Make zeros of the shape and dtype of `old`; an array of them is read-only."""
+    """Return zeros of the shape and dtype of `old`; an array is read-only."""
     if isinstance(old, np.ndarray):
         return np.broadcast_to(old.dtype.type(0), old.shape)
     return type(old)(0)
 
 
 def unbroadcast_axes(shape: Shape, wide: Shape) -> Shape | None:
-    """List the axes of `wide` along which `shape` was repeated; None if it does not fit.
+    """List the axes along which `shape` was repeated to broadcast to `wide`; None if it cannot.
 
     >>> unbroadcast_axes((3, 1), (2, 3, 4))
     (0, 2)
@@ -151,20 +151,20 @@ def unbroadcast_axes(shape: Shape, wide: Shape) -> Shape | None:
 
 
 def _is_real(x: object) -> bool:
-    """Return whether float(x) is the number itself: a Fraction or a Decimal, nothing complex."""
+    """Return whether x is a real number, such as a Fraction or a Decimal."""
     return isinstance(x, Real) or (isinstance(x, Number) and not isinstance(x, Complex))
 
 
-def _number(given: float | int, what: str) -> float | int:
-    """Return a Python number, as a float where NumPy knows no integer as large."""
+def _number(x: float | int, what: str) -> float | int:
+    """Return a Python number; an integer too large for NumPy's int64 as a float."""
     try:
-        if not -LARGE < float(given) < LARGE:
-            return float(given)
+        if not -LARGE < float(x) < LARGE:
+            return float(x)
     except OverflowError:
         raise DataError(
-            f"{what}: an integer of {int(given).bit_length()} bits is too large for a float"
+            f"{what}: an integer of {int(x).bit_length()} bits is too large for a float"
         ) from None
-    return given
+    return x
 
 
 def fits_together(data: Sequence[Any]) -> bool:
@@ -187,9 +187,9 @@ def broadcast_error(name: str, data: Sequence[Any]) -> ShapeError:
 
 
 def same_bits(a: Any, b: Any) -> bool:
-    """Return whether numbers are the same to the last bit, signs of zeros too; NaN is NaN.
+    """Return whether numbers are equal to the last bit, including the signs of zeros; NaN is NaN.
 
-    Their bytes would not tell: a long double has some that mean nothing.
+    Comparing bytes would fail: a long double has padding.
 
     >>> same_bits(0.0, 0.0), same_bits(0.0, -0.0)
     (True, False)
@@ -201,7 +201,7 @@ def same_bits(a: Any, b: Any) -> bool:
 
 
 def abs_difference(a: Data, b: Data) -> NDArray[np.float64]:
-    """Find by how much numbers differ, elementwise: NaN is equal to NaN, and infinitely far else.
+    """Compute |a − b| elementwise: 0 for two NaNs, inf for a NaN and a number.
 
     >>> abs_difference(np.array([1.0, np.nan, np.nan]), np.array([3.0, np.nan, 1.0]))
     array([ 2.,  0., inf])

@@ -1,8 +1,8 @@
-"""Functions to be differentiated: what they are called with, and what structure it has.
+"""Call a function that is to be differentiated, and handle the structure of its arguments.
 
 An argument may be a number, an array, a Value, a network, or a tuple, a list or a dict of those,
-however deep. Gradients have the structure of the arguments; of a network they are a dict by the
-names of its parameters.
+nested to any depth. Gradients have the structure of the arguments; the gradient of a network is a
+dict by the names of its parameters.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from tinygrad_pool.errors import AxisError, DataError, OptionError
 from tinygrad_pool.rules.arguments import whole
 
 INSIDE: ContextVar[bool] = ContextVar("INSIDE", default=False)
-"""Whether a function that is differentiated runs: a derivative inside it can be differentiated."""
+"""Whether a function is being differentiated, so that derivatives inside it must be Values."""
 
 
 class Called(NamedTuple):
-    """What a function returned, and what it is differentiated with respect to, all of Values."""
+    """The result of a function, and the arguments to differentiate with respect to, as Values."""
 
     y: Any
     aux: Any
     xs: list[Any]
     graph: bool
-    """Whether derivatives are to be Values, since the function is part of another one."""
+    """Whether derivatives must be Values, because the function runs inside another one."""
 
 
 def called(
@@ -44,36 +44,37 @@ def called(
     has_aux: bool = False,
     graph: bool = False,
 ) -> Called:
-    """Call a function with Values in place of the numbers in some of its arguments.
+    """Call a function with Values in place of the numbers in the arguments at `places`.
 
-    Raises DataError if they are not numbers, or if it returns anything but Values; OptionError if
-    there is no such argument, or if it returns no pair with `has_aux`.
+    Raises DataError if they are not numbers, or if the function returns anything but Values;
+    OptionError if there is no such argument, or if it does not return a pair with `has_aux`.
     """
-    given, own = list(args), list(args)
+    values, copies = list(args), list(args)
     for i in places:
-        if not -len(given) <= i < len(given):
-            raise OptionError(f"{name}: argnums={i} of a call with {len(given)} arguments")
-        given[i] = mapped(lambda x: _value_of(name, x, graph or INSIDE.get()), given[i])
-        own[i] = mapped(lambda x: x, given[i])  # f may change its lists and dicts
+        if not -len(values) <= i < len(values):
+            raise OptionError(f"{name}: argnums={i}, but the call has {len(values)} arguments")
+        values[i] = mapped(lambda x: _value_of(name, x, graph or INSIDE.get()), values[i])
+        copies[i] = mapped(lambda x: x, values[i])  # f may change its lists and dicts
     with inside():
-        y = f(*own, **options)
+        y = f(*copies, **options)
     aux = None
     if has_aux:
         if not isinstance(y, tuple) or len(y) != 2:
-            raise OptionError(f"{name}: with has_aux=True f returns a pair, got {y!r:.80}")
+            raise OptionError(f"{name}: with has_aux=True f must return a pair, got {y!r:.80}")
         y, aux = y
     for part in leaves_of(y):
         if not isinstance(part, Value):
             raise DataError(
-                f"{name}: f must return a Value, got {type(part).__name__}; what is computed from "
-                "v.data, float(v) or array[i] = v has no gradient, and a constant is tg.Value(1.0)"
+                f"{name}: f must return a Value, got {type(part).__name__}; results computed from "
+                "v.data, float(v) or array[i] = v have no gradient. Return a constant as "
+                "tg.Value(1.0)"
             )
-    return Called(y, aux, [given[i] for i in places], graph or INSIDE.get())
+    return Called(y, aux, [values[i] for i in places], graph or INSIDE.get())
 
 
 @contextmanager
 def inside() -> Iterator[None]:
-    """Compute a function that is differentiated: it has a graph, even inside `no_grad`."""
+    """Run a function that is being differentiated: record a graph, even inside `no_grad`."""
     token = INSIDE.set(True)
     try:
         with with_graph():
@@ -83,7 +84,7 @@ def inside() -> Iterator[None]:
 
 
 def places_of(name: str, f: object, argnums: Any) -> tuple[int, ...]:
-    """Read which arguments are meant, by one number or several.
+    """Return the positions of arguments, given as one integer or several.
 
     >>> places_of("grad", len, 0), places_of("grad", len, [0, 2])
     ((0,), (0, 2))
@@ -96,13 +97,13 @@ def places_of(name: str, f: object, argnums: Any) -> tuple[int, ...]:
         return tuple(whole(i, "argnums") for i in places)
     except AxisError:
         raise OptionError(
-            f"{name}: argnums must be a whole number or several, got {argnums!r:.80}; what f is "
-            f"called with goes into the function that is returned: {name}(f)(x)"
+            f"{name}: argnums must be a whole number or several, got {argnums!r:.80}; pass "
+            f"arguments of f to the function that {name} returns: {name}(f)(x)"
         ) from None
 
 
 def one_or_all(argnums: Any, trees: Sequence[Any]) -> Any:
-    """Return one thing for one argument, and a tuple for several."""
+    """Return the only tree for one argument, a tuple for several."""
     return tuple(trees) if isinstance(argnums, Sequence) else trees[0]
 
 
@@ -110,7 +111,7 @@ def one_or_all(argnums: Any, trees: Sequence[Any]) -> Any:
 
 
 def leaves_of(tree: Any) -> list[Any]:
-    """List what is in tuples, lists and dicts, in order; the parameters of a network.
+    """List the leaves of nested tuples, lists and dicts, in order; of a network, the parameters.
 
     >>> leaves_of({"w": [1.0, 2.0], "b": (3.0, None)})
     [1.0, 2.0, 3.0]
@@ -121,7 +122,7 @@ def leaves_of(tree: Any) -> list[Any]:
 
 
 def mapped(make: Callable[[Any], Any], tree: Any) -> Any:
-    """Make something of each leaf, in the same structure; a network stays as it is.
+    """Apply `make` to each leaf and keep the structure; a network is returned unchanged.
 
     >>> mapped(lambda x: 2 * x, {"w": [1.0, 2.0]})
     {'w': [2.0, 4.0]}
@@ -130,13 +131,13 @@ def mapped(make: Callable[[Any], Any], tree: Any) -> Any:
 
 
 def as_value(x: Any) -> Any:
-    """Make a Value of an array of floats, or of one of NumPy's; anything else stays as it is."""
+    """Convert a floating array or NumPy scalar to a Value; return anything else unchanged."""
     floats = isinstance(x, np.ndarray | np.floating) and x.dtype.kind == "f"
     return Value(x) if floats else x
 
 
 def filled(tree: Any, leaves: Iterator[Any]) -> Any:
-    """Put other leaves in the place of a structure's own; of a network they are a dict.
+    """Return the same structure with other leaves; a network becomes a dict.
 
     >>> filled({"w": [1.0, 2.0]}, iter("ab"))
     {'w': ['a', 'b']}
@@ -151,9 +152,9 @@ def _rebuilt(
 ) -> Any:
     below = below or (lambda part: mapped(make, part))
     if isinstance(tree, dict):
-        other = copy(tree)  # a defaultdict keeps its default
-        other.update({key: below(part) for key, part in tree.items()})
-        return other
+        result = copy(tree)  # a defaultdict keeps its default
+        result.update({key: below(part) for key, part in tree.items()})
+        return result
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return type(tree)(*map(below, tree))
     if isinstance(tree, tuple | list):
@@ -162,7 +163,7 @@ def _rebuilt(
 
 
 def parts_of(tree: Any) -> dict[Any, Any] | None:
-    """Return the parts of a structure by their places; None if it is a leaf.
+    """Return the parts of a structure by index or key; None if it is a leaf.
 
     >>> parts_of((1.0, 2.0)), parts_of(None), parts_of(3.0)
     ({0: 1.0, 1: 2.0}, {}, None)
@@ -175,7 +176,7 @@ def parts_of(tree: Any) -> dict[Any, Any] | None:
 
 
 def plain(tree: Any, graph: bool) -> Any:
-    """Return numbers in place of Values, unless they are part of another function."""
+    """Replace Values by their numbers, unless `graph`."""
     return mapped(lambda x: _numbers_of(x) if isinstance(x, Value) and not graph else x, tree)
 
 
@@ -184,12 +185,12 @@ def _numbers_of(x: Value) -> Any:
 
 
 def _value_of(name: str, x: Any, graph: bool) -> Value:
-    """Make a Value of its own of an argument; inside another function one that is linked to it."""
+    """Convert an argument to a new Value; if `graph`, the new one is connected to the old."""
     if not isinstance(x, Node):
         try:
             return Value(x)
         except DataError as error:
             raise DataError(f"{name}: an argument in argnums: {error}") from error
-    own: Value = cast("Value", np.reshape(x, x.shape)) if graph else Value(x._numbers)
-    own.about = x.about
-    return own
+    value: Value = cast("Value", np.reshape(x, x.shape)) if graph else Value(x._numbers)
+    value.about = x.about
+    return value

@@ -1,4 +1,4 @@
-"""Gradients without `backward`: one node at a time, or as Values of their own."""
+"""Gradients without `backward`: one node at a time, or as numbers and Values that are returned."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from tinygrad_pool.rules.arguments import flag
 def backward_steps(root: Value, gradient: Any = None, **habits: Any) -> Iterator[Step]:
     """Run the backward pass one node at a time: exhausting it is `backward()`, bit for bit.
 
-    Arguments are checked, and the last pass is forgotten, at once. Each Step comes after its
-    contributions were added up. A pass that is given up before its end takes back what it has added
-    to leaves; and so it does when another begins in the same nodes, after which it cannot go on.
+    The call itself checks the arguments and resets the gradients of the last pass. Each Step is
+    yielded after its contributions are added. Abandoning the pass before its end undoes what it
+    added to leaves. So does starting another pass through the same nodes; this one cannot continue
+    then.
 
-    Raises as `Value.backward` does; GraphError to go on after another pass began.
+    Raises the errors of `Value.backward`; GraphError to continue after another pass began.
 
     >>> a = Value(2.0)
     >>> for step in backward_steps((a * a).exp()):
@@ -41,18 +42,18 @@ def backward_steps(root: Value, gradient: Any = None, **habits: Any) -> Iterator
 
 
 def _one_by_one(half: Paused, walk: Iterator[tuple[Any, ...]]) -> Iterator[Step]:
-    """Take a step whenever one is asked for; after the last, or where it ends early, let go."""
+    """Yield one step at a time; undo them if the pass does not reach its end."""
     try:
         while half.waiting:
             with TURN:
                 half.check()
                 HALF_DONE.discard(half)  # while a closure runs: it may run a pass of its own
-                taken = next(walk, None)
-                if taken is None:  # no gradient is left to be handed on: they were reset
+                result = next(walk, None)
+                if result is None:  # the remaining gradients were reset: nothing is left to do
                     half.done()
                     return
-                half.pause(taken[0])
-                step = step_of(*taken)
+                half.pause(result[0])
+                step = step_of(*result)
             yield step
     finally:
         half.take_back()
@@ -86,17 +87,17 @@ def grad(  # type: ignore[misc]  # by position, xs may be the argnums of a funct
     has_aux: bool = False,
     **habits: Any,
 ) -> Any:
-    """Return ∂y/∂x for each x, and leave every `.grad` as it was. Unreached x get zeros.
+    """Return ∂y/∂x for each x, without changing any `.grad`; zeros where y does not depend on x.
 
-    With create_graph=True the gradients are Values with a graph of their own, so that they can be
-    differentiated again: the rules are run once more, on the Values themselves.
+    With create_graph=True the gradients are Values with a graph, so they can be differentiated
+    again: the rules run again, on the Values themselves.
 
-    For a function, `grad(f, argnums=0, has_aux=False)` returns the function that computes ∂f/∂x for
-    the arguments that `argnums` names: see `value_and_grad`. Inside a function that is itself
-    differentiated its results are Values, so `grad(grad(f))` is the second derivative.
+    For a function, `grad(f, argnums=0, has_aux=False)` returns a function that computes ∂f/∂x for
+    the arguments at `argnums`, see `value_and_grad`. While another function is differentiated its
+    results are Values, so `grad(grad(f))` is the second derivative.
 
-    Raises as `Value.backward` does; GraphError with create_graph=True also if data was assigned
-    since.
+    Raises the errors of `Value.backward`; with create_graph=True, GraphError also if data was
+    assigned since.
 
     >>> x = Value(2.0)
     >>> (slope,) = grad(x**3, x, create_graph=True)
@@ -110,31 +111,30 @@ def grad(  # type: ignore[misc]  # by position, xs may be the argnums of a funct
     if callable(y):
         chosen = argnums if xs is None else xs
         return _gradient_function("grad", y, chosen, has_aux or gradient is True, create_graph)
-    wanted: tuple[Any, ...] = (xs,)
-    if isinstance(xs, Iterable) and not isinstance(xs, Value | np.ndarray):
-        wanted = tuple(xs)
-    for v in (y, *wanted):
+    several = isinstance(xs, Iterable) and not isinstance(xs, Value | np.ndarray)
+    xs = tuple(xs) if several else (xs,)
+    for v in (y, *xs):
         if not isinstance(v, Value):
             raise DataError(
-                "grad: needs a Value that was computed and those to differentiate with respect to, "
+                "grad: needs a computed Value and the Values to differentiate with respect to, "
                 f"as in grad(y, [x, w]), or a function, got {type(v).__name__}"
             )
-    return gradients(y, wanted, gradient, create_graph)
+    return gradients(y, xs, gradient, create_graph)
 
 
 def gradients(
-    y: Value, wanted: Sequence[Any], gradient: Any = None, create_graph: bool = False
+    y: Value, xs: Sequence[Any], gradient: Any = None, create_graph: bool = False
 ) -> tuple[Any, ...]:
-    """Return ∂y/∂x for each x, as `grad` does of Values."""
+    """Return ∂y/∂x for each x: `grad` for Values."""
     with TURN:
         nodes = topological_order(y)
-        before = {v: v._grad for v in (*nodes, *wanted)}
+        before = {v: v._grad for v in (*nodes, *xs)}
         try:
             for node in before:
                 node._grad = None
             for _ in start(y, gradient, create_graph, nodes):
                 pass
-            return tuple(_gradient_of(x, create_graph) for x in wanted)
+            return tuple(_gradient_of(x, create_graph) for x in xs)
         finally:
             for node, old in before.items():
                 node._grad = old
@@ -145,14 +145,14 @@ def value_and_grad(
 ) -> Callable[..., Any]:
     """Return a function that computes f and its gradient, both as numbers: (f(x), ∂f/∂x).
 
-    Arguments are numbers, arrays, Values, networks, or tuples, lists and dicts of those; f gets
-    Values, and returns one of one element. The gradient has the structure of the argument that
-    `argnums` names; of several arguments it is a tuple; of a network a dict by the names of its
-    parameters. With `has_aux`, f returns a pair, and the first result is that pair.
+    Arguments are numbers, arrays, Values, networks, or tuples, lists and dicts of those. f is
+    called with Values and must return a Value with one element. The gradient has the structure of
+    the argument at `argnums`: a tuple for several arguments, a dict by parameter names for a
+    network. With `has_aux`, f returns a pair, and the first result is that pair.
 
-    Raises DataError if f is not a function, if it does not return a Value, or for an argument that
-    is not made of numbers; ShapeError if it returns more than one element; OptionError for an
-    argument that is not there.
+    Raises DataError if f is not a function or does not return a Value, or if an argument does not
+    consist of numbers; ShapeError if f returns several elements; OptionError if there is no
+    argument at `argnums`.
 
     >>> value_and_grad(lambda x, w: (x * w["w"]).sum(), argnums=1)(np.ones(2), {"w": 3.0})
     (np.float64(6.0), {'w': 2.0})
@@ -167,18 +167,17 @@ def _gradient_function(
     flag(has_aux, f"{name}: has_aux")
 
     def gradient(*args: Any, **options: Any) -> Any:
-        found = called(name, f, args, options, places, has_aux, create_graph)
-        if not isinstance(found.y, Value):
-            raise DataError(f"{name}: f must return a Value, got {type(found.y).__name__}")
-        if found.y.size != 1:
+        call = called(name, f, args, options, places, has_aux, create_graph)
+        if not isinstance(call.y, Value):
+            raise DataError(f"{name}: f must return a Value, got {type(call.y).__name__}")
+        if call.y.size != 1:
             raise ShapeError(
-                f"{name}: f must return one number, got shape {found.y.shape}; "
+                f"{name}: f must return one number, got shape {call.y.shape}; "
                 "tg.jacobian(f) differentiates arrays"
             )
-        y, aux = plain((found.y, found.aux), found.graph)
-        wanted = leaves_of(found.xs)
-        slopes = iter(gradients(found.y, wanted, create_graph=found.graph))
-        g = one_or_all(argnums, filled(found.xs, slopes))
+        y, aux = plain((call.y, call.aux), call.graph)
+        slopes = iter(gradients(call.y, leaves_of(call.xs), create_graph=call.graph))
+        g = one_or_all(argnums, filled(call.xs, slopes))
         if name == "grad":
             return (g, aux) if has_aux else g
         return ((y, aux) if has_aux else y), g

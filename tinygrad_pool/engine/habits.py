@@ -1,7 +1,7 @@
-"""What other libraries call things: a name from PyTorch, NumPy, JAX or micrograd is answered.
+"""Names from other libraries: PyTorch, NumPy, JAX and micrograd.
 
-Whoever writes `v.view(4)`, `tg.tensor(x)` or `nn.Embedding()` is told what to write here. The
-answer is an AttributeError, so `hasattr` stays false. This is read when such a name is met.
+The error for `v.view(4)`, `tg.tensor(x)` or `nn.Embedding()` says what to write instead. It is an
+AttributeError, so `hasattr` is false. This module is loaded when such a name is first used.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ OF_VALUES = _by_name(
         "half": "v.astype(np.float16)",
         "int long bool": "v.data.astype(dtype)",
         "cuda contiguous realize block_until_ready": "v",
-        "clone": "v  # no operation changes it; tg.Value(v.data) is a leaf of its own",
+        "clone": "v  # no operation changes it; tg.Value(v.data) is a new leaf",
         "stop_gradient": "v.detach()",
-        "requires_grad requires_grad_": "v.detach()  # every Value takes part, but this does not",
+        "requires_grad requires_grad_": "v.detach()  # gradients flow through every other Value",
         "grad_fn creator": "v.op, v.rule",
         "children inputs prev": "v.parents",
-        "retain_grad": "v.grad  # every Value keeps its own",
+        "retain_grad": "v.grad  # every Value keeps its gradient",
         "register_hook": "[step.upstream for step in tg.backward_steps(loss)]",
         "gradient": "v.grad",
-        "null_grad null_gradients clear_graph": "v.zero_grad()  # a graph goes when its end goes",
+        "null_grad null_gradients clear_graph": "v.zero_grad()  # del loss frees its graph",
         "name": "v.label",
         "dim": "v.ndim",
         "numel nelement": "v.size",
@@ -87,7 +87,7 @@ OF_VALUES = _by_name(
         "tile": "np.tile(v, 2)",
     }
 )
-"""What to write for an attribute that a Value has elsewhere, where that is not `np.name(v)`."""
+"""What to write for an attribute of a Value from another library, if not `np.name(v)`."""
 
 OF_MODULES = _by_name(
     {
@@ -116,7 +116,7 @@ OF_MODULES = _by_name(
         "utils": "nn.utils.clip_grad_norm_(net.parameters(), 1.0)",
         "DataLoader TensorDataset": "list(tg.datasets.batches(x.data, y.data, 32))",
         "swish": "tg.silu(x)",
-        "Dropout1d Dropout2d Dropout3d": "nn.Dropout(0.5)  # which drops cells, not channels",
+        "Dropout1d Dropout2d Dropout3d": "nn.Dropout(0.5)  # it drops cells, not channels",
         "functional F": "tg.relu(x)  # operations are in tg itself",
         "lr_scheduler": "optim.lr_scheduler.StepLR(optimizer, 30)",
         "autograd": "tg.grad(loss, [x])",
@@ -127,7 +127,7 @@ OF_MODULES = _by_name(
         "vmap": "x * y  # operations broadcast: the batch is an axis",
         "jit compile": "tg.unroll(loss)",
         "inference_mode set_grad_enabled": "tg.no_grad()",
-        "enable_grad": "there is none here; a graph is recorded where no tg.no_grad() is around",
+        "enable_grad": "there is none here; a graph is recorded outside tg.no_grad()",
         **{name: f"np.{name}" for name in ("float16", "float32", "float64")},
         "cuda device": "there are no devices",
         "MultiStepLR MultiplicativeLR ConstantLR LinearLR PolynomialLR CyclicLR OneCycleLR "
@@ -135,17 +135,17 @@ OF_MODULES = _by_name(
             "there is none here; optim.lr_scheduler.LambdaLR takes any function of the epoch"
         ),
         "RMSprop Adagrad Adadelta LBFGS NAdam": "there is none here; optim has SGD and Adam",
-        "LazyLinear": "nn.Linear(3, 2)  # with the number of inputs, too",
+        "LazyLinear": "nn.Linear(3, 2)  # the number of inputs is required",
         "RNN LSTM GRU RNNCell LSTMCell GRUCell Transformer TransformerEncoderLayer "
         "MultiheadAttention Upsample ConvTranspose1d ConvTranspose2d": (
-            "there is none here; a Module of your own is a class with a forward"
+            "there is none here; write your own, a subclass of nn.Module with a forward method"
         ),
         "conv_transpose1d conv_transpose2d custom_vjp custom_jvp custom_gradient Function": (
-            "there is none here; tg.lift makes an operation of a rule of your own"
+            "there is none here; tg.lift turns a rule that you write into an operation"
         ),
     }
 )
-"""What to write for what tinygrad_pool, its nn or its optim has elsewhere; x comes into a layer."""
+"""What to write for a name that other libraries' modules have; x is the input of a layer."""
 
 OF_NETWORKS = _by_name(
     {
@@ -161,41 +161,40 @@ OF_NETWORKS = _by_name(
         "summary": "dict(net.named_parameters())",
         "num_parameters": "sum(p.size for p in net.parameters())",
         "get_weights": "net.state_dict()",
-        "requires_grad_ freeze": "optim.SGD([net.bias])  # which moves only what it is given",
+        "requires_grad_ freeze": "optim.SGD([net.bias])  # it changes only these parameters",
     }
 )
-"""What to write for an attribute that a network has elsewhere."""
+"""What to write for an attribute of a network from another library."""
 
 
 OF_OPTIMIZERS = {"param_groups": "optimizer.lr = 0.01  # one rate for all parameters"}
-"""What to write for an attribute that an optimizer has elsewhere."""
+"""What to write for an attribute of an optimizer from another library."""
 
 
 def answer_to(kind: str, name: str) -> HabitError:
-    """Return the error for a name that something of ours lacks, with what to write instead.
+    """Return the error for an attribute that does not exist, with what to write instead.
 
     >>> raise answer_to("a Value", "view")
     Traceback (most recent call last):
     tinygrad_pool.errors.HabitError: a Value has no view: write v.reshape(shape)
     """
-    others = {"a Module": OF_NETWORKS, "an optimizer": OF_OPTIMIZERS}
-    table = others.get(kind, OF_VALUES)
+    table = {"a Module": OF_NETWORKS, "an optimizer": OF_OPTIMIZERS}.get(kind, OF_VALUES)
     return _error(kind, name, table.get(name, f"np.{name}(v)"))
 
 
 def missing_from(module: str, name: str, ways: Mapping[str, str]) -> AttributeError:
-    """Return the error for a name that a module of ours has not: another may have it.
+    """Return the error for a name that a module does not have, with what to write instead.
 
-    `ways` says what to write for each name that the package has somewhere. The error has the
-    module, so that Python can say which name was meant.
+    `ways` says how to write each name that the package has elsewhere. An unknown name is an
+    AttributeError with `obj`, so that Python can suggest a similar one.
     """
     way = OF_MODULES.get(name) or ways.get(name) or OF_VALUES.get(name)
     if way is None:
-        said = f"module {module!r} has no attribute {name!r}"
-        return AttributeError(said, name=name, obj=sys.modules[module])
+        message = f"module {module!r} has no attribute {name!r}"
+        return AttributeError(message, name=name, obj=sys.modules[module])
     return _error(module, name, way)
 
 
 def _error(kind: str, name: str, way: str) -> HabitError:
-    said = way if way.startswith("there ") else f"write {way}"
-    return HabitError(f"{kind} has no {name}: {said}", name=name)
+    advice = way if way.startswith("there ") else f"write {way}"
+    return HabitError(f"{kind} has no {name}: {advice}", name=name)

@@ -1,4 +1,4 @@
-"""Names of a package that are loaded when they are first asked for: each is written once."""
+"""Public names that are loaded on first use, from the modules listed in __init__.pyi."""
 
 import re
 from importlib import import_module
@@ -6,10 +6,10 @@ from typing import Any
 
 
 def homes_of(package: dict[str, Any], assigned: str = "") -> dict[str, str]:
-    """Read from the __init__.pyi of a package which module each name is in.
+    """Map each name in the __init__.pyi of a package to the module that defines it.
 
-    A module is its own home. Names that the stub only assigns, as a = b = c, are in `assigned`.
-    `package` is what `globals()` returns in its __init__.py.
+    A module is its own home. Names that the stub only assigns, as in a = b = c, are in the module
+    `assigned`. `package` is the result of `globals()` in its __init__.py.
     """
     stub = package["__loader__"].get_data(f"{package['__file__']}i").decode()
     homes = {}
@@ -22,6 +22,6 @@ def homes_of(package: dict[str, Any], assigned: str = "") -> dict[str, str]:
 
 
 def loaded(name: str, home: str) -> Any:
-    """Load a name from its home, which may itself be the module of that name."""
+    """Load a name from its home; a module is loaded itself."""
     module = import_module(home)
     return module if home.endswith(f".{name}") else getattr(module, name)

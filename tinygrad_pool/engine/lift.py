@@ -1,6 +1,6 @@
-"""From a rule to an operation: it runs the rule on its operands' data and records a node.
+"""From a rule to an operation: it runs the rule on the data of its operands and records a node.
 
-This is the general way. `short_ways.py` has a faster one for Values and Python's numbers alone.
+This is the general path. `short_ways.py` has a faster one for Values and Python numbers.
 """
 
 from __future__ import annotations
@@ -11,60 +11,60 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.engine.context import SETTING
-from tinygrad_pool.engine.data import own, to_constant, to_data
+from tinygrad_pool.engine.data import read_only_copy, to_constant, to_data
 from tinygrad_pool.engine.node import NOTHING, Node, cut_off, record
-from tinygrad_pool.engine.running import asked, data_of, run
+from tinygrad_pool.engine.running import data_of, run, with_wants
 from tinygrad_pool.engine.short_ways import short_way
-from tinygrad_pool.engine.signature import Signature, described, signature_of
-from tinygrad_pool.engine.staleness import guarded
+from tinygrad_pool.engine.signature import Signature, signature_of, with_signature
+from tinygrad_pool.engine.staleness import with_guard
 from tinygrad_pool.rules.rule import Rule
 
 
 def operation_of(rule: Rule) -> Callable[..., Any]:
-    """Return the operation of a rule, which is made once and kept with it."""
+    """Return the operation of a rule, made once and kept as an attribute of the rule."""
     made: Any = getattr(rule, "operation", None)
-    if made is not None and made.__wrapped__ is rule:  # and not one that this rule wraps
-        return made  # type: ignore[no-any-return]  # a function may carry attributes
+    if made is not None and made.__wrapped__ is rule:  # functools.wraps copies the attribute
+        return made  # type: ignore[no-any-return]  # a function may have attributes
     signature = signature_of(rule)
     operation = short_way(rule, signature, _general(rule, signature))
-    rule.operation = described(operation, rule, signature)  # type: ignore[attr-defined]  # as above
+    rule.operation = with_signature(operation, rule, signature)  # type: ignore[attr-defined]  # as above
     return operation
 
 
 def _general(rule: Rule, signature: Signature) -> Callable[..., Any]:
-    """Take any operands, options by position and by name, and every setting."""
+    """Return an operation that accepts any operands and options, under any setting."""
 
     def operation(*operands: Any, **options: Any) -> Any:
         operands, options = signature.sort(operands, options)
-        options = {name: own(option) for name, option in options.items()}
+        options = {name: read_only_copy(option) for name, option in options.items()}
         return apply(rule, _read(operands, signature.name), options)
 
     return operation
 
 
 def apply(rule: Rule, operands: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """Run a rule on its operands' data, and return a node that remembers all of it."""
+    """Run a rule on the data of its operands, and return the node."""
     setting, data = SETTING.get(), data_of(operands)
     before = [np.copy(d) for d in data] if setting.checked else []
-    y, closure = run(rule, operands, data, asked(rule, operands, options))
+    y, closure = run(rule, operands, data, with_wants(rule, operands, options))
     if not setting.graph:
         return cut_off(rule, y, options, setting)
     if setting.checked:
-        closure = guarded(rule.__name__, closure, operands, [*data, y], [*before, np.copy(y)])
-    # a node has two slots for operands; other numbers of them are a tuple in the first
+        closure = with_guard(rule.__name__, closure, operands, [*data, y], [*before, np.copy(y)])
+    # two operands have a slot each; any other number of them is a tuple in the first
     x, w = operands if len(operands) == 2 else (operands, NOTHING)
     return record(rule, y, closure, x, w, options, setting)
 
 
 def _read(operands: tuple[Any, ...], name: str) -> tuple[Any, ...]:
-    """Read constants as they are; but where no Value decides the dtype, as a Value would."""
+    """Convert constants; without any Value to decide the dtype, as `Value` converts its data."""
     read = to_constant if any(isinstance(v, Node) for v in operands) else to_data
-    return tuple([v if isinstance(v, Node) else own(read(v, name)) for v in operands])
+    return tuple([v if isinstance(v, Node) else read_only_copy(read(v, name)) for v in operands])
 
 
 def reapply(node: Node, operands: Sequence[Any]) -> Any:
-    """Return what a node's rule makes of other operands, called by the node's name."""
+    """Apply the rule of a node to other operands, and return a node of the same name."""
     assert node.rule is not None
-    again = apply(node.rule, tuple(operands), node.options)
-    again.about = node.about
-    return again
+    twin = apply(node.rule, tuple(operands), node.options)
+    twin.about = node.about
+    return twin

@@ -1,4 +1,4 @@
-"""A node of the graph: what is recorded of a Value."""
+"""A node of the graph: what is recorded about a Value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_pool.engine.context import About, Setting, placed
+from tinygrad_pool.engine.context import About, Setting, with_line
 from tinygrad_pool.engine.data import Data, cast_like, dtype_of, zeros
 from tinygrad_pool.engine.numpy_protocol import AnswersNumPy
 from tinygrad_pool.errors import GraphError
@@ -18,20 +18,20 @@ from tinygrad_pool.rules.rule import Backward, Rule
 NO_OPTIONS: Mapping[str, Any] = {}
 
 NOTHING: Any = object()
-"""Stands where there is no operand."""
+"""Marks the absence of an operand."""
 
 next_id = count(1).__next__
-"""The time: a number for each node made and each change of data, ever larger."""
+"""A clock: returns a larger number for each new node and each change of data."""
 
 
 class Node(AnswersNumPy):
-    """What is recorded of a Value: data, gradient, and the rule and operands that made it.
+    """What is recorded about a Value: data, gradient, and the rule and operands that made it.
 
-    A node with operands is interior. One without is a leaf; if it has a rule all the same, it was
-    cut off there (no_grad, detach).
+    A node with operands is interior, one without is a leaf. A leaf that has a rule was computed,
+    but cut off from its operands (no_grad, detach).
     """
 
-    __pandas_priority__ = 5000  # a Series or a DataFrame leaves operators to the Value beside it
+    __pandas_priority__ = 5000  # makes a Series or a DataFrame defer to the Value's operators
     __slots__ = (
         "__weakref__",
         "_closure",
@@ -45,39 +45,39 @@ class Node(AnswersNumPy):
         "rule",
     )
 
-    _numbers: Data  # a `_numbers` would be read by np.ma, past the graph
+    _numbers: Data  # not `_data`, which np.ma would read, bypassing the graph
     _grad: Any
     _closure: Backward | None
     _order: int
-    # The operands: x and w, or x and NOTHING; other numbers of them are a tuple in x's place. A
-    # tuple for each node would be one object more for the garbage collector to visit.
+    # Two operands are in _x and _w; one is in _x, with NOTHING in _w; any other number of them is a
+    # tuple in _x. A tuple per node would be one more object for the garbage collector to visit.
     _x: Any
     _w: Any
     about: About
     options: Mapping[str, Any]
     rule: Rule | None
-    last_change: ClassVar[int] = 0  # of any leaf's data
+    last_change: ClassVar[int] = 0  # when the data of any leaf last changed
 
     @property
     def is_interior(self) -> bool:
-        """Whether a rule computed this and gradients flow through it to its operands."""
+        """Whether gradients flow through this node to its operands."""
         return self._closure is not None
 
     @property
     def is_leaf(self) -> bool:
-        """Whether gradients end here: nothing computed this, or it was cut off."""
+        """Whether gradients end here: it was not computed, or was cut off from its operands."""
         return self._closure is None
 
     @property
     def parents(self) -> tuple[Any, ...]:
-        """The operands, in order: nodes, and constants as they are."""
+        """The operands, in order: nodes and constants."""
         if type(self._x) is tuple:
             return self._x
         return (self._x,) if self._w is NOTHING else (self._x, self._w)
 
     @property
     def data(self) -> Any:
-        """The number or the array. What was computed is read-only; a leaf's data can be set."""
+        """The number or the array: read-only if it was computed; a leaf's data can be set."""
         return locked(self._numbers)
 
     @data.setter
@@ -89,9 +89,9 @@ class Node(AnswersNumPy):
 
     @property
     def grad(self) -> Any:
-        """∂E/∂(this), of the data's shape and dtype; zeros before any backward pass.
+        """∂E/∂(this), with the shape and dtype of the data; zeros before any backward pass.
 
-        An interior node's is read-only, since others may share the array; it can be replaced.
+        An interior node's gradient is read-only, since its array may be shared. It can be replaced.
         """
         if self._grad is None:
             return zeros(self._numbers)
@@ -106,11 +106,11 @@ class Node(AnswersNumPy):
 
     @property
     def has_grad(self) -> bool:
-        """Whether a gradient was computed, even if it is zero."""
+        """Whether a gradient was computed; it may be zero."""
         return self._grad is not None
 
     def zero_grad(self) -> None:
-        """Forget the gradient: it reads as zeros, and `has_grad` is False."""
+        """Reset the gradient: `grad` is zeros, and `has_grad` is False."""
         self._grad = None
 
     @property
@@ -131,17 +131,17 @@ class Node(AnswersNumPy):
 
     @property
     def shape(self) -> Shape:
-        """The lengths of the axes; () for a number."""
+        """The length of each axis; () for a number."""
         return self._numbers.shape if isinstance(self._numbers, np.ndarray) else ()
 
     @property
     def ndim(self) -> int:
-        """How many axes there are."""
+        """The number of axes."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
-        """How many elements there are."""
+        """The number of elements."""
         return self._numbers.size if isinstance(self._numbers, np.ndarray) else 1
 
     @property
@@ -152,22 +152,22 @@ class Node(AnswersNumPy):
 
 
 class LeafNode(Node):
-    """A node that nothing computed: its data can be changed, and a change is found.
+    """A node whose data can be changed; in-place changes are detected.
 
-    An array that was handed out by `v.data` may be changed by who holds it. So its bits are kept
-    when it is used, and compared when it is used again and when a backward pass begins.
+    Whoever has the array that `v.data` returned may write to it. So a copy of its bytes is kept
+    when an operation uses it, and compared at the next use and when a backward pass begins.
     """
 
     __slots__ = ("_assigned", "_bits", "_lent", "_mutated")
 
-    _assigned: int  # the time of the last change of the data …
-    _mutated: int  # … and of the last one in place
-    _bits: bytes | None  # as the operations until now saw them; None if none did since a change
-    _lent: bool  # whether the array was handed out: who holds it may change it at any time
+    _assigned: int  # when the data last changed …
+    _mutated: int  # … and when it last changed in place
+    _bits: bytes | None  # as operations last saw them; None if none has since a change
+    _lent: bool  # whether `data` returned the array, so that anyone may write to it
 
     @property
     def data(self) -> Any:
-        """The number, or the array, which may be written to. It can be set, in its own shape."""
+        """The number, or the array, which may be written to. New data must have the same shape."""
         if isinstance(self._numbers, np.ndarray) and not self._lent:
             self._bits = self._bits or self._numbers.tobytes()
             self._lent = True
@@ -178,7 +178,7 @@ class LeafNode(Node):
         in_place = new is self._numbers and isinstance(new, np.ndarray)
         if not in_place:
             if self._lent:
-                self.look()  # at the old array: graphs hold it
+                self.look()  # the old array may be in use by graphs
             self._numbers, self._lent = (
                 cast_like(self._numbers, new, f"data of {name_of(self)}"),
                 False,
@@ -187,9 +187,9 @@ class LeafNode(Node):
         self._has_changed(in_place)
 
     def look(self) -> None:
-        """Find out whether an array that was handed out has changed since the last look."""
+        """Check whether the lent array has changed since the last call, and note it if so."""
         now = np.ascontiguousarray(self._numbers)
-        if self._bits is not None and self._bits.startswith(now.data):  # compared without a copy
+        if self._bits is not None and self._bits.startswith(now.data):  # compares without a copy
             return
         if self._bits is not None:
             self._has_changed(in_place=True)
@@ -207,7 +207,7 @@ _new = object.__new__
 
 
 def bind(interior: type[Node], leaf: type[Node]) -> None:
-    """Name the classes of the nodes to be made, whose operators are operations themselves."""
+    """Set the classes of new nodes, which are defined later: their operators make nodes."""
     global _interior, _leaf
     _interior, _leaf = interior, leaf
 
@@ -221,7 +221,7 @@ def record(
     options: Mapping[str, Any],
     setting: Setting,
 ) -> Any:
-    """Return a node that remembers what an operation did."""
+    """Return the node of an operation."""
     out = _new(_interior)
     out._numbers = y
     out._grad = None
@@ -231,33 +231,33 @@ def record(
     out._w = w
     out.rule = rule
     out.options = options
-    out.about = placed(setting.about) if setting.traced else setting.about
+    out.about = with_line(setting.about) if setting.traced else setting.about
     return out
 
 
 def cut_off(rule: Rule, y: Data, options: Mapping[str, Any], setting: Setting) -> Any:
-    """Return a leaf of what an operation computed."""
+    """Return a leaf with the result of an operation."""
     leaf = _leaf(y)
     leaf.rule, leaf.options = rule, options
-    leaf.about = placed(setting.about) if setting.traced else setting.about
+    leaf.about = with_line(setting.about) if setting.traced else setting.about
     return leaf
 
 
 def shape_of(operand: Any) -> Shape:
-    """Return the shape of an operand without handing out its data, as np.shape(v) would."""
+    """Return the shape of an operand without lending its data, as np.shape(v) would."""
     return getattr(operand, "shape", ())
 
 
 def name_of(node: Node) -> str:
-    """Name a node in a message: what made it, and its label."""
-    made = f"the {node.op} node" if node.op else "the leaf"
-    return f"{made} {node.label!r}" if node.label else made
+    """Return a name of a node for messages: its operation and its label."""
+    kind = f"the {node.op} node" if node.op else "the leaf"
+    return f"{kind} {node.label!r}" if node.label else kind
 
 
 def locked(numbers: Any) -> Any:
-    """Show an array without letting it be changed: others may share it."""
+    """Return a read-only view of an array, and a number unchanged."""
     if not isinstance(numbers, np.ndarray):
         return numbers
-    shown = numbers.view()
-    shown.flags.writeable = False
-    return shown
+    view = numbers.view()
+    view.flags.writeable = False
+    return view

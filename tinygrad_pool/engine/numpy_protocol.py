@@ -1,12 +1,13 @@
-"""NumPy's own names on Values: `np.exp(v)`, `np.maximum(v, 0)`, `ndarray @ v`, `np.concatenate`.
+"""NumPy functions on Values: `np.exp(v)`, `np.maximum(v, 0)`, `ndarray @ v`, `np.concatenate`.
 
-NumPy asks an operand that is not an array what its function means for it (NEP 13 and NEP 18). The
-answer is the operation whose rule is marked as answering for that function; a question about
-the data, such as `np.argmax(v)`, is answered with plain numbers; all else is an error that says
-what gives the same numbers, where something does.
+NumPy asks an operand that is not an array to carry out its functions (NEP 13 and NEP 18). Here that
+is the operation whose rule implements the function. A question about the data, such as
+`np.argmax(v)`, is answered with plain numbers. Any other function raises an error that suggests an
+equivalent, if there is one.
 """
 
 from collections.abc import Callable, Iterable
+from inspect import getattr_static
 from typing import Any, NoReturn
 
 import numpy as np
@@ -30,10 +31,10 @@ QUESTIONS: set[Callable[..., Any]] = {
     np.linalg.matrix_rank,
     *(getattr(np, name) for name in ASKED.split() if hasattr(np, name)),
 }
-"""Functions that are answered from the data, with plain numbers: their slopes are 0 or none."""
+"""Functions that return plain numbers computed from the data: their slopes are 0 or undefined."""
 
 STEPS = "around ceil fix floor floor_divide heaviside rint round sign trunc"
-"""Questions whose answer may stand in for the Value, as in a layer that rounds."""
+"""Step functions: a layer that rounds, say, may go on with the answer in place of the Value."""
 
 SLOPED = {
     np.bincount: ("weights", 1),
@@ -42,10 +43,10 @@ SLOPED = {
     np.histogram2d: ("weights", 5),
     np.histogramdd: ("weights", 4),
 }
-"""What the answer to a question is linear in, and its place: a Value there would lose its graph."""
+"""Arguments in which the answer is linear, by name and place: a Value there loses its graph."""
 
 OPTIONS_REFUSED = ("out", "where", "subok", "like")
-"""Options of questions that would write to an array, or leave answers unset."""
+"""Options of questions that are rejected: they write to an array or leave elements unset."""
 
 INSTEAD = {
     "linspace": "a + (b - a) * np.linspace(0, 1).reshape(-1, *[1] * a.ndim)",
@@ -53,7 +54,7 @@ INSTEAD = {
     "piecewise": "np.where(mask, a, b)",
     "vander": "np.stack([v**k for k in range(v.size)[::-1]], axis=-1)",
 }
-"""What gives the same numbers as a function without a rule, of one operand, v, or two, a and b."""
+"""Equivalents of functions without a rule, for one operand, v, or two, a and b."""
 
 OF_SCIPY = {
     "erf": "tg.erf(v)",
@@ -62,17 +63,17 @@ OF_SCIPY = {
     "log_expit": "tg.logsigmoid(v)",
     "logit": "np.log(v / (1 - v))",
 }
-"""What gives the same numbers as a ufunc of SciPy's, which asks as NumPy's do."""
+"""Equivalents of SciPy's ufuncs, which use the same protocol as NumPy's."""
 
 IN_PLACE = {"copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask"}
-"""Functions that change the array they are given, as a method of ufuncs does: `at`."""
+"""Functions that change their array in place, as the ufunc method `at` does."""
 
 
 class Habit:
-    """An attribute that is not there: to look it up says what to write instead.
+    """An attribute from another library: reading it raises an error that says what to write.
 
-    `__getattr__` would do so, too, but slow down every attribute that is there: a pass over scalars
-    by 12 %, in Python 3.11.
+    `__getattr__` could do that, but would slow down every other attribute: a pass over scalars by
+    12 % in Python 3.11.
     """
 
     __slots__ = ("kind", "name")
@@ -87,7 +88,7 @@ class Habit:
 
 
 class Switch(Habit):
-    """A habit that is set, elsewhere: here that would be lost in silence."""
+    """An attribute that other libraries let you set: here setting it would silently do nothing."""
 
     __slots__ = ()
 
@@ -96,19 +97,15 @@ class Switch(Habit):
 
 
 class WithHabits:
-    """Leave habits of other libraries out of dir()."""
+    """Leave names from other libraries out of dir()."""
 
     __slots__ = ()
 
     def __dir__(self) -> Iterable[str]:
-        """List the attributes that are there."""
-        own = getattr(self, "__dict__", {})
-        return [n for n in object.__dir__(self) if n in own or not _is_habit(type(self), n)]
-
-
-def _is_habit(kind: type, name: str) -> bool:
-    found = next((vars(c)[name] for c in kind.__mro__ if name in vars(c)), None)
-    return isinstance(found, Habit)
+        """List the attributes that exist."""
+        names, own = object.__dir__(self), getattr(self, "__dict__", {})
+        habits = {n for n in names if isinstance(getattr_static(type(self), n, None), Habit)}
+        return [n for n in names if n in own or n not in habits]
 
 
 ELSEWHERE = """
@@ -122,14 +119,14 @@ prev put realize reciprocal register_hook relu_ requires_grad requires_grad_ res
 roll rsqrt sign sin sinh softmax sort split square stack stop_gradient sub sub_ subtract t tan tile
 to to_numpy tolist topk tril triu type unbind unique unsqueeze value values view view_as where zero_
 """
-"""The attributes that a Value has in PyTorch, NumPy, JAX or micrograd, and not here."""
+"""Attributes of arrays in PyTorch, NumPy, JAX or micrograd that a Value does not have."""
 
 
 class _OfTheClass:
-    """A method for NumPy, which asks the class for it.
+    """A method that only the class has, where NumPy looks it up.
 
-    np.ma asks the Value, and gets None: so it leaves operators to the Value beside it, and does not
-    compute with the Value's numbers alone.
+    np.ma looks it up on the Value and gets None. It then defers to the operators of the Value,
+    instead of computing with its numbers and losing the graph.
     """
 
     def __init__(self, method: Callable[..., Any]) -> None:
@@ -140,14 +137,14 @@ class _OfTheClass:
 
 
 class AnswersNumPy(WithHabits):
-    """Answer NumPy's functions with the operations of the rules in IMPLEMENTED."""
+    """Implement NumPy's functions by the operations of the rules in IMPLEMENTED."""
 
     __slots__ = ()
     vars().update({name: Habit("a Value", name) for name in ELSEWHERE.split()})
     requires_grad = Switch("a Value", "requires_grad")
     data: Any
     _operation_of: Callable[[Rule], Callable[..., Any]]
-    _take: Callable[[str], None]
+    _note_use: Callable[[str], None]
 
     @_OfTheClass
     def __array_ufunc__(
@@ -179,13 +176,13 @@ class AnswersNumPy(WithHabits):
     def __rdivmod__(self, other: Any) -> Any:
         return np.divmod(other, self)
 
-    # It never returns; but after NoReturn a type checker skips what follows an np.sum(v), and with
-    # an array of floats it takes `array @ v` for one.
+    # It always raises, but is not annotated with NoReturn: a type checker would then treat the code
+    # after np.sum(v) as unreachable. With an array of floats it would infer one for `array @ v`.
     def __array__(self, *_: Any, **__: Any) -> NDArray[np.object_]:
         raise UnsupportedError(
-            "np.asarray(v), which array.dot(v) and SciPy call, too, would lose the graph: v.data "
-            "is the array of numbers, array @ v a product. np.stack([a, b]) makes one Value of "
-            "several, and tg.maximum(a, b) takes the larger elements"
+            "np.asarray(v), which array.dot(v) and SciPy also call, would lose the graph: v.data "
+            "is the array of numbers, and array @ v is a product. np.stack([a, b]) combines "
+            "several Values into one, and tg.maximum(a, b) takes the larger elements"
         )
 
 
@@ -195,7 +192,7 @@ def answer(
     options: dict[str, Any],
     operation_of: Callable[[Rule], Callable[..., Any]],
 ) -> Any:
-    """Call what `function` means on Values. Raises UnsupportedError if it means nothing."""
+    """Call a NumPy function on Values. Raises UnsupportedError if it is not implemented."""
     rule = IMPLEMENTED.get(function)
     if rule is None:
         if function in QUESTIONS:
@@ -212,41 +209,41 @@ def answer(
 
 
 def refuse(function: Callable[..., Any]) -> NoReturn:
-    """Raise UnsupportedError for a function of NumPy's, saying what gives the same numbers."""
+    """Raise UnsupportedError for a NumPy function, with an equivalent if there is one."""
     called = _name_of(function)
     name = called.removeprefix("np.")
-    instead = "v.data holds its numbers, and tg.lift makes an operation of a rule of your own"
+    instead = "v.data holds its numbers, and tg.lift turns a rule that you write into an operation"
     if way := INSTEAD.get(name) or OF_SCIPY.get(name):
         instead = f"write {way}"
     elif name in IN_PLACE or name.endswith(".at"):
         instead = (
-            "a Value does not change: np.where(mask, new, v) makes another, "
-            "and v.data[...] = new changes the numbers of a leaf"
+            "a Value cannot be changed in place: np.where(mask, new, v) makes another Value, "
+            "and v.data[...] = new changes the data of a leaf"
         )
     raise UnsupportedError(f"{called} has no rule for Values; {instead}")
 
 
 def _ask(question: Callable[..., Any], inputs: Any, options: dict[str, Any]) -> Any:
-    """Answer from the data. Raises an error of this package for what NumPy refuses."""
+    """Answer from the data. Errors are those of this package, also where NumPy raises one."""
     name = _name_of(question)
     if question in SLOPED:
         what, place = SLOPED[question]
-        for given in (*inputs[place : place + 1], options.get(what)):
-            constant(f"{name}: {what}", given)
-    if refused := [option for option in OPTIONS_REFUSED if option in options]:
-        raise OptionError(f"{name}: no option {refused[0]!r} on Values")
-    for given in inputs if question.__name__ in STEPS.split() else ():
-        if isinstance(given, AnswersNumPy):
-            given._take(name)
-    plain = {option: _plain(given) for option, given in options.items()}
+        for x in (*inputs[place : place + 1], options.get(what)):
+            constant(f"{name}: {what}", x)
+    if rejected := [option for option in OPTIONS_REFUSED if option in options]:
+        raise OptionError(f"{name}: no option {rejected[0]!r} on Values")
+    for x in inputs if question.__name__ in STEPS.split() else ():
+        if isinstance(x, AnswersNumPy):
+            x._note_use(name)
+    plain = {option: _plain(x) for option, x in options.items()}
     return call_numpy(name, question, *map(_plain, inputs), **plain)
 
 
-def _plain(given: Any) -> Any:
-    """Return numbers in place of Values, also in lists of them."""
-    if isinstance(given, AnswersNumPy):
-        return given.data
-    return type(given)(map(_plain, given)) if type(given) in (list, tuple) else given
+def _plain(x: Any) -> Any:
+    """Replace Values by their data, also within lists and tuples."""
+    if isinstance(x, AnswersNumPy):
+        return x.data
+    return type(x)(map(_plain, x)) if type(x) in (list, tuple) else x
 
 
 def _name_of(function: Callable[..., Any]) -> str:
@@ -255,6 +252,6 @@ def _name_of(function: Callable[..., Any]) -> str:
         return f"np.{ufunc.__name__}.{function.__name__}"
     name = function.__name__
     if isinstance(function, np.ufunc) and not hasattr(np, name):
-        return name  # of SciPy's, say
+        return name  # a ufunc of SciPy, for example
     module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
     return f"{module}.{name}"

@@ -1,7 +1,7 @@
-"""What Python's own syntax means on a Value: comparing, iterating, copying, float(v), print(v).
+"""Python's own syntax on a Value: comparing, iterating, copying, float(v), print(v).
 
-Answers are plain, and leave no node in the graph. Under `traced` a Value remembers that it was
-asked, and on which line, so that what Python chose by it can be found.
+Results are plain numbers and bools, and record no node in the graph. Under `traced` a Value notes
+each such use and its line, so that branches that Python took can be found.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 NEAR = 3
-"""How far below a Value that was compared its operands remember it."""
+"""A comparison is noted on the ancestors of a Value up to this distance."""
 
 TAKEN: WeakSet[Node] = WeakSet()
-"""Values that were taken for numbers under `traced`, and the leaves below them."""
+"""Values that were converted to numbers under `traced`, and the leaves they were computed from."""
 
 
 class AnswersPython(Node):
@@ -49,25 +49,25 @@ class AnswersPython(Node):
 
     def item(self) -> float:
         """Return the only element as a Python float. Raises ShapeError if there are several."""
-        _refuse_in_rule("item")
-        return self._taken("item")
+        _reject_in_rule("item")
+        return self._to_number("item")
 
     def __float__(self) -> float:
         if sys._getframe(1).f_globals.get("__name__") == "numpy._core._methods":
             raise UnsupportedError(
                 "np.mean of an array of Values would lose the graph: "
-                "np.stack(list_of_values) makes one Value of them, which has a mean"
+                "write np.mean(np.stack(list_of_values))"
             )
-        _refuse_in_rule("float")
-        return self._taken("float")
+        _reject_in_rule("float")
+        return self._to_number("float")
 
     def __int__(self) -> int:
-        return int(self._taken("int"))
+        return int(self._to_number("int"))
 
     __trunc__ = __int__
 
     def __round__(self, digits: int | None = None) -> float:
-        return round(self._taken("round"), digits)
+        return round(self._to_number("round"), digits)
 
     def __pos__(self) -> Self:
         return self
@@ -94,12 +94,12 @@ class AnswersPython(Node):
     def __setitem__(self, _: object, __: object) -> NoReturn:
         raise UnsupportedError(
             "v[...] = new: the elements of a Value cannot be set; np.where(mask, new, v) makes "
-            "another Value, and v.data[...] = new changes the numbers of a leaf"
+            "another Value, and v.data[...] = new changes the data of a leaf"
         )
 
     def __contains__(self, _: object) -> NoReturn:
         raise UnsupportedError(
-            "in: Values are compared by identity; `x in v.data` looks for a number"
+            "in: Values are compared by identity; to look for a number, write `x in v.data`"
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
@@ -111,38 +111,38 @@ class AnswersPython(Node):
         raise GraphError(
             f"copy, pickle: {name_of(self)} has a graph, whose closures cannot be pickled; "
             "copy.deepcopy(v) copies the graph, v.detach() makes a leaf that can be pickled, and "
-            "a module's state_dict() or the text of tg.unroll(v) can be saved"
+            "a module's state_dict() or the source of tg.unroll(v) can be saved"
         )
 
     def __repr__(self) -> str:
-        shown = [f"data={self._numbers!r}"]
-        shown += [f"grad={self._grad!r}"] if self.has_grad else []
-        shown += [f"label={self.label!r}"] if self.label else []
-        shown += [f"op={self.op!r}"] if self.rule else []
-        return f"Value({', '.join(shown)})"
+        parts = [f"data={self._numbers!r}"]
+        parts += [f"grad={self._grad!r}"] if self.has_grad else []
+        parts += [f"label={self.label!r}"] if self.label else []
+        parts += [f"op={self.op!r}"] if self.rule else []
+        return f"Value({', '.join(parts)})"
 
     def __format__(self, spec: str) -> str:
         return format(_number(self, "format"), spec) if spec else str(self)
 
-    def _taken(self, how: str) -> float:
-        """Return the only element, and note that it was taken for a number."""
+    def _to_number(self, how: str) -> float:
+        """Return the only element as a float, and note the conversion."""
         number = _number(self, how)
-        self._take(how)
+        self._note_use(how)
         return number
 
-    def _take(self, how: str) -> None:
-        """Note on a Value, and on the leaves below it, that it was taken for a number.
+    def _note_use(self, how: str) -> None:
+        """Note a conversion to numbers, which loses the graph, on a Value and on its leaves.
 
-        No gradient goes through that, and a leaf may be all that is left to be asked.
+        The Value itself may be in no graph afterwards; its leaves still are.
         """
         if SETTING.get().traced:
             _note(self, how, "", True)
-            below = [v for v in topological_order(self) if not v.parents and v is not self]
-            for leaf in below:
+            leaves = [v for v in topological_order(self) if not v.parents and v is not self]
+            for leaf in leaves:
                 _note(leaf, how, THROUGH, True)
-            TAKEN.update((self, *below))
+            TAKEN.update((self, *leaves))
 
-    # -- micrograd's private names, which its notebooks use
+    # -- micrograd's private names, used by its notebooks
 
     @property
     def _prev(self) -> set[Node]:
@@ -159,17 +159,17 @@ class AnswersPython(Node):
     @_backward.setter
     def _backward(self, _: Any) -> NoReturn:
         raise UnsupportedError(
-            "_backward: an operation of your own is a rule, y = tg.lift(rule)(x), "
-            "which returns its result and its backward closure"
+            "_backward: to define an operation, write a rule that returns its result and its "
+            "backward closure, and call y = tg.lift(rule)(x)"
         )
 
 
-def _refuse_in_rule(how: str) -> None:
-    """Raise UnsupportedError where a user's rule that runs on Values takes one for a number."""
+def _reject_in_rule(how: str) -> None:
+    """Raise UnsupportedError if a user's rule, running on Values, converts one to a number."""
     if rule := SETTING.get().rule:
         raise UnsupportedError(
             f"{rule}: in a higher-order pass a rule runs on Values, and {how}(x) loses the graph; "
-            "write np.exp for math.exp, and so on"
+            "use NumPy's functions in the rule, for example np.exp instead of math.exp"
         )
 
 
@@ -180,7 +180,7 @@ def _number(v: Node, how: str) -> float:
 
 
 def _compare(relation: Callable[[Any, Any], Any], v: Node, other: Any) -> Any:
-    """Compare data: a plain bool, or an array of them. Raises ShapeError if shapes do not fit."""
+    """Compare data: return a bool or an array of bools. Raises ShapeError if shapes do not fit."""
     w = other._numbers if isinstance(other, Node) else to_constant(other, relation.__name__)
     try:
         answer = relation(v._numbers, w)
@@ -197,21 +197,21 @@ def _compare(relation: Callable[[Any, Any], Any], v: Node, other: Any) -> Any:
     return bool(answer)
 
 
-def _note_below(some: list[Any], relation: str, answer: bool) -> None:
-    """Note on what Values were computed from that Python asked for their data: d, of abs(d) < 1.
+def _note_below(values: list[Any], relation: str, answer: bool) -> None:
+    """Note a comparison on the ancestors of its operands: on d, for abs(d) < 1.
 
-    Nobody may hold the Values themselves, and they may be in no graph.
+    The operands themselves may be temporary, and in no graph.
     """
     if SETTING.get().traced:
         for _ in range(NEAR):
-            some = [p for v in some if isinstance(v, Node) for p in v.parents]
-            for p in some:
+            values = [p for v in values if isinstance(v, Node) for p in v.parents]
+            for p in values:
                 if isinstance(p, Node):
                     _note(p, relation, THROUGH, answer)
 
 
 def _note(v: Node, relation: str, other: Any, answer: bool, rival: Node | None = None) -> None:
-    """Note on a Value, under `traced`, that Python asked for its data: once for each line."""
+    """Note on a Value, under `traced`, that Python used its data: once per line."""
     if SETTING.get().traced:
         line = here()
         here_too = [choice for choice in v.about.choices if choice.line == line]

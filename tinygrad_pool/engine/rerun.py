@@ -23,16 +23,16 @@ Made = TypeVar("Made")
 def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:
     """Compute a Value again on new nodes, with changed data, and map each node to its twin.
 
-    A change is new data, or numbers by the index of an element: {w: 2.0, x: {(0, 2): 5.0}}. A leaf
-    gets them. What was computed is moved to them by a constant, y = f(x) + c, through which
-    gradients flow on to what it was computed from. All else is computed by its rule, from the data
-    that the leaves have now; winners are chosen anew. What Python itself chose, by `if` or `max`,
-    what was detached, and plain numbers that NumPy answered with, as np.sign(v) does, stay. No node
-    of the old graph changes.
+    A change is new data, or new numbers by element index: {w: 2.0, x: {(0, 2): 5.0}}. A leaf gets
+    the new data. A computed node gets a constant added, y = f(x) + c, so gradients still flow to
+    its operands. All other nodes are computed by their rules from the current data of the leaves,
+    and winners of maxima are chosen again. Branches that Python took, by `if` or `max`, detached
+    Values, and plain numbers that NumPy returned, such as np.sign(v), are kept. The old graph is
+    not changed.
 
-    Raises DataError if `loss` is not a Value, or a change is not a number; OptionError for a node
-    that the loss does not depend on; ShapeError for data of another shape; GraphError to move what
-    is not finite.
+    Raises DataError if `loss` is not a Value or a change is not a number; OptionError for a node
+    that the loss does not depend on; ShapeError for data of another shape; GraphError to change a
+    computed node that is not finite.
 
     >>> w, x = Value(2.0), Value(3.0)
     >>> y = w * x
@@ -42,10 +42,10 @@ def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:
     (5.0, 7.0, 49.0)
     """
     check_value(loss, "rerun")
-    strange: set[Any] = changes.keys() - set(topological_order(loss))
-    for given in strange:
-        who = name_of(given) if isinstance(given, Node) else repr(given)
-        raise OptionError(f"rerun: {name_of(loss)} does not depend on {who:.80}")
+    unknown: set[Any] = changes.keys() - set(topological_order(loss))
+    for key in unknown:
+        name = name_of(key) if isinstance(key, Node) else repr(key)
+        raise OptionError(f"rerun: {name_of(loss)} does not depend on {name:.80}")
 
     def make(node: Value, operands: list[Any]) -> Any:
         if node._closure is None:
@@ -56,23 +56,23 @@ def rerun(loss: Value, changes: Mapping[Node, Any]) -> dict[Value, Value]:
 
     with with_graph():
         twins = run_forward(loss, make)
-    _tell_rivals(twins)
+    _update_rivals(twins)
     return twins
 
 
-def _tell_rivals(twins: Mapping[Value, Value]) -> None:
-    """Point the choices that Python made to the twins of the Values it compared with."""
-    times = {node._order: twin._order for node, twin in twins.items()}
+def _update_rivals(twins: Mapping[Value, Value]) -> None:
+    """Point the choices noted on the twins to the twins of the Values they compared with."""
+    orders = {node._order: twin._order for node, twin in twins.items()}
     for twin in twins.values():
         if choices := twin.about.choices:
-            told = [c._replace(rival=times.get(c.rival, c.rival)) for c in choices]
-            twin.about = twin.about._replace(choices=tuple(told))
+            updated = [c._replace(rival=orders.get(c.rival, c.rival)) for c in choices]
+            twin.about = twin.about._replace(choices=tuple(updated))
 
 
 def run_forward(root: Node, make: Callable[[Any, list[Any]], Made]) -> dict[Any, Made]:
-    """Map every node that `root` depends on to make(node, operands), the oldest first.
+    """Map every node that `root` depends on to make(node, operands), oldest first.
 
-    The operands are what the node's own were mapped to; constants are as they are.
+    Operands that are nodes are replaced by what they were mapped to; constants are passed as is.
 
     >>> E = Value(3.0) * 2.0 + 1.0
     >>> made = run_forward(E, lambda node, operands: f"({node.op.join(map(str, operands)) or 'x'})")
@@ -86,9 +86,9 @@ def run_forward(root: Node, make: Callable[[Any, list[Any]], Made]) -> dict[Any,
 
 
 def replaced(loss: Value, operations: Mapping[Node, Callable[..., Value]]) -> dict[Value, Value]:
-    """Run a graph again on its own leaves, with other operations in place of some nodes.
+    """Run a graph again on the same leaves, with other operations in place of some nodes.
 
-    Returns each node's twin. A leaf is its own.
+    Returns the twin of each node; a leaf is its own twin.
     """
 
     def make(node: Value, operands: list[Any]) -> Any:
@@ -103,14 +103,14 @@ def replaced(loss: Value, operations: Mapping[Node, Callable[..., Value]]) -> di
     return run_forward(loss, make)
 
 
-def check_value(given: object, name: str) -> None:
-    """Raise DataError unless a Value is given."""
-    if not isinstance(given, Value):
-        raise DataError(f"{name}: needs a Value, got {type(given).__name__}")
+def check_value(v: object, name: str) -> None:
+    """Raise DataError, in the name of `name`, if an argument is not a Value."""
+    if not isinstance(v, Value):
+        raise DataError(f"{name}: needs a Value, got {type(v).__name__}")
 
 
 def changed(data: Data, change: Any, what: str) -> Data:
-    """Put new numbers in the place of data: all of them, or some by the index of an element.
+    """Return data with all numbers replaced, or some, by element index.
 
     Raises DataError, ShapeError and SubscriptError, which name `what`.
 
@@ -132,27 +132,27 @@ def changed(data: Data, change: Any, what: str) -> Data:
 
 
 def _leaf(node: Value, change: Any) -> Value:
-    """Make a leaf of the same name, with data of its own."""
+    """Make a new leaf of the same name."""
     leaf = Value(changed(node._numbers, change, f"data of {name_of(node)}"))
     leaf.about, leaf.rule, leaf.options = node.about, node.rule, node.options
     return leaf
 
 
 def _moved(node: Value, operands: list[Any], change: Any) -> Value:
-    """Run a node again and move it to other numbers; one that was moved already goes elsewhere."""
+    """Run a node again and add a constant, or replace the one added before, to apply a change."""
     y: Value = operands[0] if node.rule is nudge else reapply(node, operands)
     new = changed(y._numbers, change, f"data of {name_of(node)}")
-    stays = (y._numbers == new) | (np.isnan(y._numbers) & np.isnan(new))
-    if np.all(stays):
+    same = (y._numbers == new) | (np.isnan(y._numbers) & np.isnan(new))
+    if np.all(same):
         y.about = node.about
         return y
-    if not np.all(np.isfinite(y._numbers) | stays):
+    if not np.all(np.isfinite(y._numbers) | same):
         raise GraphError(
             f"rerun: {name_of(node)} is not finite, so adding a constant cannot change it; "
-            "change what it was computed from"
+            "change its operands instead"
         )
-    old = cast_like(y._numbers, np.where(stays, 0.0, y._numbers), "old")
-    to = cast_like(y._numbers, np.where(stays, -0.0, new), "new")
+    old = cast_like(y._numbers, np.where(same, 0.0, y._numbers), "old")
+    to = cast_like(y._numbers, np.where(same, -0.0, new), "new")
     moved = lift(nudge)(y, old, to)
     moved.about = node.about
     y.about = node.about._replace(label="")

@@ -1,7 +1,7 @@
-"""Run a rule on plain numbers, and bring what it returns into the form that a Value holds.
+"""Run a rule on plain numbers, and convert its result to the data of a Value.
 
-Python's floats refuse what NumPy's answer: 0.0 ** -1 raises, and is inf here. So where Python's own
-numbers refuse, the rule runs once more on NumPy's.
+Python floats raise where NumPy returns inf or NaN: 0.0 ** -1 is an error in Python, and inf here.
+So if a rule raises on Python numbers, it runs again on NumPy's.
 """
 
 from __future__ import annotations
@@ -17,47 +17,49 @@ from tinygrad_pool.errors import RuleError, TinygradPoolError
 from tinygrad_pool.rules.rule import Backward, Rule
 
 REFUSED = (ArithmeticError, TypeError, ValueError)
-"""What Python's numbers and NumPy's arrays raise where a rule cannot be computed."""
+"""Errors that Python's numbers and NumPy's arrays raise when a rule cannot be computed."""
 
 
 def run(
     rule: Rule, operands: Sequence[Any], data: Sequence[Any], options: Mapping[str, Any]
 ) -> tuple[Data, Backward]:
-    """Run a rule on its operands' data, and bring the result into the form that a Value holds."""
+    """Run a rule on the data of its operands; return the data of a Value and the closure."""
     try:
         y, closure = rule(*data, **options)
     except REFUSED as error:
-        y, closure = recovered(rule, data, options, error)
+        y, closure = retry_on_numpy(rule, data, options, error)
     if type(y) is float and closure is not None:
         return y, closure
-    return settled(rule, y, closure, operands, data, options)
+    return normalize(rule, y, closure, operands, data, options)
 
 
 def data_of(operands: Iterable[Any]) -> list[Any]:
-    """List the numbers of operands; constants are numbers as they are."""
+    """List the data of operands; constants are returned as they are."""
     return [v._numbers if isinstance(v, Node) else v for v in operands]
 
 
-def asked(rule: Rule, operands: Iterable[Any], options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Add `wants` to the options of a rule that asks which contributions anybody wants."""
+def with_wants(
+    rule: Rule, operands: Iterable[Any], options: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Add `wants` to the options of a rule with that parameter: which contributions are used."""
     if not rule.operation.signature.wants:  # type: ignore[attr-defined]  # lift put it there
         return options
     return {**options, "wants": tuple([isinstance(v, Node) for v in operands])}
 
 
 def call_options(node: Node) -> Mapping[str, Any]:
-    """Return the options that a node's rule was called with, `wants` included."""
+    """Return the options that a node's rule was called with, including `wants`."""
     assert node.rule is not None
-    return asked(node.rule, node.parents, node.options)
+    return with_wants(node.rule, node.parents, node.options)
 
 
 def run_again(node: Node, data: Sequence[Any]) -> tuple[Any, Backward]:
-    """Run a node's rule on other data, or on Values, and return what the rule returns."""
+    """Run the rule of a node on other data, or on Values; return the result and the closure."""
     assert node.rule is not None
     return node.rule(*data, **call_options(node))
 
 
-def settled(
+def normalize(
     rule: Rule,
     y: Any,
     closure: Any,
@@ -65,7 +67,7 @@ def settled(
     data: Sequence[Any],
     options: Mapping[str, Any],
 ) -> tuple[Data, Backward]:
-    """Bring a result into the form that a Value holds, and look at arrays that were handed out."""
+    """Convert a result to the data of a Value, and check lent operands for in-place changes."""
     if closure is None:
         raise no_closure(rule.__name__, closure)
     for v in operands:
@@ -78,10 +80,10 @@ def settled(
     return to_result(y, data, rule.__name__), closure
 
 
-def recovered(
+def retry_on_numpy(
     rule: Rule, data: Sequence[Any], options: Mapping[str, Any], error: Exception
 ) -> tuple[Any, Backward]:
-    """Return what the rule gives with NumPy's numbers, or raise an error that explains this one."""
+    """Run a rule that raised on NumPy numbers, if that helps; otherwise raise a clearer error."""
     name = rule.__name__
     if isinstance(error, ArithmeticError) and not any(isinstance(d, np.ndarray) for d in data):
         return _on_numpy(rule, data, options)
@@ -98,7 +100,7 @@ def _on_numpy(rule: Rule, data: Sequence[Any], options: Mapping[str, Any]) -> tu
 
 
 def no_closure(name: str, got: Any) -> RuleError:
-    """Return the error for a rule that returned something else than a closure."""
+    """Return the error for a rule that did not return a closure."""
     return RuleError(
         f"{name}: a rule must return its result and a closure, got {got!r:.80} for the closure"
     )

@@ -1,7 +1,7 @@
-"""The usual calls of an operation, on the short way: Values and Python's numbers, and nothing else.
+"""Fast paths for the usual calls of an operation, with only Values and Python numbers.
 
-They end as `lift.py` has it, in the same node. Whatever else comes, arrays, settings or a mistake,
-goes the general way.
+They make the same nodes as `lift.py`. Other calls, with arrays, settings or mistakes, take the
+general path.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from tinygrad_pool.engine.context import SETTING
 from tinygrad_pool.engine.data import LARGE
 from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, Node, record
-from tinygrad_pool.engine.running import REFUSED, recovered, settled
+from tinygrad_pool.engine.running import REFUSED, normalize, retry_on_numpy
 from tinygrad_pool.engine.signature import Signature
 from tinygrad_pool.rules.primitive import FIXED
 from tinygrad_pool.rules.rule import Rule
@@ -21,8 +21,8 @@ Operation = Callable[..., Any]
 
 
 def short_way(rule: Rule, signature: Signature, general: Operation) -> Operation:
-    """Return the operation of a rule that takes its usual calls the short way, if it has one."""
-    if not {"x", "w"}.isdisjoint(signature.options):  # the short ways have operands of these names
+    """Return the operation of a rule, with a fast path if its signature allows one."""
+    if not {"x", "w"}.isdisjoint(signature.options):  # the operands below have these names
         return general
     if signature.arity == 1 and not signature.wants:
         return _unary(rule, general, signature)
@@ -41,7 +41,7 @@ def _binary(rule: Rule, general: Operation, asks: bool = False) -> Operation:
     def operation(x: Any = NOTHING, w: Any = NOTHING, *more: Any, **options: Any) -> Any:
         setting = SETTING.get()
         if more or options or not setting.plain:
-            return general(*_given(x, w), *more, **options)
+            return general(*_present(x, w), *more, **options)
         if isinstance(x, Node):
             a = x._numbers
             if isinstance(w, Node):
@@ -49,31 +49,31 @@ def _binary(rule: Rule, general: Operation, asks: bool = False) -> Operation:
             elif type(w) is float or (type(w) is int and -LARGE < w < LARGE):
                 b = w
             else:
-                return general(*_given(x, w))
+                return general(*_present(x, w))
         elif type(x) is float and isinstance(w, Node):
             a, b = x, w._numbers
         else:
-            return general(*_given(x, w))
+            return general(*_present(x, w))
         wants = wanted[a is not x][b is not w] if asks else NO_OPTIONS
         try:
             y, closure = rule(a, b, **wants) if asks else rule(a, b)
         except REFUSED as error:
-            y, closure = recovered(rule, (a, b), wants, error)
+            y, closure = retry_on_numpy(rule, (a, b), wants, error)
         if type(y) is not float or closure is None:
-            y, closure = settled(rule, y, closure, (x, w), (a, b), wants)
+            y, closure = normalize(rule, y, closure, (x, w), (a, b), wants)
         return record(rule, y, closure, x, w, NO_OPTIONS, setting)
 
     return operation
 
 
 def _unary(rule: Rule, general: Operation, signature: Signature) -> Operation:
-    """Take options, too, by position or by name, if they are of kinds that cannot be changed."""
+    """Return the fast path for one operand, with any options of immutable types."""
     names, known, required = signature.options, {*signature.options}, {*signature.required}
 
     def operation(x: Any = NOTHING, *more: Any, **options: Any) -> Any:
         setting = SETTING.get()
         if not setting.plain or not isinstance(x, Node):
-            return general(*_given(x), *more, **options)
+            return general(*_present(x), *more, **options)
         given: Mapping[str, Any] = NO_OPTIONS
         if more:
             if options or len(more) > len(names) or not FIXED.issuperset(map(type, more)):
@@ -89,9 +89,9 @@ def _unary(rule: Rule, general: Operation, signature: Signature) -> Operation:
         try:
             y, closure = rule(a, **given) if given else rule(a)
         except REFUSED as error:
-            y, closure = recovered(rule, (a,), given, error)
+            y, closure = retry_on_numpy(rule, (a,), given, error)
         if type(y) is not float or closure is None:
-            y, closure = settled(rule, y, closure, (x,), (a,), given)
+            y, closure = normalize(rule, y, closure, (x,), (a,), given)
         return record(rule, y, closure, x, NOTHING, given, setting)
 
     return operation
@@ -114,13 +114,13 @@ def _many(rule: Rule, general: Operation, two: Operation) -> Operation:
         try:
             y, closure = rule(*data)
         except REFUSED as error:
-            y, closure = recovered(rule, data, options, error)
+            y, closure = retry_on_numpy(rule, data, options, error)
         if type(y) is not float or closure is None:
-            y, closure = settled(rule, y, closure, operands, data, options)
+            y, closure = normalize(rule, y, closure, operands, data, options)
         return record(rule, y, closure, operands, NOTHING, NO_OPTIONS, setting)
 
     return operation
 
 
-def _given(*operands: Any) -> list[Any]:
+def _present(*operands: Any) -> list[Any]:
     return [v for v in operands if v is not NOTHING]

@@ -17,15 +17,15 @@ HABITS = {
     **HINTS,
     "a_min": "the bounds are min= and max=",
     "a_max": "the bounds are min= and max=",
-    "requires_grad": "every Value takes part; v.detach() or tg.no_grad() leaves one out",
-    "retain_graph": "a graph lives as long as you hold it",
+    "requires_grad": "every Value gets a gradient; v.detach() or tg.no_grad() stops it",
+    "retain_graph": "a graph is kept as long as you hold a Value of it",
     "inplace": "results are new Values",
-    "set_to_none": "gradients are forgotten, and read as zeros",
+    "set_to_none": "gradients are reset, and read as zeros",
 }
 
 
 class Signature(NamedTuple):
-    """The parameters of a rule. `arity` is None if it takes any number of operands."""
+    """The parameters of a rule. `arity` is None if the number of operands is arbitrary."""
 
     name: str
     arity: int | None
@@ -55,7 +55,7 @@ class Signature(NamedTuple):
             options = placed | options if options else placed
         for option in options:
             if option not in self.options:
-                unknown = "out" if "out" in options else option  # `a @= v` gives others before it
+                unknown = "out" if "out" in options else option  # NumPy passes axes too in a @= v
                 known = ", ".join(self.options) or "none"
                 hint = f"; {HABITS[unknown]}" if unknown in HABITS else ""
                 raise OptionError(f"{self.name}: no option {unknown!r} (options: {known}){hint}")
@@ -64,63 +64,64 @@ class Signature(NamedTuple):
                 raise OptionError(f"{self.name}: missing the option {option!r}")
         return operands, options
 
-    def _split(self, given: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """Separate operands from options by position; many operands may also come in one list."""
+    def _split(self, arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Split arguments into operands and options; operands of any number may be in one list."""
         if self.arity is not None:
-            return given[: self.arity], given[self.arity :]
-        first = given[0] if given else None
+            return arguments[: self.arity], arguments[self.arity :]
+        first = arguments[0] if arguments else None
         if isinstance(first, list | tuple) and (
-            len(given) == 1 or any(isinstance(v, AnswersNumPy) for v in first)
+            len(arguments) == 1 or any(isinstance(v, AnswersNumPy) for v in first)
         ):
-            return tuple(first), given[1:]
-        return given, ()
+            return tuple(first), arguments[1:]
+        return arguments, ()
 
 
 def signature_of(rule: Rule) -> Signature:
-    """Read a rule's signature: parameters with a default or after `*` are options.
+    """Return the signature of a rule: parameters with a default or after `*` are options.
 
-    Raises RuleError if `rule` is not a function, or is an operation already.
+    Raises RuleError if `rule` is not a function, or is already an operation.
     """
     if not isinstance(rule, FunctionType):
         raise RuleError(
             f"lift: needs a rule, a function with a name, got {rule!r:.80}; "
-            "def rule(x): return it(x) makes one of a method or a partial"
+            "wrap a method or a partial in a function: def rule(x): return f(x)"
         )
     if isinstance(getattr(rule, "signature", None), Signature):
-        raise RuleError(f"lift: {rule.__name__} is an operation already")
+        raise RuleError(f"lift: {rule.__name__} is already an operation")
     function = inspect.unwrap(rule)
     code, defaults = function.__code__, function.__defaults__ or ()
     end = code.co_argcount + code.co_kwonlyargcount
     arity = code.co_argcount - len(defaults)
     options = tuple(name for name in code.co_varnames[arity:end] if name != "wants")
-    given = {*code.co_varnames[arity : code.co_argcount], *(function.__kwdefaults__ or ())}
+    optional = {*code.co_varnames[arity : code.co_argcount], *(function.__kwdefaults__ or ())}
     return Signature(
         name=rule.__name__,
         arity=None if code.co_flags & inspect.CO_VARARGS else arity,
         options=options,
-        required=tuple(name for name in options if name not in given),
+        required=tuple(name for name in options if name not in optional),
         wants="wants" in code.co_varnames[arity:end],
     )
 
 
-def reject_foreign_options(name: str, given: dict[str, Any]) -> None:
-    """Raise OptionError for options that another library would take, saying what is done here."""
-    for option in given:
+def reject_foreign_options(name: str, options: dict[str, Any]) -> None:
+    """Raise OptionError for options that do not exist, with advice on those of other libraries."""
+    for option in options:
         hint = f": {HABITS[option]}" if option in HABITS else ""
         raise OptionError(f"{name}: no option {option!r}{hint}")
 
 
-def described(operation: Callable[..., Any], rule: Rule, signature: Signature) -> Any:
+def with_signature(operation: Callable[..., Any], rule: Rule, signature: Signature) -> Any:
     """Give an operation the docstring and the signature of its rule, for help and editors."""
     described: Any = wraps(rule)(operation)
-    described.__doc__ = _words_of(rule)
+    if rule.__doc__:  # without its example, which calls the rule itself
+        described.__doc__ = f"{rule.__doc__.partition('>>> ')[0].rstrip()}\n"
     described.__signature__ = ShownSignature(rule)
     described.signature = signature
     return described
 
 
 class ShownSignature(inspect.Signature):
-    """What help and editors show of an operation, read off its rule when they ask: it takes long.
+    """The signature of an operation in help and editors, read from its rule on first use: slow.
 
     >>> ShownSignature(lambda x, axis=None, *, wants=(True,): None)
     <ShownSignature (x, axis=None) -> 'Value'>
@@ -134,18 +135,12 @@ class ShownSignature(inspect.Signature):
     def __getattr__(self, name: str) -> Any:
         if name not in inspect.Signature.__slots__:
             raise AttributeError(name)
-        shown = inspect.signature(self._rule).parameters.values()
-        kept = [parameter for parameter in shown if parameter.name != "wants"]
-        super().__init__(kept, return_annotation="Value")
+        parameters = inspect.signature(self._rule).parameters.values()
+        super().__init__([p for p in parameters if p.name != "wants"], return_annotation="Value")
         return getattr(self, name)
 
     def replace(self, **changes: Any) -> inspect.Signature:  # type: ignore[override]
-        """Change some of it, as `inspect` does for a method, whose first operand is given."""
-        shown = [*self.parameters.values()]
-        whole = inspect.Signature(shown, return_annotation=self.return_annotation)
-        return whole.replace(**changes)
-
-
-def _words_of(rule: Rule) -> str | None:
-    """Return what a rule's docstring says but for its example, which calls the rule by itself."""
-    return rule.__doc__ and f"{rule.__doc__.partition('>>> ')[0].rstrip()}\n"
+        """Return a changed copy; `inspect` uses this to drop the first operand of a method."""
+        parameters = [*self.parameters.values()]
+        plain = inspect.Signature(parameters, return_annotation=self.return_annotation)
+        return plain.replace(**changes)

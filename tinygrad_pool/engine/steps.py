@@ -1,4 +1,4 @@
-"""One step of a backward pass, as who watches the pass is told of it."""
+"""One step of a backward pass, as shown to whoever steps through it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tinygrad_pool.rules.rule import Contributions, has_new_arrays
 
 
 class Step(NamedTuple):
-    """One step of a backward pass: what arrived at a node, and what it sent to each operand.
+    """One step of a backward pass: the upstream gradient of a node, and its contributions.
 
-    Contributions have the operand's own shape and dtype, and are added up already. A constant, and
-    an operand that no gradient reaches from here, gets None.
+    There is one contribution per operand, with the operand's shape and dtype, already added to its
+    gradient. It is None for a constant and for an operand that gets no gradient from this node.
     """
 
     node: Node
@@ -27,7 +27,7 @@ class Step(NamedTuple):
 
 
 def refuse_copy(what: str) -> NoReturn:
-    """Raise GraphError: what holds a graph that was walked over is not copied or pickled."""
+    """Raise GraphError when a step or a recording is copied or pickled."""
     raise GraphError(
         f"{what} cannot be copied or pickled: it holds the closures of its graph. "
         "record(loss).to_html('pass.html') saves the pass as a page, and "
@@ -36,7 +36,7 @@ def refuse_copy(what: str) -> NoReturn:
 
 
 def step_of(node: Node, upstream: Any, contributions: Contributions) -> Step:
-    """Return a step to keep: what became a leaf's gradient may be written to, so it is copied."""
+    """Return a Step to keep. A contribution that a leaf holds as its gradient is copied."""
     if has_new_arrays(node.rule):
         pairs = zip(node.parents, contributions, strict=True)
         contributions = tuple(

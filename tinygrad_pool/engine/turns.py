@@ -1,8 +1,8 @@
-"""Backward passes take turns: one at a time runs, and one that stands half done gives way.
+"""Backward passes take turns: one runs at a time, and a paused one gives way to the next.
 
-Two passes in one graph would add to each other's gradients. So a thread waits for another's pass;
-and a pass that was begun and is not done, since it is stepped through, takes back what it has added
-to leaves when the next begins in the same nodes.
+Two passes through one graph would add to each other's gradients. So a thread waits for the pass of
+another thread. And a pass that is being stepped through undoes what it added to leaves when another
+pass begins in the same nodes.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ TURN = RLock()
 
 
 class HalfDone(Protocol):
-    """A pass that stands between two of its steps."""
+    """A pass that is paused between two steps."""
 
     @property
     def nodes(self) -> Sequence[Node]:
-        """The nodes that it walks over."""
+        """All nodes of the pass."""
 
     @property
     def waiting(self) -> Sequence[Node]:
-        """The nodes that have not taken their step yet."""
+        """The nodes whose step is still to come."""
 
     def give_way(self, to: Node, /) -> None:
-        """Take back what was added to gradients, since the pass from `to` begins."""
+        """Undo what was added to gradients, because the pass from `to` begins."""
 
 
 HALF_DONE: WeakSet[HalfDone] = WeakSet()
 
 
 def take_turn(root: Node, nodes: Iterable[Node], but: HalfDone | None = None) -> None:
-    """Make half-done passes in the same nodes take back what they added, for one that begins."""
+    """Undo paused passes through the same nodes, except `but`, before a pass from `root` begins."""
     if not len(HALF_DONE):
         return
     mine = set(nodes)
@@ -50,12 +50,12 @@ def take_turn(root: Node, nodes: Iterable[Node], but: HalfDone | None = None) ->
 
 
 def still_waiting() -> set[Node]:
-    """Find the nodes of half-done passes that have not handed on their gradient yet."""
+    """Return the nodes of paused passes whose step is still to come."""
     return {node for half in HALF_DONE for node in half.waiting}
 
 
 class Paused:
-    """A pass that is taken one step at a time, and what it has added to leaves until now."""
+    """A pass that is run one step at a time, and what it has added to leaves so far."""
 
     def __init__(self, root: Node, nodes: Sequence[Node]) -> None:
         self.root, self.nodes = root, nodes
@@ -66,12 +66,12 @@ class Paused:
         HALF_DONE.add(self)
 
     def give_way(self, to: Node, /) -> None:
-        """Take back what was added to leaves, since the pass from `to` begins."""
+        """Undo what was added to leaves, because the pass from `to` begins."""
         self._gave_way = name_of(to)
         self.take_back()
 
     def check(self) -> None:
-        """Raise if another pass began in the same nodes meanwhile, or data changed in place."""
+        """Raise GraphError if another pass began in the same nodes, or data changed in place."""
         if self._gave_way:
             raise GraphError(
                 f"the pass from {name_of(self.root)} cannot go on: while it was paused, one from "
@@ -83,7 +83,7 @@ class Paused:
             self._time = Node.last_change
 
     def pause(self, node: Node) -> None:
-        """Note what the step of a node has made of leaves; after the last step, let go of them."""
+        """Note the gradients of leaves after the step of a node; after the last step, finish."""
         for p in node.parents:
             if isinstance(p, LeafNode):
                 self._left[p] = p._grad
@@ -95,13 +95,13 @@ class Paused:
             self.done()
 
     def take_back(self) -> None:
-        """Restore the gradients of leaves, except where somebody has set others since."""
+        """Restore the gradients of leaves, except those that were set since."""
         for leaf, grad in self._left.items():
             if leaf._grad is grad:
                 leaf._grad = self._before[leaf]
         self.done()
 
     def done(self) -> None:
-        """Release the leaves: what was added stays."""
+        """Finish: what was added to leaves is kept."""
         self._left.clear()
         HALF_DONE.discard(self)

@@ -1,10 +1,10 @@
 """The engine: a Value is a number or an array that remembers the rule that made it.
 
 `lift` turns a rule, a plain function of arrays, into an operation on Values: it calls the rule on
-their data and records a node with its operands, the rule, its options and the local backward
-closure. `backward` hands each closure the gradient that arrived at its node, latest node first, and
-adds what it returns to the operands' gradients. Everything else in this package looks at what is
-recorded here.
+their data and records a node with the operands, the rule, its options and the local backward
+closure. `backward` visits the nodes, latest first. It calls each closure with the gradient that
+arrived at its node, and adds the contributions it returns to the gradients of the operands.
+Everything else in this package reads what is recorded here.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ Operation: TypeAlias = Callable[..., "Value"]
 
 
 def lift(rule: Callable[P, tuple[Any, Backward]]) -> Callable[P, Value]:
-    """Make an operation on Values of a rule.
+    """Turn a rule into an operation on Values.
 
     The operation calls the rule on the data of its operands and returns a Value that remembers
-    operands, rule, options and closure. Numbers and arrays among the operands are constants; arrays
-    are copied, so that a buffer of yours can be used again.
+    operands, rule, options and closure. Operands that are numbers or arrays are constants. Arrays
+    are copied, so you can reuse your buffers.
 
-    The operation raises DataError for operands that are not numbers, OptionError for options that
-    the rule does not have, ShapeError if operands do not broadcast.
+    The operation raises DataError for operands that are not numbers, OptionError for unknown
+    options, ShapeError if operands do not broadcast.
 
     >>> def cube(x):
     ...     def cube_backward(g):
@@ -63,10 +63,10 @@ def _swapped(operation: Operation) -> Operation:
 class Value(HasArrayMethods):
     """A number or an array that remembers how it was computed.
 
-    `data` is read into a Python float, or an array of its own; `label` is for pictures and
+    `data` is copied into a Python float or an array. `label` names the Value in pictures and
     messages.
 
-    Raises DataError unless `data` is made of real numbers.
+    Raises DataError unless `data` consists of real numbers.
 
     >>> a, b = Value(2.0, label="a"), Value(3.0, label="b")
     >>> E = a * b + a
@@ -77,16 +77,16 @@ class Value(HasArrayMethods):
 
     __slots__ = ()
 
-    def __new__(cls, *_: Any, **__: Any) -> Value:  # noqa: D102  # said at the class
-        leaf: Any = object.__new__(_leaf_class(cls))  # type: ignore[arg-type]  # it is hashable
+    def __new__(cls, *_: Any, **__: Any) -> Value:  # noqa: D102  # see the class
+        leaf: Any = object.__new__(_leaf_class(cls))  # type: ignore[arg-type]  # classes are hashable
         leaf._assigned, leaf._mutated, leaf._bits, leaf._lent = 0, 0, None, False
         return cast("Value", leaf)
 
     def __init__(self, data: Any, label: str = "", *children: Any, **habits: Any) -> None:
         if children or (isinstance(label, tuple) and any(isinstance(p, Node) for p in label)):
             raise OptionError(
-                "Value: takes data and a label; an operation of your own is a rule, "
-                "y = tg.lift(rule)(x), which returns its result and its backward closure"
+                "Value: takes data and a label; to define an operation, write a rule that returns "
+                "its result and its backward closure, and call y = tg.lift(rule)(x)"
             )
         reject_foreign_options("Value", habits)
         self._numbers = to_data(data, "Value")
@@ -97,20 +97,21 @@ class Value(HasArrayMethods):
         self._x, self._w, self._closure = (), NOTHING, None
 
     def backward(self, gradient: Any = None, **habits: Any) -> None:
-        """Compute ∂(this)/∂v for every Value v that this depends on, into `v.grad`.
+        """Compute ∂(this)/∂v, as `v.grad`, for every Value v that this depends on.
 
-        Leaves add up over calls; interior nodes hold the gradient of the last one. `gradient` is
-        what arrives here: 1 for a number; for an array it has to be given, in its shape.
+        Leaves accumulate gradients over calls; interior nodes hold that of the last call.
+        `gradient` is the upstream gradient: 1 for a single element; required, in the same shape,
+        for a larger array.
 
-        Raises ShapeError for an array without `gradient`, or one of another shape; GraphError if
-        the graph was cut here, or if data changed in place since.
+        Raises ShapeError if `gradient` is missing or has another shape; GraphError if the graph was
+        cut here, or data changed in place since.
         """
         reject_foreign_options("backward", habits)
         with TURN:
-            deque(start(self, gradient), 0)  # a loop here could be interrupted, apart from the walk
+            deque(start(self, gradient), 0)  # exhausts it in C: Ctrl-C lands inside the walk only
 
     def detach(self) -> Value:
-        """Copy the data into a leaf, through which no gradient flows.
+        """Return a leaf with a copy of the data; gradients do not flow through it.
 
         >>> Value(3.0).exp().detach().parents
         ()
@@ -120,7 +121,7 @@ class Value(HasArrayMethods):
 
     _operation_of = staticmethod(operation_of)
 
-    # -- operators, and methods as NumPy's arrays have them
+    # -- operators, and methods of NumPy's arrays
 
     __add__ = lift(arithmetic.add)
     __sub__ = lift(arithmetic.sub)
@@ -152,7 +153,7 @@ class Value(HasArrayMethods):
     astype = lift(shaping.astype)
 
     def reshape(self, *shape: Any) -> Value:
-        """Give the same numbers another shape: v.reshape(2, 3), v.reshape((2, 3)), v.reshape(-1).
+        """Change the shape: v.reshape(2, 3), v.reshape((2, 3)), v.reshape(-1).
 
         Raises ShapeError if the sizes differ.
         """
@@ -169,9 +170,9 @@ class Value(HasArrayMethods):
 
 
 class Leaf(LeafNode, Value):
-    """A Value that nothing computed, or that was cut off: its data can be changed."""
+    """A Value without parents: its data can be changed."""
 
-    __slots__ = ("__dict__",)  # for attributes of yours
+    __slots__ = ("__dict__",)  # for attributes that users set
 
     def __reduce_ex__(self, _: Any) -> Any:
         kind = type(self).__bases__[1]  # Value or a subclass
@@ -185,13 +186,13 @@ class Leaf(LeafNode, Value):
 
 @cache
 def _leaf_class(kind: type[Value]) -> type[Value]:
-    """Return the class of leaves that are made by calling `kind`, a Value or a subclass of it."""
+    """Return the class of the leaves that calling `kind`, Value or a subclass of it, makes."""
     if issubclass(kind, Leaf):
         return kind
     return Leaf if kind is Value else type(kind.__name__, (Leaf, kind), {"__slots__": ()})
 
 
-Leaf.__name__ = Value.__name__  # as messages name it
+Leaf.__name__ = Value.__name__  # users see only Value
 bind(Value, Leaf)
 _reshape = lift(shaping.reshape)
 _transpose = lift(shaping.transpose)

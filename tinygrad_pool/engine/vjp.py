@@ -1,4 +1,4 @@
-"""A node's vector-Jacobian product: what its closure makes of the gradient that arrived."""
+"""The vector-Jacobian product of a node: its closure applied to the upstream gradient."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from tinygrad_pool.rules.shaping import cast
 
 
 def vjp(node: Node, g: Any) -> Contributions:
-    """Return one contribution per operand, as a node's closure gives them for a gradient `g`.
+    """Call the closure of a node with an upstream gradient, and return its contributions.
 
-    Where Python's floats refuse (1 / 0.0), NumPy's numbers answer. Raises what the closure raises,
-    with a note that names the node; RuleError if it returns anything else.
+    If Python floats raise (1 / 0.0), NumPy's are used. Raises what the closure raises, with a note
+    that names the node; RuleError if it does not return one contribution per operand.
     """
     if type(node._numbers) is float:
         g = float(g)
     try:
         contributions = node._closure(g)  # type: ignore[misc]  # a leaf has none, and is named
-    except Exception as error:  # noqa: BLE001  # a rule may raise anything: it is named there
+    except Exception as error:  # noqa: BLE001  # a rule may raise anything
         contributions = vjp_on_numpy(node, g, error)
     if type(contributions) is not tuple or len(contributions) != len(node.parents):
         raise not_one_each(node, contributions)
@@ -37,16 +37,16 @@ def vjp(node: Node, g: Any) -> Contributions:
 
 
 def vjp_by_operand(node: Node, g: Any) -> Contributions:
-    """Compute (∂y/∂p)ᵀ g for each operand p of a node, in its shape and dtype; None of a constant.
+    """Compute (∂y/∂p)ᵀ g for each operand p, in its shape and dtype; None for a constant.
 
-    Raises as `vjp` does.
+    Raises the errors of `vjp`.
     """
     pairs = zip(node.parents, vjp(node, g), strict=True)
     return tuple([unbroadcast(node, i, p, c) for i, (p, c) in enumerate(pairs)])
 
 
 def vjp_on_numpy(node: Node, g: Any, error: Exception) -> Contributions:
-    """Return what a node's closure gives with NumPy's numbers, or raise its error, named."""
+    """Run a rule again on NumPy numbers, since its closure raised, or raise the error, named."""
     if not callable(node._closure):
         raise no_closure(node.op, node._closure) from error
     data = data_of(node.parents)
@@ -61,7 +61,7 @@ def vjp_on_numpy(node: Node, g: Any, error: Exception) -> Contributions:
 
 
 def _named(error: Exception, node: Node) -> Exception:
-    """Add the name of a node to an error of its closure; our own errors have it."""
+    """Add a note with the name of a node to an error; our own errors already have it."""
     if not isinstance(error, TinygradPoolError):
         line = f", made at {node.about.line}" if node.about.line else ""
         error.add_note(f"in the backward closure of {name_of(node)}{line}")
@@ -69,7 +69,7 @@ def _named(error: Exception, node: Node) -> Exception:
 
 
 def vjp_on_values(node: Node) -> Backward:
-    """Run a node's rule again on its operands themselves: its closure then builds a graph."""
+    """Run the rule of a node again on its operands, so that its closure builds a graph."""
     guard = getattr(node._closure, "guard", None)
     if guard is not None:  # recorded under tg.checked()
         guard()
@@ -77,9 +77,9 @@ def vjp_on_values(node: Node) -> Backward:
 
 
 def closure_on_values(node: Node, operands: Sequence[Any]) -> Backward:
-    """Run a node's rule again on Values, and return its closure. A user's is compared.
+    """Run the rule of a node on Values, and return its closure.
 
-    Raises RuleError if it sends other numbers than the node's own: `==` of Values is identity.
+    A user's closure raises RuleError if it sends other numbers than on arrays, as with `==`.
     """
     if is_ours(node.rule):
         return run_again(node, operands)[1]
@@ -87,27 +87,27 @@ def closure_on_values(node: Node, operands: Sequence[Any]) -> Backward:
         closure = run_again(node, operands)[1]
 
     def compared(g: Any) -> Contributions:
-        wanted = vjp(node, *data_of([g]))
+        expected = vjp(node, *data_of([g]))
         with on_values(node.op):
             sent = closure(g)
-        for i, (c, own) in enumerate(zip(data_of(sent), wanted, strict=False)):
-            if not (c is None or own is None or _alike(c, own)):
+        for i, (c, e) in enumerate(zip(data_of(sent), expected, strict=False)):
+            if not (
+                c is None
+                or e is None
+                or (np.shape(c) == np.shape(e) and np.allclose(c, e, equal_nan=True))
+            ):
                 raise RuleError(
-                    f"{node.op}: to operand {i} its closure sends {own!r:.80} of numbers, and "
-                    f"{c!r:.80} of Values, as in a higher-order pass; np.equal compares numbers, "
-                    "== does not, and random numbers are drawn before the rule"
+                    f"{node.op}: to operand {i} its closure sends {e!r:.80} when it runs on "
+                    f"numbers, and {c!r:.80} on Values, in a higher-order pass; compare numbers "
+                    "with np.equal, not ==, and draw random numbers before the rule"
                 )
         return sent
 
     return compared
 
 
-def _alike(a: Any, b: Any) -> bool:
-    return np.shape(a) == np.shape(b) and np.allclose(a, b, equal_nan=True)
-
-
 def unbroadcast(node: Node, i: int, p: Any, c: Any) -> Any:
-    """Bring a contribution to its operand's shape and dtype: sum where the operand was repeated."""
+    """Convert a contribution to its operand's shape and dtype: sum over broadcast axes."""
     if c is None or not isinstance(p, Node):
         return None
     if not isinstance(c, Node | np.floating) and (type(c) is not np.ndarray or c.dtype.kind != "f"):
@@ -127,7 +127,7 @@ def unbroadcast(node: Node, i: int, p: Any, c: Any) -> Any:
 
 
 def of_kind(p: Node, c: Any) -> Any:
-    """Bring a gradient to the dtype of what it belongs to, a Python float's to a Python float."""
+    """Convert a gradient to the dtype of a node; for a Python float, to a Python float."""
     if same_dtype(c._numbers if isinstance(c, Node) else c, p._numbers):
         return c
     kind = dtype_of(p._numbers)
@@ -139,7 +139,7 @@ def of_kind(p: Node, c: Any) -> Any:
 
 
 def _repeated(wide: Shape, axes: Shape, result: Shape) -> bool:
-    """Return whether the result has the axes, too, along which a contribution is to be summed."""
+    """Return whether the result also has the axes over which a contribution is to be summed."""
     back = [i - len(wide) for i in axes]
     return all(-i <= len(result) and result[i] == wide[i] for i in back)
 

@@ -1,7 +1,7 @@
-"""Every operation, under the name that NumPy or PyTorch has for it.
+"""Every operation, under its name in NumPy or PyTorch.
 
-Those of `operations` are there at once. Others are loaded when they are first asked for, from where
-__init__.pyi says; and so is what else NumPy has, under its own names: `tg.functional.var`.
+The operations of `operations` are imported at once, others on first use, from the modules in
+__init__.pyi. The remaining functions of NumPy are available too: `tg.functional.var`.
 """
 
 from importlib import import_module
@@ -18,17 +18,17 @@ globals().update({n: vars(operations)[n] for n in __all__ if _HOMES[n] == operat
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is used less often, or only NumPy has, when it is first asked for."""
+    """Load a less common operation, or a function of NumPy, on first use."""
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
     home = import_module(_HOMES.get(name, f"{__name__}.numpy_functions"))
     try:
-        globals()[name] = found = getattr(home, name)
+        globals()[name] = operation = getattr(home, name)
     except AttributeError:
         from tinygrad_pool.engine.habits import missing_from
 
         raise missing_from(__name__, name, {}) from None
-    return found
+    return operation
 
 
 def __dir__() -> list[str]:

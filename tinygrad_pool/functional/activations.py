@@ -1,4 +1,4 @@
-"""Activations besides relu, sigmoid, tanh and softmax, with PyTorch's names, defaults and kinks."""
+"""More activations, with PyTorch's names, defaults and slopes at kinks."""
 
 from typing import Any
 
@@ -6,24 +6,24 @@ import numpy as np
 
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import ShapeError
-from tinygrad_pool.functional.operations import maximum, minimum, operand, shown, value
+from tinygrad_pool.functional.operations import define, maximum, minimum, operand, value
 from tinygrad_pool.rules import activations
 from tinygrad_pool.rules.arguments import real
 
-erf = shown(activations.erf, "erf(Value(0.0)).data", "0.0", __name__)
-erfc = shown(activations.erfc, "erfc(Value(0.0)).data", "1.0", __name__)
-elu = shown(activations.elu, "elu(Value(0.0)).data", "0.0", __name__)
-gelu = shown(activations.gelu, "gelu(Value(0.0)).data", "0.0", __name__)
-softplus = shown(activations.softplus, "round(softplus(Value(0.0)).data, 4)", "0.6931", __name__)
+erf = define(activations.erf, "erf(Value(0.0)).data", "0.0", __name__)
+erfc = define(activations.erfc, "erfc(Value(0.0)).data", "1.0", __name__)
+elu = define(activations.elu, "elu(Value(0.0)).data", "0.0", __name__)
+gelu = define(activations.gelu, "gelu(Value(0.0)).data", "0.0", __name__)
+softplus = define(activations.softplus, "round(softplus(Value(0.0)).data, 4)", "0.6931", __name__)
 
 _leaky_relu = lift(activations.leaky_relu)
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
-"""PyTorch's: with them, deep layers keep mean 0 and variance 1."""
+"""PyTorch's constants: with them, activations keep mean 0 and variance 1 in deep networks."""
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Value:
-    """Keep what is positive, and scale the rest.
+    """Return x where x > 0, and scale it by `negative_slope`, s, elsewhere.
 
     y = x where x > 0, else s x            ∂E/∂x = g where x > 0, else g s
 
@@ -37,12 +37,11 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Value:
 
 
 def prelu(x: Any, weight: Any) -> Value:
-    """Keep what is positive, and scale the rest by a weight: one, or one for each channel.
+    """Return x where x > 0, and multiply it by a weight elsewhere: one for all, or one per channel.
 
     y = x where x > 0, else w x            ∂E/∂w = Σ g x [x ≤ 0]
 
-    Channels are axis 1 of x (n, channels, ...). Raises ShapeError unless there is a weight for
-    each.
+    Channels are axis 1 of x (n, channels, ...). Raises ShapeError for another number of weights.
 
     >>> prelu([[-2.0, 3.0]], [0.5, 0.1]).data
     array([[-1.,  3.]])
@@ -59,7 +58,7 @@ def prelu(x: Any, weight: Any) -> Value:
 
 
 def celu(x: Any, alpha: float = 1.0) -> Value:
-    """Keep what is positive, and bend the rest towards −α with slope 1 at 0.
+    """Return x where x > 0; below, saturate towards −α, with slope 1 at 0.
 
     y = x where x > 0, else α (exp(x / α) − 1)
 
@@ -73,7 +72,7 @@ def celu(x: Any, alpha: float = 1.0) -> Value:
 
 
 def selu(x: Any) -> Value:
-    """Scale an elu so that deep networks keep mean 0 and variance 1.
+    """Compute a scaled elu, whose activations keep mean 0 and variance 1 in deep networks.
 
     y = 1.0507… · elu(x, alpha=1.6732…)
 
@@ -84,7 +83,7 @@ def selu(x: Any) -> Value:
 
 
 def silu(x: Any) -> Value:
-    """Scale x by its own sigmoid.
+    """Multiply x by its sigmoid.
 
     y = x / (1 + e⁻ˣ)            ∂E/∂x = g (σ(x) + y (1 − σ(x)))
 
@@ -96,7 +95,7 @@ def silu(x: Any) -> Value:
 
 
 def mish(x: Any) -> Value:
-    """Scale x by the tanh of its softplus.
+    """Multiply x by the tanh of its softplus.
 
     y = x tanh(ln(1 + eˣ))
 
@@ -108,7 +107,7 @@ def mish(x: Any) -> Value:
 
 
 def logsigmoid(x: Any) -> Value:
-    """Take the logarithm of the sigmoid, without overflow.
+    """Compute the logarithm of the sigmoid, without overflow.
 
     y = −ln(1 + e⁻ˣ)            ∂E/∂x = g σ(−x)
 
@@ -119,7 +118,7 @@ def logsigmoid(x: Any) -> Value:
 
 
 def softsign(x: Any) -> Value:
-    """Squash into (−1, 1), slowly.
+    """Map to (−1, 1); saturates more slowly than tanh.
 
     y = x / (1 + |x|)
 
@@ -131,7 +130,7 @@ def softsign(x: Any) -> Value:
 
 
 def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Value:
-    """Limit to an interval; at its ends the slope is 0, as outside.
+    """Limit to an interval; the slope is 0 outside and at both ends.
 
     y = min(max_val, max(min_val, x))
 
@@ -159,7 +158,7 @@ def relu6(x: Any) -> Value:
 
 
 def hardsigmoid(x: Any) -> Value:
-    """Squash into [0, 1] in straight lines; at −3 and 3 the slope is 0.
+    """Approximate the sigmoid by straight lines; at −3 and 3 the slope is 0.
 
     y = min(max(x + 3, 0), 6) / 6            ∂E/∂x = g / 6 inside, 0 outside
 
@@ -170,7 +169,7 @@ def hardsigmoid(x: Any) -> Value:
 
 
 def hardswish(x: Any) -> Value:
-    """Scale x by its hardsigmoid; at −3 the slope is 0, at 3 it is 1.
+    """Multiply x by its hardsigmoid; the slope is 0 at −3 and 1 at 3.
 
     y = x min(max(x + 3, 0), 6) / 6            ∂E/∂x = g (2 x + 3) / 6 inside, 0 below, g above
 

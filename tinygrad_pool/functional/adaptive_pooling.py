@@ -1,4 +1,4 @@
-"""Adaptive pools: you choose the number of windows, and their sizes follow."""
+"""Adaptive pools: you choose the number of windows, which determines their sizes."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, cast, overload
@@ -11,7 +11,7 @@ from tinygrad_pool.rules.tie_breaking import Ties
 from tinygrad_pool.rules.windows import adaptive_windows_of
 
 Sizes: TypeAlias = int | Sequence[int | None] | None
-"""One size, or one per axis; None keeps an axis as it is."""
+"""One size, or one per axis; None keeps the length of an axis."""
 
 
 class AdaptiveMaxPool(Protocol):
@@ -43,8 +43,8 @@ def _adaptive_max_pool(
 
     y_o = x_l,  l = argmax over window o            ∂E/∂x_l = Σ_o g_o [l == l_max(o)]
 
-    Window o of m on an axis of n cells looks at ⌊o n / m⌋ … ⌈(o + 1) n / m⌉ − 1; all else is as
-    in max_pool2d. None keeps an axis.
+    Window o of m on an axis of n cells covers ⌊o n / m⌋ … ⌈(o + 1) n / m⌉ − 1; otherwise this is
+    like max_pool2d. None keeps the length of an axis.
 
     Raises OptionError for sizes below 1; ShapeError if there are too few axes, or one is empty;
     TieError if ties="error".
@@ -62,8 +62,8 @@ def _adaptive_avg_pool(name: str, ndim: int, x: Any, output_size: Sizes) -> Valu
 
     y_o = Σ_l x_l / K_o,  l in window o            ∂E/∂x_l = Σ_o g_o [l in window o] / K_o
 
-    Window o of m on an axis of n cells looks at ⌊o n / m⌋ … ⌈(o + 1) n / m⌉ − 1; all else is as
-    in avg_pool2d. None keeps an axis.
+    Window o of m on an axis of n cells covers ⌊o n / m⌋ … ⌈(o + 1) n / m⌉ − 1; otherwise this is
+    like avg_pool2d. None keeps the length of an axis.
 
     Raises OptionError for sizes below 1; ShapeError if there are too few axes, or one is empty.
 

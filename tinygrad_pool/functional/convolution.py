@@ -26,12 +26,12 @@ def _conv(
     dilation: Numbers = 1,
     groups: int = 1,
 ) -> Value:
-    """Slide shared weights `(F, C / groups, *kernel)` over the last axes of x `(..., C, *space)`.
+    """Convolve x `(..., C, *space)` with weights `(F, C / groups, *kernel)` over the last axes.
 
-    y_f(o) = Σ_c Σ_i w_fc(i) x_c(o s − p + i d) + b_f; o and i have an index for each axis.
+    y_f(o) = Σ_c Σ_i w_fc(i) x_c(o s − p + i d) + b_f; o and i have one index per axis.
 
-    `padding` is numbers, "valid" for none, or "same" for as much as keeps the lengths.
-    `rules.convolution.conv` has the gradients.
+    `padding` is one number, one per axis, "valid" for no padding, or "same" to keep the lengths.
+    See `rules.convolution.conv` for the gradients.
 
     Raises ShapeError if channels or bias do not fit or the kernel is longer than the padded input;
     OptionError if an option is out of range.

@@ -1,4 +1,4 @@
-"""Layers as functions of their weights, with PyTorch's arguments: linear, norms, dropout."""
+"""Layers as functions of their weights, with PyTorch's arguments: linear, norms and dropout."""
 
 from collections.abc import Sequence
 from math import prod
@@ -17,7 +17,7 @@ Statistics = NDArray[np.floating[Any]]
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Value:
-    """Multiply x (..., in_features) by weights W (out_features, in_features), and add a bias.
+    """Multiply x (..., in_features) by a weight W (out_features, in_features), and add a bias.
 
     y = x Wᵀ + b            ∂E/∂x = g W,  ∂E/∂W = gᵀ x,  ∂E/∂b = Σ g
 
@@ -30,7 +30,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Value:
 
 
 def affine(name: str, x: Any, weight: Any, bias: Any) -> Value:
-    """Compute x Wᵀ + b in the name of whoever asks."""
+    """Compute x Wᵀ + b; `name` is used in errors."""
     x, weight = operand(x, name), value(weight, f"{name}: weight")
     if weight.ndim not in (1, 2) or np.shape(x)[-1:] != weight.shape[-1:]:
         raise ShapeError(
@@ -42,12 +42,12 @@ def affine(name: str, x: Any, weight: Any, bias: Any) -> Value:
 
 
 def dropout(x: Any, p: float = 0.5, training: bool = True, rng: Rng = None) -> Value:
-    """Set each cell to 0 with probability p, and scale the others by 1 / (1 − p).
+    """Set each element to 0 with probability p, and scale the others by 1 / (1 − p).
 
     y = x m / (1 − p)            ∂E/∂x = g m / (1 − p),  m = 0 or 1 at random
 
-    The mask is a constant of the graph: to run a graph again does not draw another. Where
-    `training` is False, y is x. Raises OptionError unless 0 ≤ p ≤ 1.
+    The mask is a constant of the graph: running the graph again uses the same mask. If `training`
+    is False, y is x. Raises OptionError unless 0 ≤ p ≤ 1.
 
     >>> dropout(np.ones(6), 0.5, rng=0).data
     array([2., 0., 0., 0., 2., 2.])
@@ -70,15 +70,15 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Value:
-    """Normalize each channel over the batch and what follows; x is (n, channels, ...).
+    """Normalize each channel of x (n, channels, ...) over all other axes.
 
-    y = w (x − μ) / √(σ² + ε) + b,  μ and σ² of the batch in training, else the running ones
+    y = w (x − μ) / √(σ² + ε) + b,  μ and σ² of the batch in training, otherwise the running ones
 
-    In training the running arrays, where given, follow in place: r ← (1 − momentum) r + momentum s,
-    with the unbiased variance. They are constants of the graph.
+    In training the running statistics, if any, are updated in place with those of the batch, s, and
+    its unbiased variance: r ← (1 − momentum) r + momentum s. They are constants of the graph.
 
-    Raises ShapeError for fewer than 2 axes, one value per channel in training, or arrays of another
-    length; DataError if running statistics are needed, and are not there.
+    Raises ShapeError for fewer than 2 axes, a single value per channel in training, or statistics
+    of another length; DataError if running statistics are needed but missing.
 
     >>> batch_norm([[1.0], [3.0]], None, None, training=True, eps=0.0).data.tolist()
     [[-1.0], [1.0]]
@@ -90,16 +90,16 @@ def batch_norm(
     axes, channels = (0, *range(2, x.ndim)), x.shape[1]
     kept = (channels, *(1,) * (x.ndim - 2))
     running = (running_mean, running_var)
-    follows = flag(training, f"{name}: training")
+    flag(training, f"{name}: training")
     for r in running:
-        _check_statistics(name, r, channels, follows)
-    if follows:
-        _follow(x, axes, running, momentum)
+        _check_statistics(name, r, channels, training)
+    if training:
+        _update(x, axes, running, momentum)
         y = _standardized(x, axes, eps)
     elif running_mean is None or running_var is None:
-        raise DataError(f"{name}: needs running_mean and running_var where training is False")
+        raise DataError(f"{name}: needs running_mean and running_var if training is False")
     else:
-        wide = widened(x)  # a variance may be beyond halves
+        wide = widened(x)  # a variance may overflow in float16
         mean, var = (np.reshape(r, kept).astype(wide.dtype) for r in (running_mean, running_var))
         y = as_given((wide - mean) / np.sqrt(var + np.asarray(eps, wide.dtype)), x)
     return _scaled(name, y, weight, bias, (channels,), kept)
@@ -115,12 +115,12 @@ def instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Value:
-    """Normalize each channel of each example by itself; x is (n, channels, ...).
+    """Normalize each channel of each example separately; x is (n, channels, ...).
 
     y = w (x − μ) / √(σ² + ε) + b,  μ and σ² of each channel
 
-    Raises ShapeError for fewer than 3 axes, or a plane of one value; DataError for running
-    statistics, which are not kept here.
+    Raises ShapeError for fewer than 3 axes, or a plane with one value; DataError for running
+    statistics, which are not supported.
 
     >>> instance_norm([[[1.0, 3.0]]], eps=0.0).data.tolist()
     [[[-1.0, 1.0]]]
@@ -128,7 +128,7 @@ def instance_norm(
     x, name = value(x, "instance_norm"), "instance_norm"
     real(momentum, f"{name}: momentum")
     if not (running_mean is None is running_var and flag(use_input_stats, f"{name}: use_input")):
-        raise DataError(f"{name}: keeps no running statistics; batch_norm does")
+        raise DataError(f"{name}: does not support running statistics; batch_norm does")
     if x.ndim < 3 or prod(x.shape[2:]) == 1:
         raise ShapeError(f"{name}: needs x (n, channels, ...) of several values, got {x.shape}")
     y = _standardized(x, tuple(range(2, x.ndim)), real(eps, f"{name}: eps", 0.0))
@@ -142,11 +142,12 @@ def layer_norm(
     bias: Any = None,
     eps: float = 1e-5,
 ) -> Value:
-    """Normalize each example over its last axes, those of `normalized_shape`.
+    """Normalize over the last axes, whose lengths are `normalized_shape`.
 
-    y = w (x − μ) / √(σ² + ε) + b,  μ and σ² of the last axes
+    y = w (x − μ) / √(σ² + ε) + b,  μ and σ² over the last axes
 
-    Raises ShapeError unless x ends in `normalized_shape`, as weight and bias do.
+    Raises ShapeError unless the shape of x ends with `normalized_shape`, and weight and bias have
+    that shape.
 
     >>> layer_norm([1.0, 3.0], 2, eps=0.0).data
     array([-1.,  1.])
@@ -186,14 +187,14 @@ def group_norm(
 
 
 def sizes(name: str, normalized_shape: Any) -> Shape:
-    """Read the shape over which a layer norm goes."""
+    """Read the `normalized_shape` of a layer norm."""
     return numbers(
         name, "normalized_shape", normalized_shape, len(each(normalized_shape, 1)), least=1
     )
 
 
 def _standardized(x: Value, axes: Shape, eps: float) -> Value:
-    """Compute (x − μ) / √(σ² + ε) over axes, of halves in float32; nothing of nothing."""
+    """Compute (x − μ) / √(σ² + ε) over axes, in float32 for float16; an empty x is unchanged."""
     if not x.size:
         return x
     wide = widened(x)
@@ -203,16 +204,16 @@ def _standardized(x: Value, axes: Shape, eps: float) -> Value:
 
 
 def _scaled(name: str, y: Value, weight: Any, bias: Any, shape: Shape, kept: Shape) -> Value:
-    """Multiply by weights and add biases, one for each cell of `shape`."""
-    for given, what in ((weight, "weight"), (bias, "bias")):
-        if given is not None and np.shape(operand(given, f"{name}: {what}")) != shape:
-            raise ShapeError(f"{name}: {what} needs shape {shape}, got {np.shape(given)}")
+    """Multiply by a weight and add a bias of shape `shape`, reshaped to `kept` to broadcast."""
+    for w, what in ((weight, "weight"), (bias, "bias")):
+        if w is not None and np.shape(operand(w, f"{name}: {what}")) != shape:
+            raise ShapeError(f"{name}: {what} needs shape {shape}, got {np.shape(w)}")
     if weight is not None:
         y = y * np.reshape(operand(weight, name), kept)
     return y if bias is None else y + np.reshape(operand(bias, name), kept)
 
 
-def _check_statistics(name: str, running: Any, channels: int, follows: bool) -> None:
+def _check_statistics(name: str, running: Any, channels: int, training: bool) -> None:
     if running is None:
         return
     if not isinstance(running, np.ndarray) or running.dtype.kind != "f":
@@ -221,13 +222,13 @@ def _check_statistics(name: str, running: Any, channels: int, follows: bool) -> 
         raise ShapeError(
             f"{name}: running statistics need shape {(channels,)}, got {running.shape}"
         )
-    if follows and not running.flags.writeable:
-        raise DataError(f"{name}: running statistics follow in place, got a read-only array")
+    if training and not running.flags.writeable:
+        raise DataError(f"{name}: running statistics are updated in place, got a read-only array")
 
 
-def _follow(x: Value, axes: Shape, running: tuple[Statistics | None, ...], momentum: float) -> None:
-    """Move running statistics towards those of a batch, in place."""
-    data = widened(x._numbers)  # x.data would hand it out
+def _update(x: Value, axes: Shape, running: tuple[Statistics | None, ...], momentum: float) -> None:
+    """Update running statistics in place with those of a batch."""
+    data = widened(x._numbers)  # x.data would lend the array
     n = prod(x.shape[i] for i in axes)
     if n == 1:
         raise ShapeError(

@@ -16,13 +16,13 @@ from tinygrad_pool.rules.arguments import choice, count_of, flag, real
 from tinygrad_pool.rules.reductions import as_given, widened
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
-"""What becomes of the losses of the examples: their mean, their sum, or they stay as they are."""
+"""How to combine the losses of the examples: their mean, their sum, or not at all."""
 
 _binary_cross_entropy = lift(entropies.binary_cross_entropy)
 
 
 def mse_loss(y: Any, target: Any, reduction: Reduction = "mean") -> Value:
-    """Average the squared difference.
+    """Compute the mean squared difference.
 
     E = (1/n) Σ (y_i − t_i)²            ∂E/∂y_i = 2 (y_i − t_i) / n
 
@@ -36,11 +36,11 @@ def mse_loss(y: Any, target: Any, reduction: Reduction = "mean") -> Value:
 
 
 def l1_loss(y: Any, target: Any, reduction: Reduction = "mean") -> Value:
-    """Average the absolute difference; where there is none, the slope is 0.
+    """Compute the mean absolute difference; the slope is 0 where y equals the target.
 
     E = (1/n) Σ |y_i − t_i|            ∂E/∂y_i = sign(y_i − t_i) / n
 
-    Raises as mse_loss does.
+    Raises the errors of mse_loss.
 
     >>> l1_loss(Value([1.0, 2.0]), [1.0, 4.0]).item()
     1.0
@@ -49,11 +49,11 @@ def l1_loss(y: Any, target: Any, reduction: Reduction = "mean") -> Value:
 
 
 def huber_loss(y: Any, target: Any, reduction: Reduction = "mean", delta: float = 1.0) -> Value:
-    """Average half the squared difference, up to δ, and straight lines from there on.
+    """Compute the mean Huber loss: quadratic for differences below δ, linear above.
 
     E = (1/n) Σ d²/2 where d = |y_i − t_i| < δ, else δ (d − δ/2)
 
-    Raises as mse_loss does, also for a δ that is not above 0.
+    Raises the errors of mse_loss; OptionError unless δ > 0.
 
     >>> huber_loss(Value([0.0, 0.0]), [1.0, 3.0]).item()
     1.5
@@ -63,11 +63,11 @@ def huber_loss(y: Any, target: Any, reduction: Reduction = "mean", delta: float 
 
 
 def smooth_l1_loss(y: Any, target: Any, reduction: Reduction = "mean", beta: float = 1.0) -> Value:
-    """Average the absolute difference, smoothed below β: huber_loss / β; with β = 0, l1_loss.
+    """Compute the mean absolute difference, smoothed below β: huber_loss / β, or l1_loss if β = 0.
 
     E = (1/n) Σ d² / (2 β) where d = |y_i − t_i| < β, else d − β/2
 
-    Raises as mse_loss does, also for a β below 0.
+    Raises the errors of mse_loss; OptionError unless β ≥ 0.
 
     >>> smooth_l1_loss(Value([0.0, 0.0]), [1.0, 3.0], beta=2.0).item()
     1.125
@@ -78,13 +78,13 @@ def smooth_l1_loss(y: Any, target: Any, reduction: Reduction = "mean", beta: flo
 
 
 def kl_div(y: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Value:
-    """Compare logarithms of probabilities, y, with probabilities, t.
+    """Compute the Kullback–Leibler divergence of log-probabilities y from probabilities t.
 
-    E = (1/n) Σ t_i (ln t_i − y_i); with log_target, t_i is exp of what is given
+    E = (1/n) Σ t_i (ln t_i − y_i); with log_target, the target contains ln t_i
 
-    reduction="batchmean" divides the sum by the number of examples, which the mathematics asks for.
+    reduction="batchmean" divides by the number of examples, as in its definition, not of elements.
 
-    Raises as mse_loss does.
+    Raises the errors of mse_loss.
 
     >>> kl_div(Value([[-1.0, 0.0]]), [[1.0, 0.0]], reduction="batchmean").item()
     1.0
@@ -94,8 +94,8 @@ def kl_div(y: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
     if flag(log_target, "kl_div: log_target"):
         losses = _like(t, np.exp(t)) * (t - y)
     else:
-        some = t > 0
-        losses = _like(t, np.where(some, t * np.log(np.where(some, t, 1.0)), 0.0)) - t * y
+        entropy = np.where(t > 0, t * np.log(np.where(t > 0, t, 1.0)), 0.0)
+        losses = _like(t, entropy) - t * y
     if reduction == "batchmean":
         return _divided(losses, len(y) if y.ndim else 1)
     return _reduced("kl_div", losses, reduction)
@@ -104,13 +104,14 @@ def kl_div(y: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
 def binary_cross_entropy(
     p: Any, target: Any, weight: Any = None, reduction: Reduction = "mean"
 ) -> Value:
-    """Average −t ln p − (1 − t) ln(1 − p) for probabilities p; a logarithm is at least −100.
+    """Compute the mean of −t ln p − (1 − t) ln(1 − p) for probabilities p.
 
-    ∂E/∂p_i = (p_i − t_i) / (p_i (1 − p_i)) / n, the divisor at least 10⁻¹²
+    ∂E/∂p_i = (p_i − t_i) / (p_i (1 − p_i)) / n
 
-    binary_cross_entropy_with_logits takes what comes before a sigmoid, and loses no digits.
+    Logarithms are at least −100, and p_i (1 − p_i) is at least 10⁻¹². More accurate is
+    binary_cross_entropy_with_logits, which accepts the input of the sigmoid.
 
-    Raises as mse_loss does, also for a p or a target outside 0 … 1.
+    Raises the errors of mse_loss; DataError if a probability or a target is outside 0 … 1.
 
     >>> binary_cross_entropy(Value([0.5]), [1.0]).item().__round__(4)
     0.6931
@@ -129,15 +130,15 @@ def binary_cross_entropy_with_logits(
     reduction: Reduction = "mean",
     pos_weight: Any = None,
 ) -> Value:
-    """Average the cross entropy of sigmoid(scores) with targets from 0 to 1, without overflow.
+    """Compute the mean cross entropy of sigmoid(scores) and targets, without overflow.
 
     E = (1/n) Σ t_i ln(1 + exp −x_i) + (1 − t_i) ln(1 + exp x_i)
 
     ∂E/∂x_i = (σ(x_i) − t_i) / n
 
-    `pos_weight` multiplies what a target of 1 adds; `weight` each loss.
+    `pos_weight` multiplies the term with t_i, `weight` each loss.
 
-    Raises as mse_loss does, also for a target outside 0 … 1, or weights that do not broadcast.
+    Raises the errors of mse_loss, also if weights do not broadcast or a target is outside 0 … 1.
 
     >>> binary_cross_entropy_with_logits(Value([-1000.0, 1000.0]), [0.0, 1.0]).item()
     0.0
@@ -145,8 +146,8 @@ def binary_cross_entropy_with_logits(
     name = "binary_cross_entropy_with_logits"
     x, t = _pair(name, scores, target)
     _check_shares(name, t, "targets")
-    of_1 = _weighted(name, softplus(-x, threshold=np.inf) * t, pos_weight, "pos_weight")
-    losses = of_1 + softplus(x, threshold=np.inf) * (1 - t)
+    positive = _weighted(name, softplus(-x, threshold=np.inf) * t, pos_weight, "pos_weight")
+    losses = positive + softplus(x, threshold=np.inf) * (1 - t)
     return _reduced(name, _weighted(name, losses, weight), reduction)
 
 
@@ -158,18 +159,19 @@ def cross_entropy(
     reduction: Reduction = "mean",
     label_smoothing: float = 0.0,
 ) -> Value:
-    """Average −ln softmax(scores)[label] over the batch, without overflow.
+    """Compute the mean of −ln softmax(scores)[label] over the batch, without overflow.
 
     E = −(1/n) Σ_i ln y_i,label(i),  y = softmax(scores)            ∂E/∂scores = (y − onehot) / n
 
-    Shapes: scores (n, classes, ...), labels (n, ...), whole numbers from 0 to classes − 1; or
-    floats of the shape of the scores, a probability for each class. One example may come alone.
+    Shapes: scores (n, classes, ...), labels (n, ...); without n for a single example. Labels are
+    integers from 0 to classes − 1, or floats with the shape of the scores: one probability per
+    class.
 
-    `weight`, one for each class, makes a weighted mean; examples labelled `ignore_index` are left
-    out; `label_smoothing` ε mixes ε / classes into each label's probabilities.
+    `weight`, one number per class, makes the mean a weighted one. Examples with the label
+    `ignore_index` are left out. `label_smoothing` ε mixes ε / classes into the probabilities.
 
-    Raises ShapeError; DataError for labels that are not integers; SubscriptError for a label out of
-    range; OptionError for an option out of range.
+    Raises ShapeError if shapes do not fit; DataError for labels that are not integers;
+    SubscriptError for a label out of range; OptionError for an option out of range.
 
     >>> E = cross_entropy(Value([[0.0, 0.0]]), [1])
     >>> round(E.data.item(), 4)
@@ -188,10 +190,10 @@ def cross_entropy(
     if not smoothing:
         return _picked(name, y, labels, weight, ignore_index, reduction)
     w = _class_weights(name, y, weight)
-    spread = -(y * w).sum(axis=axis) if weight is not None else -y.sum(axis=axis)
-    even = np.where(labels == ignore_index, 0.0, spread) * (smoothing / y.shape[axis])
-    sure = _picked(name, y, labels, weight, ignore_index, "none") * (1.0 - smoothing)
-    return _averaged(name, sure + even, _counts(w, labels, ignore_index), reduction)
+    every = -(y * w).sum(axis=axis) if weight is not None else -y.sum(axis=axis)
+    uniform = np.where(labels == ignore_index, 0.0, every) * (smoothing / y.shape[axis])
+    one_hot = _picked(name, y, labels, weight, ignore_index, "none") * (1.0 - smoothing)
+    return _averaged(name, one_hot + uniform, _counts(w, labels, ignore_index), reduction)
 
 
 def nll_loss(
@@ -201,9 +203,11 @@ def nll_loss(
     ignore_index: int = -100,
     reduction: Reduction = "mean",
 ) -> Value:
-    """Average −y[label] over the batch, for logarithms of probabilities y: see cross_entropy.
+    """Compute the mean of −y[label] over the batch, for log-probabilities y.
 
     E = −(1/n) Σ_i y_i,label(i)
+
+    Labels, options and errors are those of cross_entropy.
 
     >>> nll_loss(Value([[-1.0, -2.0]]), [1]).item()
     2.0
@@ -214,25 +218,25 @@ def nll_loss(
 
 
 def check_reduction(name: str, reduction: Any, *more: str) -> Any:
-    """Return a reduction. Raises OptionError if there is none of that name."""
+    """Return a reduction. Raises OptionError if it is unknown."""
     return choice(reduction, (*get_args(Reduction), *more), f"{name}: reduction")
 
 
-def _labels(name: str, scores: Value, given: Any, ignore_index: Any) -> Any:
-    """Read labels, whole numbers below the number of classes, one for each example."""
-    if isinstance(given, Value):  # which holds floats
+def _labels(name: str, scores: Value, labels: Any, ignore_index: Any) -> Any:
+    """Read labels: one integer per example, below the number of classes."""
+    if isinstance(labels, Value):  # its data are floats
         raise DataError(f"{name}: labels must be integers, not a Value: v.data.astype(int)")
-    labels = np.asarray(to_constant(given, f"{name}: labels"))
+    labels = np.asarray(to_constant(labels, f"{name}: labels"))
     axis, shape = min(1, scores.ndim - 1), scores.shape
     if not shape or labels.shape != (*shape[:axis], *shape[axis + 1 :]):
         raise ShapeError(
             f"{name}: needs scores (n, classes, ...) and labels (n, ...), "
-            f"got {shape} and {labels.shape}; probabilities for labels are floats"
+            f"got {shape} and {labels.shape}; labels that are probabilities must be floats"
         )
-    _check_some(name, scores)
+    _check_not_empty(name, scores)
     if labels.dtype.kind not in "iu":
-        odd = next((c for c in labels.reshape(-1).tolist() if c % 1), labels.reshape(-1)[0])
-        raise DataError(f"{name}: labels must be integers, got {odd} in {labels.dtype}")
+        wrong = next((c for c in labels.reshape(-1).tolist() if c % 1), labels.reshape(-1)[0])
+        raise DataError(f"{name}: labels must be integers, got {wrong} in {labels.dtype}")
     count_of(ignore_index, f"{name}: ignore_index")
     out = (labels < 0) | (labels >= shape[axis])
     wrong = labels[out & (labels != ignore_index)]
@@ -249,11 +253,11 @@ def _picked(
     """Reduce −y at the labels."""
     check_reduction(name, reduction)
     left_out = labels == ignore_index
-    alike = weight is None and not left_out.any()
+    unweighted = weight is None and not left_out.any()
     places = [*np.ix_(*map(np.arange, labels.shape))]
-    places.insert(min(1, y.ndim - 1), labels if alike else np.where(left_out, 0, labels))
+    places.insert(min(1, y.ndim - 1), labels if unweighted else np.where(left_out, 0, labels))
     chosen = y[tuple(places)]
-    if alike:
+    if unweighted:
         return -chosen.mean() if reduction == "mean" else _reduced(name, -chosen, reduction)
     counts = _counts(_class_weights(name, y, weight), labels, ignore_index)
     losses = np.where(left_out, 0.0, -chosen) * counts
@@ -261,7 +265,7 @@ def _picked(
 
 
 def _class_weights(name: str, y: Value, weight: Any) -> Any:
-    """Return the weights of the classes, laid along their axis."""
+    """Return the weights of the classes, shaped to broadcast along their axis."""
     axis = min(1, y.ndim - 1)
     classes = y.shape[axis]
     w = np.ones(classes) if weight is None else np.asarray(to_data(weight, f"{name}: weight"))
@@ -273,7 +277,7 @@ def _class_weights(name: str, y: Value, weight: Any) -> Any:
 
 
 def _counts(weights: Any, labels: Any, ignore_index: int) -> Any:
-    """Return what each example counts: the weight of its class, or 0 where it is left out."""
+    """Return the weight of each example: that of its class, or 0 if it is left out."""
     left_out = labels == ignore_index
     return np.where(left_out, 0, weights.reshape(-1)[np.where(left_out, 0, labels)])
 
@@ -283,7 +287,7 @@ def _of_probabilities(
 ) -> Value:
     """Compute −Σ_c w_c t_c ln y_c for each example."""
     name, axis = "cross_entropy", min(1, scores.ndim - 1)
-    _check_some(name, scores)
+    _check_not_empty(name, scores)
     t = value(target, f"{name}: labels")
     if smoothing:
         t = t * (1.0 - smoothing) + smoothing / scores.shape[axis]
@@ -293,14 +297,14 @@ def _of_probabilities(
 
 
 def _averaged(name: str, losses: Value, counts: Any, reduction: Reduction) -> Value:
-    """Reduce losses; their mean is by what each counts."""
+    """Reduce losses; their mean divides by the sum of the counts."""
     if reduction == "mean":
         return _divided(losses, float(widened(counts).sum()))
     return _reduced(name, losses, reduction)
 
 
 def _divided(losses: Value, count: float) -> Value:
-    """Divide the sum of the losses; that of halves may be beyond them."""
+    """Divide the sum of the losses, computed in float32 for float16, where it may overflow."""
     y: Value = as_given(widened(losses).sum() / count, losses)
     return y
 
@@ -313,16 +317,16 @@ def _reduced(name: str, losses: Value, reduction: str) -> Value:
 
 
 def _pair(name: str, y: Any, target: Any) -> tuple[Value, Any]:
-    """Read what is compared: two of one shape; a target that is not a Value is a constant."""
+    """Read y and target, of the same shape; a target that is not a Value is a constant."""
     y, t = value(y, f"{name}: y"), value(target, f"{name}: target")
     if t.shape != y.shape:
-        raise ShapeError(f"{name}: y and target need one shape, got {y.shape} and {t.shape}")
-    _check_some(name, y)
+        raise ShapeError(f"{name}: y and target need the same shape, got {y.shape} and {t.shape}")
+    _check_not_empty(name, y)
     return y, t if isinstance(target, Value) else t.data
 
 
 def _like(t: Any, x: Any) -> Any:
-    """Let what NumPy makes of a Python float be one: its own numbers would decide the dtype."""
+    """Convert x to a Python float if t is one: a NumPy scalar would determine the dtype."""
     return float(x) if type(t) is float else x
 
 
@@ -347,16 +351,16 @@ def _huber(difference: Value, delta: float) -> Value:
 
 
 def _weighted(name: str, losses: Value, weight: Any, what: str = "weight") -> Value:
-    """Multiply by a weight that broadcasts to the losses."""
+    """Multiply losses by a weight that broadcasts to them."""
     if weight is None:
         return losses
     w = np.asarray(to_constant(weight, f"{name}: {what}"), losses.dtype)
     if unbroadcast_axes(w.shape, losses.shape) is None:
-        raise ShapeError(f"{name}: a {what} of shape {w.shape} does not fit {losses.shape}")
+        raise ShapeError(f"{name}: {what} needs a shape that fits {losses.shape}, got {w.shape}")
     return losses * w
 
 
-def _check_some(name: str, scores: Value) -> None:
-    """Raise ShapeError if there is nothing to average."""
+def _check_not_empty(name: str, scores: Value) -> None:
+    """Raise ShapeError if there are no elements."""
     if not scores.size:
         raise ShapeError(f"{name}: needs at least one example, got shape {scores.shape}")

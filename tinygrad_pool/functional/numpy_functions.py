@@ -1,6 +1,6 @@
-"""NumPy's functions as operations, under their own names; those of `np.linalg` without `linalg`.
+"""NumPy's functions as operations, under their own names, `np.linalg.norm` as `norm`.
 
-They are made when they are first asked for: `tg.var`, `tg.einsum`, `tg.norm`.
+They are made on first use: `tg.var`, `tg.einsum`, `tg.norm`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tinygrad_pool.rules.rule import IMPLEMENTED
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
-    """Make an operation of a function of NumPy's when it is first asked for.
+    """Make an operation of a NumPy function on first use.
 
     >>> import tinygrad_pool as tg
     >>> tg.functional.dot(tg.Value([1.0, 2.0]), [3.0, 4.0]).data
@@ -33,7 +33,7 @@ def __getattr__(name: str) -> Callable[..., Any]:
 
 
 def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what a function means; of numbers alone it makes Values, too, unless it asks."""
+    """Return the operation of a NumPy function: it returns Values, a question plain numbers."""
     if rule := IMPLEMENTED.get(function):
         return operation_of(rule)
 
@@ -42,6 +42,6 @@ def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         return result if function in QUESTIONS else mapped(lambda x: _value(x, name), result)
 
     operation.__name__ = operation.__qualname__ = name
-    meant = COMPOSED.get(function)
-    operation.__doc__ = (meant and meant.__doc__) or f"Call `np.{name}` on Values."
+    composition = COMPOSED.get(function)
+    operation.__doc__ = (composition and composition.__doc__) or f"Call `np.{name}` on Values."
     return operation

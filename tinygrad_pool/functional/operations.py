@@ -13,67 +13,69 @@ Numbers: TypeAlias = int | Sequence[int]
 """One integer, or one per axis."""
 
 
-def shown(
+def define(
     rule: Callable[P, tuple[Any, Backward]], call: str, result: str, module: str = __name__
 ) -> Callable[P, Value]:
-    """Make an operation of a rule, with an example after what the rule says of itself."""
+    """Turn a rule into an operation, with the rule's docstring and an example."""
     operation = lift(rule)
     operation.__doc__ = f"{operation.__doc__}\n    >>> {call}\n    {result}\n"
     operation.__module__ = module
     return operation
 
 
-exp = shown(elementwise.exp, "exp(Value(0.0)).data", "1.0")
-expm1 = shown(elementwise.expm1, "expm1(Value(0.0)).data", "0.0")
-log = shown(elementwise.log, "log(Value(1.0)).data", "0.0")
-log1p = shown(elementwise.log1p, "log1p(Value(0.0)).data", "0.0")
-sqrt = shown(elementwise.sqrt, "sqrt(Value(4.0)).data", "2.0")
-square = shown(elementwise.square, "square(Value(-3.0)).data", "9.0")
-sin = shown(elementwise.sin, "sin(Value(0.0)).data", "0.0")
-cos = shown(elementwise.cos, "cos(Value(0.0)).data", "1.0")
-tanh = shown(elementwise.tanh, "tanh(Value(0.0)).data", "0.0")
-sigmoid = shown(elementwise.sigmoid, "sigmoid(Value(0.0)).data", "0.5")
-relu = shown(elementwise.relu, "relu(Value([-2.0, 3.0])).data", "array([0., 3.])")
-abs = shown(elementwise.abs, "abs(Value([-2.0, 3.0])).data", "array([2., 3.])")
-clip = shown(elementwise.clip, "clip(Value([-2.0, 3.0]), 0.0, 1.0).data", "array([0., 1.])")
-where = shown(
+exp = define(elementwise.exp, "exp(Value(0.0)).data", "1.0")
+expm1 = define(elementwise.expm1, "expm1(Value(0.0)).data", "0.0")
+log = define(elementwise.log, "log(Value(1.0)).data", "0.0")
+log1p = define(elementwise.log1p, "log1p(Value(0.0)).data", "0.0")
+sqrt = define(elementwise.sqrt, "sqrt(Value(4.0)).data", "2.0")
+square = define(elementwise.square, "square(Value(-3.0)).data", "9.0")
+sin = define(elementwise.sin, "sin(Value(0.0)).data", "0.0")
+cos = define(elementwise.cos, "cos(Value(0.0)).data", "1.0")
+tanh = define(elementwise.tanh, "tanh(Value(0.0)).data", "0.0")
+sigmoid = define(elementwise.sigmoid, "sigmoid(Value(0.0)).data", "0.5")
+relu = define(elementwise.relu, "relu(Value([-2.0, 3.0])).data", "array([0., 3.])")
+abs = define(elementwise.abs, "abs(Value([-2.0, 3.0])).data", "array([2., 3.])")
+clip = define(elementwise.clip, "clip(Value([-2.0, 3.0]), 0.0, 1.0).data", "array([0., 1.])")
+where = define(
     elementwise.where, "where([True, False], Value([1.0, 2.0]), 0.0).data", "array([1., 0.])"
 )
-sum = shown(reductions.sum, "sum(Value([1.0, 2.0])).item()", "3.0")
-mean = shown(reductions.mean, "mean(Value([[1.0, 3.0]]), axis=1).data", "array([2.])")
-max = shown(reductions.max, "max(Value([1.0, 3.0])).item()", "3.0")
-min = shown(reductions.min, "min(Value([1.0, 3.0])).item()", "1.0")
-maximum = shown(reductions.maximum, "maximum(Value(1.0), Value(3.0), 2.0).data", "3.0")
-minimum = shown(reductions.minimum, "minimum(Value(1.0), Value(3.0), 2.0).data", "1.0")
-logsumexp = shown(
+sum = define(reductions.sum, "sum(Value([1.0, 2.0])).item()", "3.0")
+mean = define(reductions.mean, "mean(Value([[1.0, 3.0]]), axis=1).data", "array([2.])")
+max = define(reductions.max, "max(Value([1.0, 3.0])).item()", "3.0")
+min = define(reductions.min, "min(Value([1.0, 3.0])).item()", "1.0")
+maximum = define(reductions.maximum, "maximum(Value(1.0), Value(3.0), 2.0).data", "3.0")
+minimum = define(reductions.minimum, "minimum(Value(1.0), Value(3.0), 2.0).data", "1.0")
+logsumexp = define(
     reductions.logsumexp, "round(logsumexp(Value([1000.0, 1000.0])).item(), 4)", "1000.6931"
 )
-softmax = shown(reductions.softmax, "softmax(Value([0.0, 0.0])).data", "array([0.5, 0.5])")
-log_softmax = shown(
+softmax = define(reductions.softmax, "softmax(Value([0.0, 0.0])).data", "array([0.5, 0.5])")
+log_softmax = define(
     reductions.log_softmax, "log_softmax(Value([0.0, -1000.0])).data", "array([    0., -1000.])"
 )
-concatenate = shown(
+concatenate = define(
     shaping.concatenate,
     "concatenate([Value([1.0]), Value([2.0, 3.0])]).data",
     "array([1., 2., 3.])",
 )
-stack = shown(shaping.stack, "stack([Value(1.0), Value(2.0)]).data", "array([1., 2.])")
-expand_dims = shown(shaping.expand_dims, "expand_dims(Value([1.0, 2.0]), 0).shape", "(1, 2)")
-squeeze = shown(shaping.squeeze, "squeeze(Value([[1.0, 2.0]])).shape", "(2,)")
-broadcast_to = shown(
+stack = define(shaping.stack, "stack([Value(1.0), Value(2.0)]).data", "array([1., 2.])")
+expand_dims = define(shaping.expand_dims, "expand_dims(Value([1.0, 2.0]), 0).shape", "(1, 2)")
+squeeze = define(shaping.squeeze, "squeeze(Value([[1.0, 2.0]])).shape", "(2,)")
+broadcast_to = define(
     shaping.broadcast_to, "broadcast_to(Value([1.0, 2.0]), (3, 2)).shape", "(3, 2)"
 )
-matmul = shown(linear.matmul, "matmul(Value([[1.0, 2.0]]), Value([3.0, 4.0])).data", "array([11.])")
+matmul = define(
+    linear.matmul, "matmul(Value([[1.0, 2.0]]), Value([3.0, 4.0])).data", "array([11.])"
+)
 
 _weighted_sum = lift(linear.weighted_sum)
 
 
 def weighted_sum(weights: Iterable[Any], inputs: Iterable[Any], bias: Any = 0.0) -> Value:
-    """Compute a unit's weighted sum, a = Σ_i w_i x_i + b, as a single node.
+    """Compute the weighted sum of a unit, a = Σ_i w_i x_i + b, as a single node.
 
     ∂E/∂w_i = g x_i            ∂E/∂x_i = g w_i            ∂E/∂b = g
 
-    Raises ShapeError unless there are as many weights as inputs; DataError if either is not a
+    Raises ShapeError if the numbers of weights and inputs differ; DataError if either is not a
     sequence.
 
     >>> from tinygrad_pool import Value
@@ -88,7 +90,7 @@ def weighted_sum(weights: Iterable[Any], inputs: Iterable[Any], bias: Any = 0.0)
     except (TypeError, ShapeError):  # a number, plain or a Value
         got = f"a {type(weights).__name__} and a {type(inputs).__name__}"
         raise DataError(
-            f"weighted_sum: needs a sequence of weights and one of inputs, got {got}"
+            f"weighted_sum: needs a sequence of weights and a sequence of inputs, got {got}"
         ) from None
     if len(weights) != len(inputs):
         raise ShapeError(
@@ -98,10 +100,10 @@ def weighted_sum(weights: Iterable[Any], inputs: Iterable[Any], bias: Any = 0.0)
 
 
 def operand(x: Any, name: str) -> Any:
-    """Return a Value as it is, and anything else as a constant."""
+    """Return a Value unchanged, and anything else as a constant."""
     return x if isinstance(x, Value) else to_constant(x, name)
 
 
 def value(x: Any, name: str) -> Value:
-    """Return a Value as it is, and a Value of anything else: it computes as a Value does."""
+    """Return a Value unchanged, and convert anything else to a Value."""
     return x if isinstance(x, Value) else Value(to_data(x, name))

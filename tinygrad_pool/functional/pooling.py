@@ -1,7 +1,7 @@
-"""The pooling family over one, two and three axes, with PyTorch's names for its arguments.
+"""The pooling functions over one, two and three axes, with PyTorch's names for their arguments.
 
-A pool of each kind is written once, as a function of its name and the number of axes; the public
-functions are made of it at the end of this file.
+Each kind of pool is written once, as a function of its name and the number of axes. The public
+functions are made from these at the end of this file.
 """
 
 import inspect
@@ -63,25 +63,25 @@ class MaxPool(Protocol):
 
 
 def over_axes(pool: Callable[Concatenate[str, int, P], R]) -> Iterator[Callable[P, R]]:
-    """Yield a pool over one, two and three axes; it takes its name and their number first."""
+    """Yield a pool over one, two and three axes: bind its first parameters, name and ndim."""
     signature = inspect.signature(pool)
-    shown = signature.replace(parameters=[*signature.parameters.values()][2:])
+    public = signature.replace(parameters=[*signature.parameters.values()][2:])
     for ndim in (1, 2, 3):
-        yield _named(pool, f"{pool.__name__.strip('_')}{ndim}d", ndim, shown)
+        yield _named(pool, f"{pool.__name__.strip('_')}{ndim}d", ndim, public)
 
 
 def _named(
-    pool: Callable[Concatenate[str, int, P], R], name: str, ndim: int, shown: inspect.Signature
+    pool: Callable[Concatenate[str, int, P], R], name: str, ndim: int, public: inspect.Signature
 ) -> Callable[P, R]:
-    own = FunctionType(pool.__code__, pool.__globals__, name, pool.__defaults__)
-    own.__kwdefaults__, own.__qualname__ = pool.__kwdefaults__, name  # Python's errors say the name
+    copy = FunctionType(pool.__code__, pool.__globals__, name, pool.__defaults__)
+    copy.__kwdefaults__, copy.__qualname__ = pool.__kwdefaults__, name  # for Python's own errors
 
     @wraps(pool)
     def over_ndim(*operands: P.args, **options: P.kwargs) -> R:
-        return own(name, ndim, *operands, **options)  # type: ignore[no-any-return]
+        return copy(name, ndim, *operands, **options)  # type: ignore[no-any-return]
 
     over_ndim.__name__ = over_ndim.__qualname__ = name
-    over_ndim.__signature__ = shown  # type: ignore[attr-defined]  # a function may carry attributes
+    over_ndim.__signature__ = public  # type: ignore[attr-defined]  # a function may have attributes
     return over_ndim
 
 
@@ -90,7 +90,7 @@ def keep_largest(x: Any, windows: AnyWindows, return_indices: bool, ties: Ties) 
     y = _largest(x, windows=windows, ties=ties)
     if not flag(return_indices, f"{windows.name}: return_indices"):
         return y
-    numbers = x._numbers if isinstance(x, Value) else x  # v.data would hand it out
+    numbers = x._numbers if isinstance(x, Value) else x  # v.data would lend the array
     return y, pooling.winning_cells(numbers, windows=windows, ties=ties)
 
 
@@ -110,13 +110,13 @@ def _max_pool(
 
     y_k = x_l,  l = argmax over window k            ∂E/∂x_l = Σ_k g_k [l == l_max(k)]
 
-    `stride=None` means the kernel's size; padding can be a pair (before, after) per axis; with
-    `return_indices`, also return each window's winner as a flat index into its plane. Ties:
-    "first" in row-major order, "last", "even" or "error". NaN propagates; a padded cell never
-    wins.
+    `stride=None` is the kernel size; padding can be a pair (before, after) per axis. With
+    `return_indices`, also return the winner of each window as a flat index into its plane. At a
+    tie, the winner is the "first" in row-major order or the "last", all share the gradient
+    ("even"), or it is an "error". NaN propagates; padding never wins.
 
-    Raises OptionError if an option is out of range; ShapeError if no window fits or
-    one holds no unit; TieError if ties="error".
+    Raises OptionError if an option is out of range; ShapeError if no window fits or one contains
+    only padding; TieError at a tie with ties="error".
 
     >>> y, winners = max_pool2d([[1.0, 3.0], [2.0, 0.0]], 2, return_indices=True)
     >>> y.data, winners
@@ -139,15 +139,15 @@ def _avg_pool(
     *,
     dilation: Numbers = 1,
 ) -> Value:
-    """Average each window over the last axes: a layer whose weights are all 1 / K.
+    """Average each window over the last axes: a linear layer whose weights are all 1 / K.
 
     y_k = Σ_l x_l / K,  l in window k            ∂E/∂x_l = Σ_k g_k [l in window k] / K
 
-    K counts padded cells unless count_include_pad=False, and never the overhang of ceil_mode;
-    divisor_override replaces K.
+    K is the number of cells in the window. It includes padding unless count_include_pad=False, but
+    not cells beyond the padding in ceil_mode. divisor_override replaces K.
 
-    Raises OptionError if an option is out of range; ShapeError if no window fits or
-    one holds no unit.
+    Raises OptionError if an option is out of range; ShapeError if no window fits or one contains
+    only padding.
 
     >>> avg_pool2d([[1.0, 3.0], [2.0, 0.0]], 2).data
     array([[1.5]])
@@ -172,16 +172,16 @@ def _lp_pool(
     padding: Padding = 0,
     dilation: Numbers = 1,
 ) -> Value:
-    """Take the p-norm of each window over the last axes, p being `norm_type`.
+    """Compute the p-norm of each window over the last axes, with p = `norm_type`.
 
     y_k = (Σ_l |x_l|ᵖ)^(1/p),  l in window k        ∂E/∂x_l = Σ_k g_k sign(x_l) (|x_l| / y_k)ᵖ⁻¹
 
-    Where all of a window is 0, so is the gradient. (PyTorch leaves out the magnitude: there, an
-    odd p of negative units gives a negative sum, or NaN. And it scales up windows that end outside,
-    with `ceil_mode`.)
+    The gradient of a window of zeros is 0. (PyTorch omits the absolute value, so negative units and
+    an odd p give a negative sum, or NaN. With `ceil_mode` it also scales up windows that extend
+    beyond the input.)
 
-    Raises OptionError if an option is out of range, norm_type below 1; ShapeError if no window fits
-    or one holds no unit.
+    Raises OptionError if an option is out of range or norm_type is below 1; ShapeError if no window
+    fits or one contains only padding.
 
     >>> lp_pool2d([[3.0, 0.0], [-4.0, 0.0]], 2, kernel_size=2).data
     array([[5.]])
@@ -204,12 +204,12 @@ def _max_unpool(
 
     y[index_k] = x_k, 0 elsewhere            ∂E/∂x_k = g[index_k]
 
-    `indices` are what max pooling returns with return_indices=True. Planes of different sizes
-    pool to this one; `output_size`, the shape of the plane or of all of y, chooses one. Where
+    `indices` are the indices that max pooling returns with return_indices=True. Planes of several
+    sizes pool to the shape of x; `output_size`, the shape of a plane or of y, selects one. If
     several units share an index, the last one is kept, and only it gets a gradient.
 
-    Raises OptionError for indices out of range; ShapeError unless there is one per unit, or if
-    no plane of `output_size` pools to the shape of x.
+    Raises OptionError for indices out of range; ShapeError if there is not one index per unit, or
+    if a plane of `output_size` does not pool to the shape of x.
 
     >>> y, winners = max_pool2d([[1.0, 3.0], [2.0, 0.0]], 2, return_indices=True)
     >>> max_unpool2d(y, winners, 2).data
@@ -223,14 +223,14 @@ def _max_unpool(
 
 
 def _space(name: str, ndim: int, output_size: Any, shape: Shape) -> Shape:
-    """Read the shape of a plane, or of a whole array with the leading axes of `shape`."""
+    """Read the shape of a plane, or of a whole array whose leading axes are those of `shape`."""
     lead = shape[: len(shape) - ndim]
     whole = isinstance(output_size, Sequence) and len(output_size) == len(shape)
     count = len(shape) if whole else ndim
     sizes = numbers(name, "output_size", output_size, count, least=0)
     if count != ndim and sizes[: len(lead)] != lead:
         raise ShapeError(
-            f"{name}: output_size={sizes} must begin with {lead}, as the shape of x does, {shape}"
+            f"{name}: output_size={sizes} must begin with {lead}, like the shape of x, {shape}"
         )
     return sizes[count - ndim :]
 

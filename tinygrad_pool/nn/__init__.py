@@ -1,4 +1,4 @@
-"""Modules, layers on arrays, micrograd's neurons on scalars, and losses: see __init__.pyi."""
+"""Modules, layers on arrays, micrograd's scalar neurons, and losses: see __init__.pyi."""
 
 from typing import Any
 
@@ -14,5 +14,5 @@ globals().update({name: loaded(name, home) for name, home in _HOMES.items()})
 
 
 def __getattr__(name: str) -> Any:
-    """Raise AttributeError; for a name from another library, say what to write here."""
+    """Raise AttributeError, with what to write for a name from another library."""
     raise _missing_from(__name__, name)

@@ -1,4 +1,4 @@
-"""Activations as modules: each holds the options of the function that it calls."""
+"""Activations as modules: each stores the options of the function that it calls."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tinygrad_pool.rules.arguments import floating, numbers, real, whole
 
 
 class _Activation(CallsFunction):
-    """A layer that takes one input."""
+    """An activation layer."""
 
     def __init__(self, inplace: bool = False) -> None:
         not_in_place(type(self).__name__, inplace)
 
 
 def not_in_place(name: str, inplace: object) -> None:
-    """Raise OptionError if a result should overwrite what came in."""
+    """Raise OptionError for the option `inplace`."""
     if inplace is not False:
         raise OptionError(f"{name}: no option 'inplace': results are new Values")
 
@@ -63,7 +63,7 @@ class Softsign(_Activation, function=activations.softsign):
 
 
 class Hardsigmoid(_Activation, function=activations.hardsigmoid):
-    """A sigmoid in straight lines, elementwise: tg.hardsigmoid."""
+    """A piecewise linear sigmoid, elementwise: tg.hardsigmoid."""
 
 
 class Hardswish(_Activation, function=activations.hardswish):
@@ -71,7 +71,7 @@ class Hardswish(_Activation, function=activations.hardswish):
 
 
 class LeakyReLU(_Activation, function=activations.leaky_relu, options=("negative_slope",)):
-    """x where it is positive, else x · negative_slope, elementwise: tg.leaky_relu."""
+    """x where x > 0, else x · negative_slope, elementwise: tg.leaky_relu."""
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -79,7 +79,7 @@ class LeakyReLU(_Activation, function=activations.leaky_relu, options=("negative
 
 
 class ELU(_Activation, function=activations.elu, options=("alpha",)):
-    """x where it is positive, else α (eˣ − 1), elementwise: tg.elu."""
+    """x where x > 0, else α (eˣ − 1), elementwise: tg.elu."""
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -87,7 +87,7 @@ class ELU(_Activation, function=activations.elu, options=("alpha",)):
 
 
 class CELU(_Activation, function=activations.celu, options=("alpha",)):
-    """x where it is positive, else α (exp(x / α) − 1), elementwise: tg.celu."""
+    """x where x > 0, else α (exp(x / α) − 1), elementwise: tg.celu."""
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -120,9 +120,9 @@ class Hardtanh(_Activation, function=activations.hardtanh, options=("min_val", "
 
 
 class PReLU(_Activation, function=activations.prelu, options=("weight",)):
-    """x where it is positive, else w x with weights that are learnt: tg.prelu.
+    """x where x > 0, else w x with learned weights w: tg.prelu.
 
-    Raises OptionError for no parameters, or a start that is not a number.
+    Raises OptionError unless num_parameters is at least 1 and init a number.
     """
 
     def __init__(
@@ -133,12 +133,12 @@ class PReLU(_Activation, function=activations.prelu, options=("weight",)):
         self.weight = Value(np.full(n, start, kind))
 
     def extra_repr(self) -> str:
-        """Give the number of weights, as PyTorch does."""
+        """Return the number of weights, as PyTorch does."""
         return f"num_parameters={self.weight.size}"
 
 
 class Softmax(_Activation, function=operations.softmax, options=("dim",)):
-    """Shares that add up to 1 along an axis, the last one unless told: tg.softmax."""
+    """Probabilities that sum to 1 along an axis, by default the last: tg.softmax."""
 
     def __init__(self, dim: int = -1) -> None:
         self.dim = whole(dim, f"{type(self).__name__}: dim")

@@ -1,4 +1,4 @@
-"""Limit gradients before a step, with PyTorch's names; `nn.utils` is this module, too."""
+"""Clip gradients before an optimizer's step, with PyTorch's names; also available as `nn.utils`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def clip_grad_norm_(
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
 ) -> float:
-    """Scale all gradients so that their norm, as of one long vector, is at most `max_norm`.
+    """Scale all gradients, seen as one vector g, so that their norm is at most `max_norm`.
 
-    g ← g · min(1, max_norm / (‖g‖ + 1e−6)). Returns ‖g‖ as it was; inf is a norm_type, too.
+    g ← g · min(1, max_norm / (‖g‖ + 1e−6)). Returns ‖g‖ before scaling. norm_type may be inf.
 
-    Raises OptionError for a norm out of range; with error_if_nonfinite, GradientError if the norm
-    is inf or NaN.
+    Raises OptionError unless max_norm ≥ 0 and norm_type > 0; with error_if_nonfinite, GradientError
+    if the norm is inf or NaN.
 
     >>> w = Value([0.0, 0.0])
     >>> (w * [3.0, 4.0]).sum().backward()
@@ -35,22 +35,22 @@ def clip_grad_norm_(
     limit, p = real(max_norm, f"{name}: max_norm", 0.0), real(norm_type, f"{name}: norm_type", 0.0)
     if p == 0:
         raise OptionError(f"{name}: norm_type must be above 0, got {norm_type!r}")
-    learnt = _with_gradient(name, parameters)
-    norms = [_norm(np.reshape(v.grad, -1).astype(float), p) for v in learnt]
+    clipped = _with_gradient(name, parameters)
+    norms = [_norm(np.reshape(v.grad, -1).astype(float), p) for v in clipped]
     total = _norm(np.array(norms), p) if norms else 0.0
     if flag(error_if_nonfinite, f"{name}: error_if_nonfinite") and not np.isfinite(total):
         raise GradientError(f"{name}: the norm of the gradients is {total}")
     scale = limit / (total + 1e-6)
-    if not scale >= 1:  # a NaN spreads, as in PyTorch
-        for v in learnt:
+    if not scale >= 1:  # NaN propagates, as in PyTorch
+        for v in clipped:
             v.grad = v.grad * scale
     return total
 
 
 def clip_grad_value_(parameters: Value | Iterable[Value], clip_value: float) -> None:
-    """Limit each number of every gradient to −clip_value … clip_value.
+    """Clip each element of every gradient to −clip_value … clip_value.
 
-    Raises OptionError unless clip_value is 0 or more.
+    Raises OptionError unless clip_value ≥ 0.
 
     >>> w = Value([0.0, 0.0])
     >>> (w * [3.0, -0.5]).sum().backward()
@@ -64,7 +64,7 @@ def clip_grad_value_(parameters: Value | Iterable[Value], clip_value: float) -> 
 
 
 def _norm(x: NDArray[np.float64], p: float) -> float:
-    """Compute the p-norm of a vector; powers that are too large or too small do no harm."""
+    """Compute the p-norm of a vector, also if powers overflow or underflow."""
     with np.errstate(over="ignore", under="ignore"):
         norm = float(np.linalg.norm(x, p))
         largest = float(np.abs(x).max(initial=0.0))
@@ -75,12 +75,13 @@ def _norm(x: NDArray[np.float64], p: float) -> float:
 
 def _with_gradient(name: str, parameters: Any) -> list[Value]:
     """List the parameters that have a gradient."""
-    given = [parameters] if isinstance(parameters, Value) else parameters
-    if not isinstance(given, Iterable):
-        got = type(given).__name__
+    if isinstance(parameters, Value):
+        parameters = [parameters]
+    if not isinstance(parameters, Iterable):
+        got = type(parameters).__name__
         raise OptionError(f"{name}: needs parameters, such as net.parameters(), got {got}")
-    listed = list(given)
-    for v in listed:
+    values = list(parameters)
+    for v in values:
         if not isinstance(v, Value):
             raise DataError(f"{name}: a parameter must be a Value, got {v!r:.80}")
-    return [v for v in listed if v.has_grad]
+    return [v for v in values if v.has_grad]

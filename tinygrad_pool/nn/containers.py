@@ -11,7 +11,7 @@ from tinygrad_pool.rules.arguments import listed
 
 
 class _Numbered(Module):
-    """Modules in attributes, in order, called "0", "1" … or by names."""
+    """Modules in attributes, in order, named "0", "1" … or by keywords."""
 
     def _put(self, name: str, module: Module) -> None:
         kind = type(self).__name__
@@ -22,12 +22,12 @@ class _Numbered(Module):
         setattr(self, name, module)
 
     def append(self, module: Module) -> Self:
-        """Add a module at the end, and return this one."""
+        """Append a module and return self."""
         self._put(str(len(self)), module)
         return self
 
     def extend(self, modules: Iterable[Module]) -> Self:
-        """Add modules at the end, and return this one."""
+        """Append several modules and return self."""
         for module in listed(modules):
             self.append(module)
         return self
@@ -50,7 +50,7 @@ class _Numbered(Module):
 class Sequential(_Numbered):
     """Modules in sequence: `Sequential(a, b)` or `Sequential(conv=a, act=b)`.
 
-    Raises OptionError for anything but a module, or a name that cannot be one.
+    Raises OptionError for anything but a module, or an invalid name.
 
     >>> from tinygrad_pool.nn import Linear, ReLU
     >>> net = Sequential(first=Linear(3, 4, rng=0), act=ReLU(), last=Linear(4, 2, rng=1))
@@ -63,14 +63,14 @@ class Sequential(_Numbered):
             self._put(name, module)
 
     def forward(self, x: Any) -> Any:
-        """Pass x through the modules in order."""
+        """Apply the modules to x, in order."""
         for module in self:
             x = module(x)
         return x
 
 
 class ModuleList(_Numbered):
-    """Modules in a list; a plain list in an attribute is one, too.
+    """A list of modules; a plain list in an attribute works too.
 
     Raises OptionError for anything but a module.
 
@@ -88,7 +88,7 @@ class ModuleList(_Numbered):
         self._take_name(self._name)
 
     def _take_name(self, name: str) -> None:
-        """Call the modules by this list and their place: nobody calls the list itself."""
+        """Name the modules after this list and their index: the list itself is never called."""
         super()._take_name(name)
         for place, module in self.named_children():
             module._take_name(f"{name}.{place}" if name else place)

@@ -1,6 +1,6 @@
 """Initializers, with PyTorch's names: each fills a parameter in place and returns it.
 
-`rng` is a NumPy generator or a seed. Fans are of weights as layers hold them: `(out, in, *kernel)`.
+`rng` is a NumPy generator or a seed. fan_in and fan_out are for weights `(out, in, *kernel)`.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ GAINS = {
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """Return by how much weights before an activation are larger, so that variances stay.
+    """Return the factor by which to scale weights before an activation to keep the variance.
 
-    `param` is the negative slope of "leaky_relu", 0.01 unless given. Raises OptionError for an
-    activation that is not known.
+    `param` is the negative slope of "leaky_relu", by default 0.01. Raises OptionError for an
+    unknown activation.
 
     >>> calculate_gain("tanh")
     1.6666666666666667
     """
-    known = choice(nonlinearity, ["leaky_relu", *GAINS], "calculate_gain: nonlinearity")
-    if known in GAINS:
-        return GAINS[known]
+    name = choice(nonlinearity, ["leaky_relu", *GAINS], "calculate_gain: nonlinearity")
+    if name in GAINS:
+        return GAINS[name]
     slope = 0.01 if param is None else real(param, "calculate_gain: param")
     return sqrt(2 / (1 + slope**2))
 
@@ -61,26 +61,26 @@ def ones_(w: Value) -> Value:
 
 
 def uniform_(w: Value, a: float = 0.0, b: float = 1.0, rng: Rng = None) -> Value:
-    """Draw from a … b, evenly."""
+    """Draw from the uniform distribution on a … b."""
     a, b = real(a, "uniform_: a"), real(b, "uniform_: b", least=a)
     real(b - a, "uniform_: b - a", most=np.finfo(float).max)
     return _filled(w, generator(rng, "uniform_").uniform(a, b, _shape("uniform_", w)))
 
 
 def normal_(w: Value, mean: float = 0.0, std: float = 1.0, rng: Rng = None) -> Value:
-    """Draw from a normal distribution."""
+    """Draw from a normal distribution with the given mean and standard deviation."""
     mean, std = real(mean, "normal_: mean"), real(std, "normal_: std", 0.0)
     return _filled(w, generator(rng, "normal_").normal(mean, std, _shape("normal_", w)))
 
 
 def xavier_uniform_(w: Value, gain: float = 1.0, rng: Rng = None) -> Value:
-    """Draw from ±gain √(6 / (fan_in + fan_out)), evenly."""
+    """Draw from the uniform distribution on ±gain √(6 / (fan_in + fan_out))."""
     bound = sqrt(3.0) * _xavier("xavier_uniform_", w, gain)
     return uniform_(w, -bound, bound, rng)
 
 
 def xavier_normal_(w: Value, gain: float = 1.0, rng: Rng = None) -> Value:
-    """Draw from a normal distribution of standard deviation gain √(2 / (fan_in + fan_out))."""
+    """Draw from a normal distribution with standard deviation gain √(2 / (fan_in + fan_out))."""
     return normal_(w, 0.0, _xavier("xavier_normal_", w, gain), rng)
 
 
@@ -91,9 +91,10 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     rng: Rng = None,
 ) -> Value:
-    """Draw from ±gain √(3 / fan), evenly; `a` is the negative slope of "leaky_relu".
+    """Draw from the uniform distribution on ±gain √(3 / fan).
 
-    Raises OptionError for another mode or nonlinearity; ShapeError for fewer than 2 axes.
+    `mode` chooses fan_in or fan_out; `a` is the negative slope of "leaky_relu". Raises OptionError
+    for another mode or nonlinearity; ShapeError for fewer than 2 axes.
 
     >>> w = kaiming_uniform_(Value(np.zeros((50, 6))), nonlinearity="relu", rng=0)
     >>> bool(np.abs(w.data).max() <= 1.0)
@@ -110,7 +111,7 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     rng: Rng = None,
 ) -> Value:
-    """Draw from a normal distribution of standard deviation gain / √fan."""
+    """Draw from a normal distribution with standard deviation gain / √fan."""
     return normal_(w, 0.0, _kaiming("kaiming_normal_", w, a, mode, nonlinearity), rng)
 
 
@@ -124,7 +125,7 @@ def _kaiming(name: str, w: Value, a: float, mode: str, nonlinearity: str) -> flo
 
 
 def _fans(name: str, w: Value) -> tuple[int, int]:
-    """Count the inputs of a unit, and the units of an input."""
+    """Return fan_in, the number of inputs of a unit, and fan_out, of units that use an input."""
     shape = _shape(name, w)
     if len(shape) < 2 or 0 in shape:
         raise ShapeError(f"{name}: needs weights (out, in, ...), got shape {shape}")

@@ -22,9 +22,9 @@ from tinygrad_pool.rules.windows import Padding, sides_of, windows_of
 class Linear(Module):
     """A dense layer: y = x Wᵀ + b, with W of shape (out_features, in_features).
 
-    Weights and bias start uniform in ±1/√in_features. `rng` is a generator or a seed.
+    Weights and bias are initialized uniformly in ±1/√in_features. `rng` is a generator or a seed.
 
-    Raises OptionError for sizes below 1; ShapeError when called on another number of features.
+    Raises OptionError for sizes below 1; when called, ShapeError for another number of features.
 
     >>> layer = Linear(3, 2, rng=0)
     >>> layer(np.ones((5, 3))).shape
@@ -50,13 +50,13 @@ class Linear(Module):
         return affine("Linear", x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        """List the sizes, as PyTorch does."""
+        """Return the sizes, as PyTorch does."""
         m, n = self.weight.shape
         return f"in_features={n}, out_features={m}, bias={self.bias is not None}"
 
 
 class _Conv(CallsFunction, options=("weight", "bias", "stride", "padding", "dilation", "groups")):
-    """A convolutional layer over so many axes."""
+    """A convolutional layer over `_ndim` axes."""
 
     def __init__(
         self,
@@ -88,39 +88,39 @@ class _Conv(CallsFunction, options=("weight", "bias", "stride", "padding", "dila
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
 
     def extra_repr(self) -> str:
-        """List the channels, the kernel and the options, as PyTorch does."""
+        """Return the channels, the kernel and the options, as PyTorch does."""
         f, c, *kernel = self.weight.shape
-        shown: dict[str, Any] = {
+        options: dict[str, Any] = {
             "kernel_size": tuple(kernel),
             "stride": tuple(each(self.stride, self._ndim)),
         }
         if self.padding not in (0, (0,) * self._ndim):
             word = isinstance(self.padding, str)
-            shown["padding"] = self.padding if word else tuple(each(self.padding, self._ndim))
+            options["padding"] = self.padding if word else tuple(each(self.padding, self._ndim))
         if self.dilation not in (1, (1,) * self._ndim):
-            shown["dilation"] = tuple(each(self.dilation, self._ndim))
+            options["dilation"] = tuple(each(self.dilation, self._ndim))
         if self.groups != 1:
-            shown["groups"] = self.groups
+            options["groups"] = self.groups
         if self.bias is None:
-            shown["bias"] = False
-        parts = [f"{c * self.groups}, {f}", *(f"{n}={option}" for n, option in shown.items())]
+            options["bias"] = False
+        parts = [f"{c * self.groups}, {f}", *(f"{n}={option}" for n, option in options.items())]
         return ", ".join(parts)
 
 
 class Conv1d(_Conv, function=conv1d, ndim=1):
-    """A convolutional layer on (..., in_channels, length): tg.conv1d with weights of its own.
+    """A convolutional layer on (..., in_channels, length): tg.conv1d with learned weights.
 
-    All else as in Conv2d.
+    Options are those of Conv2d.
     """
 
 
 class Conv2d(_Conv, function=conv2d, ndim=2):
-    """A convolutional layer on (..., in_channels, h, w): tg.conv2d with weights of its own.
+    """A convolutional layer on (..., in_channels, h, w): tg.conv2d with learned weights.
 
-    Weights and bias start uniform in ±1/√(in_channels / groups · kernel cells). `rng` is a
-    generator or a seed.
+    Weights and bias are initialized uniformly in ±1/√fan_in, with fan_in = in_channels / groups ·
+    kernel cells. `rng` is a generator or a seed.
 
-    Raises OptionError for an option out of range, or groups that do not divide the channels.
+    Raises OptionError if an option is out of range or groups do not divide the channels.
 
     >>> layer = Conv2d(1, 4, 3, padding=1, rng=0)
     >>> layer(np.ones((5, 1, 8, 8))).shape
@@ -129,14 +129,14 @@ class Conv2d(_Conv, function=conv2d, ndim=2):
 
 
 class Conv3d(_Conv, function=conv3d, ndim=3):
-    """A convolutional layer on (..., in_channels, d, h, w): tg.conv3d with weights of its own.
+    """A convolutional layer on (..., in_channels, d, h, w): tg.conv3d with learned weights.
 
-    All else as in Conv2d.
+    Options are those of Conv2d.
     """
 
 
 class Flatten(Module):
-    """Merge the axes from `start_dim` to `end_dim`. Raises ShapeError where there are none.
+    """Merge the axes from `start_dim` to `end_dim`. Raises ShapeError if they do not exist.
 
     >>> Flatten()(np.ones((5, 4, 2, 2))).shape
     (5, 16)
@@ -147,13 +147,13 @@ class Flatten(Module):
         self.end_dim = whole(end_dim, "Flatten: end_dim")
 
     def forward(self, x: Any) -> Value:
-        """Reshape (n, ...) to (n, features)."""
+        """Merge the axes of x, by default (n, ...) to (n, features)."""
         x = operand(x, "Flatten")
         shape, ndim = np.shape(x), np.ndim(x)
         if ndim == 0:
             raise ShapeError("Flatten: needs at least one axis, the batch, got a number")
         start, end = (i + ndim if i < 0 else i for i in (self.start_dim, self.end_dim))
-        if (start, end) == (1, 0):  # a batch of numbers
+        if (start, end) == (1, 0):  # x has only the batch axis
             end = start
         if not (0 <= start <= end and (end < ndim or start == end == ndim == 1)):
             raise ShapeError(
@@ -163,7 +163,7 @@ class Flatten(Module):
 
 
 class Identity(Module):
-    """Return what comes in; arguments are ignored, so that it can stand in any layer's place.
+    """Return the input. Arguments are ignored, so that it can replace any layer.
 
     >>> Identity()(Value(2.0)).data
     2.0
@@ -179,6 +179,6 @@ class Identity(Module):
 
 def _uniform(name: str, fan_in: int, rng: Rng, dtype: Any) -> Callable[..., NDArray[Any]]:
     """Return a function that draws weights of a given shape, uniform in ±1/√fan_in."""
-    kind, drawn = floating(dtype, f"{name}: dtype"), generator(rng, name)
+    kind, source = floating(dtype, f"{name}: dtype"), generator(rng, name)
     bound = 1 / np.sqrt(fan_in)
-    return lambda *shape: drawn.uniform(-bound, bound, shape).astype(kind)
+    return lambda *shape: source.uniform(-bound, bound, shape).astype(kind)

@@ -1,4 +1,4 @@
-"""Losses as modules: each holds the options of the function that it calls."""
+"""Losses as modules: each stores the options of the function that it calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinygrad_pool.rules.arguments import flag, real
 
 
 class _Loss(CallsFunction):
-    """A loss of two things that are compared."""
+    """A loss of y and a target."""
 
     weight: Buffer | None
     pos_weight: Buffer | None
@@ -20,8 +20,8 @@ class _Loss(CallsFunction):
     def __init__(self, reduction: Reduction = "mean") -> None:
         self.reduction = check_reduction(type(self).__name__, reduction)
 
-    def forward(self, y: Any, target: Any) -> Value:  # type: ignore[override]  # it takes two
-        """Compare y with a target, or with labels."""
+    def forward(self, y: Any, target: Any) -> Value:  # type: ignore[override]  # two inputs
+        """Compute the loss of y and a target, or labels."""
         return self._called_with(y, target)
 
     def extra_repr(self) -> str:
@@ -42,7 +42,7 @@ class L1Loss(_Loss, function=losses.l1_loss, options=("reduction",)):
 
 
 class HuberLoss(_Loss, function=losses.huber_loss, options=("reduction", "delta")):
-    """Squares up to δ, straight lines from there on: nn.huber_loss."""
+    """Quadratic for differences below δ, linear above: nn.huber_loss."""
 
     def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
@@ -58,7 +58,7 @@ class SmoothL1Loss(_Loss, function=losses.smooth_l1_loss, options=("reduction", 
 
 
 class KLDivLoss(_Loss, function=losses.kl_div, options=("reduction", "log_target")):
-    """Probabilities compared with logarithms of others: nn.kl_div."""
+    """The Kullback–Leibler divergence of log-probabilities from a target: nn.kl_div."""
 
     def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
         self.reduction = check_reduction("KLDivLoss", reduction, "batchmean")
@@ -89,7 +89,7 @@ class BCEWithLogitsLoss(
 
 
 class NLLLoss(_Loss, function=losses.nll_loss, options=("weight", "ignore_index", "reduction")):
-    """−y[label] on average, for logarithms of probabilities y: nn.nll_loss."""
+    """The mean of −y[label], for log-probabilities y: nn.nll_loss."""
 
     def __init__(
         self, weight: Any = None, ignore_index: int = -100, reduction: Reduction = "mean"
@@ -104,7 +104,7 @@ class CrossEntropyLoss(
     function=losses.cross_entropy,
     options=("weight", "ignore_index", "reduction", "label_smoothing"),
 ):
-    """−ln softmax(scores)[label] on average: nn.cross_entropy, with its options.
+    """The mean of −ln softmax(scores)[label]: nn.cross_entropy, with its options.
 
     >>> round(CrossEntropyLoss()(Value([[0.0, 0.0]]), [1]).item(), 4)
     0.6931

@@ -1,4 +1,4 @@
-"""The base class of layers and networks: a module holds parameters."""
+"""Module, the base class of layers and networks: it holds parameters."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ Part: TypeAlias = Value | Buffer
 """A parameter or a buffer."""
 
 LISTED = 20
-"""How many parameters a notebook lists."""
+"""The number of parameters shown in a notebook."""
 
 
 class Module(Saved, WithHabits):
-    """A part of a network: write `__init__` and `forward`, and keep its parts in attributes.
+    """A part of a network: define `__init__` and `forward`, and store its parts in attributes.
 
-    Its parameters are the Values in its attributes and in those of the modules there, also in
-    lists, tuples and dicts, in order. A computed Value is not a parameter, such as an output kept
-    for inspection. A call runs `forward` under `tg.scope`: pictures then show a frame with the
+    The parameters are the Values in its attributes, in lists, tuples and dicts there, and in the
+    modules among them, in order. A computed Value, such as an output kept for inspection, is not a
+    parameter. Calling the module runs `forward` under `tg.scope`: pictures show a frame with the
     name of the attribute that holds the module.
 
     >>> class Twice(Module):
@@ -55,14 +55,14 @@ class Module(Saved, WithHabits):
     training: bool = True
 
     def forward(self, *_: Any) -> Any:
-        """Compute the module's output; a subclass implements it."""
+        """Compute the output of the module; to be defined by a subclass."""
         raise OptionError(f"{type(self).__name__}: needs a method `forward`")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run `forward` in a scope named after the attribute, or the class of a lone layer."""
         for attribute, part in vars(self).items():
             last = part[-1] if isinstance(part, list) and part else None
-            if isinstance(last, Module) and not last._name:  # it was appended
+            if isinstance(last, Module) and not last._name:  # appended after the assignment
                 _name_parts(attribute, part)
         name = self._name or ("" if _holds_modules(self) else type(self).__name__)
         with scope(name) if name else nullcontext():
@@ -76,7 +76,7 @@ class Module(Saved, WithHabits):
         object.__setattr__(self, "_name", name)
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
-        """Iterate over the parameters and their names, as "conv1.weight"; shared ones come once."""
+        """Iterate over names, such as "conv1.weight", and parameters; shared ones appear once."""
         return ((name, part) for name, part in _walk(self) if isinstance(part, Value))
 
     def parameters(self) -> list[Value]:
@@ -84,7 +84,7 @@ class Module(Saved, WithHabits):
         return [value for _, value in self.named_parameters()]
 
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
-        """Iterate over the buffers and their names, as "norm1.running_mean"."""
+        """Iterate over names, such as "norm1.running_mean", and buffers."""
         return ((name, part) for name, part in _walk(self) if isinstance(part, np.ndarray))
 
     def buffers(self) -> list[Buffer]:
@@ -92,24 +92,24 @@ class Module(Saved, WithHabits):
         return [array for _, array in self.named_buffers()]
 
     def register_buffer(self, name: str, array: Any, persistent: bool = True) -> None:
-        """Keep an array in an attribute: it is not learnt, but saved with the parameters.
+        """Store an array in an attribute: it is not learned, but saved with the parameters.
 
-        Whoever changes it does so in place. Where `persistent` is False it is not saved; None holds
-        the place of one that is missing.
+        Change it in place only. It is not saved if `persistent` is False. `array` may be None, for
+        an optional buffer.
 
-        Raises OptionError for a name that the module has; DataError if it is not numbers.
+        Raises OptionError for a name that is in use; DataError if the array is not numbers.
         """
-        taken = text(name, "register_buffer: name") not in self._buffers and hasattr(self, name)
-        if taken or "." in name:
+        in_use = text(name, "register_buffer: name") not in self._buffers and hasattr(self, name)
+        if in_use or "." in name:
             raise OptionError(f"register_buffer: {name!r} cannot be the name of a buffer")
         if array is not None:
             array = np.array(to_constant(array, f"register_buffer: {name}"))
-        kept = flag(persistent, "register_buffer: persistent")
-        object.__setattr__(self, "_buffers", {**self._buffers, name: kept})
+        flag(persistent, "register_buffer: persistent")
+        object.__setattr__(self, "_buffers", {**self._buffers, name: persistent})
         setattr(self, name, array)
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """Iterate over this module, called "", and all modules in it; shared ones come once."""
+        """Iterate over this module, named "", and all modules in it; shared ones appear once."""
         yield "", self
         for name, part in _walk(self):
             if isinstance(part, Module):
@@ -132,24 +132,24 @@ class Module(Saved, WithHabits):
         return (module for _, module in self.named_children())
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
-        """Call a function of every module, this one last, and return this one."""
+        """Call a function on every module, this one last, and return self."""
         for module in self.children():
             module.apply(function)
         function(self)
         return self
 
     def train(self, mode: bool = True) -> Self:
-        """Let dropout and batch norm do in this module what they do in training; return it."""
+        """Put dropout and batch norm into training mode, and return self."""
         for module in self.modules():
             object.__setattr__(module, "training", flag(mode, "train: mode"))
         return self
 
     def eval(self) -> Self:
-        """Let dropout and batch norm do what they do after training: nothing is drawn or kept."""
+        """Put dropout and batch norm into evaluation mode: nothing is random; return self."""
         return self.train(False)
 
     def zero_grad(self, **habits: Any) -> None:
-        """Forget the gradient of every parameter."""
+        """Reset the gradient of every parameter."""
         reject_foreign_options("zero_grad", habits)
         for parameter in self.parameters():
             parameter.zero_grad()
@@ -165,7 +165,7 @@ class Module(Saved, WithHabits):
     def _restore(self, state: Mapping[str, Any]) -> None:
         parts = self._by_name()
         new = {
-            name: state[name] if isinstance(part, Value) else _as_kept(name, part, state[name])
+            name: state[name] if isinstance(part, Value) else _as_buffer(name, part, state[name])
             for name, part in parts.items()
         }
         for name, part in parts.items():
@@ -175,53 +175,53 @@ class Module(Saved, WithHabits):
                 part[...] = new[name]
 
     def to_torch(self, *example: Any) -> Any:
-        """Make a torch.nn.Module with equal outputs and gradients; see `bridges.to_torch`.
+        """Make a torch.nn.Module with the same outputs and gradients; see `bridges.to_torch`.
 
-        A network with a `forward` of its own needs example inputs. Needs the extra [torch].
+        Pass example inputs if the network defines its own `forward`. Needs the extra [torch].
         """
         return import_module("tinygrad_pool.bridges").to_torch(self, *example)
 
     def _by_name(self) -> dict[str, Part]:
-        """Find the parts that are saved."""
-        own: dict[str, Part] = {}
+        """Map names to the parameters and buffers that are saved."""
+        saved: dict[str, Part] = {}
         for name, part in _walk(self, persistent=True):
             if isinstance(part, Module):
                 continue
-            if name in own:
+            if name in saved:
                 raise OptionError(f"{type(self).__name__}: two parameters are called {name!r}")
-            own[name] = part
-        return own
+            saved[name] = part
+        return saved
 
     def extra_repr(self) -> str:
-        """List what the repr shows between the brackets: attributes that are not modules."""
-        shown = []
+        """Return what the repr shows in parentheses: attributes that are not modules."""
+        attributes = []
         for name, part in vars(self).items():
             holds = isinstance(part, Module) or _holds_modules(part)
             if not (name.startswith("_") or name == "training" or holds):
                 shape = part.shape if isinstance(part, Value | np.ndarray) else part
-                shown.append(f"{name}={shape!r}")
-        return ", ".join(shown)
+                attributes.append(f"{name}={shape!r}")
+        return ", ".join(attributes)
 
     @recursive_repr("…")
     def __repr__(self) -> str:
-        words = self.extra_repr()
+        content = self.extra_repr()
         lines = [f"({name}): {part!r}" for name, part in _children(self)]
         if lines:
-            block = "".join(f"\n{line}" for line in [words, *lines] if line)
-            words = block.replace("\n", "\n  ") + "\n"
-        return f"{type(self).__name__}({words})"
+            block = "".join(f"\n{line}" for line in [content, *lines] if line)
+            content = block.replace("\n", "\n  ") + "\n"
+        return f"{type(self).__name__}({content})"
 
     def _repr_html_(self) -> str:
-        own = dict(self.named_parameters())
-        rows = [(name, shape(v.shape) or "a number", f"{v.size:,}") for name, v in own.items()]
-        n = sum(v.size for v in own.values())
+        values = dict(self.named_parameters())
+        rows = [(name, shape(v.shape) or "a number", f"{v.size:,}") for name, v in values.items()]
+        n = sum(v.size for v in values.values())
         title = f"{type(self).__name__}: {counted(n, 'number')} to learn"
         table = Table(title, ("parameter", "shape", "numbers"), rows[:LISTED])
         return table.with_count(len(rows)).html()
 
 
 class CallsFunction(Module):
-    """A layer that calls a function with its options, by position; maybe over so many axes."""
+    """A layer that calls a function with its inputs and then its options, by position."""
 
     _function: ClassVar[Callable[..., Value]]
     _options: ClassVar[tuple[str, ...]] = ()
@@ -231,10 +231,10 @@ class CallsFunction(Module):
         cls, function: Any = None, options: tuple[str, ...] = (), ndim: int = 0
     ) -> None:
         super().__init_subclass__()
-        own = {"_function": function and staticmethod(function), "_options": options, "_ndim": ndim}
-        for name, given in own.items():
-            if given:
-                setattr(cls, name, given)
+        call = function and staticmethod(function)
+        for name, setting in (("_function", call), ("_options", options), ("_ndim", ndim)):
+            if setting:
+                setattr(cls, name, setting)
 
     def forward(self, x: Any) -> Any:
         """Call the function."""
@@ -244,17 +244,17 @@ class CallsFunction(Module):
         return self._function(*inputs, *(getattr(self, option) for option in self._options))
 
 
-def _as_kept(name: str, buffer: Buffer, given: Any) -> Buffer:
-    """Convert to a buffer's dtype. Raises DataError where whole numbers would become others."""
+def _as_buffer(name: str, buffer: Buffer, array: Any) -> Buffer:
+    """Convert to the dtype of a buffer. Raises DataError if that changes numbers for integers."""
     with np.errstate(invalid="ignore"):
-        new = np.asarray(given).astype(buffer.dtype)
-    if buffer.dtype.kind != "f" and not np.array_equal(new, given):
-        raise DataError(f"load_state_dict: {name} needs {buffer.dtype}, got {given!r:.80}")
+        new = np.asarray(array).astype(buffer.dtype)
+    if buffer.dtype.kind != "f" and not np.array_equal(new, array):
+        raise DataError(f"load_state_dict: {name} needs {buffer.dtype}, got {array!r:.80}")
     return new
 
 
 def _name_parts(name: str, value: Any) -> None:
-    """Name modules, and Values without a label, after the attribute that holds them."""
+    """Name modules and unlabelled Values after the attribute that holds them."""
     if isinstance(value, Module):
         value._take_name(name)
     elif isinstance(value, Value):
@@ -272,7 +272,7 @@ def _holds_modules(whole: Any) -> bool:
 def _walk(
     whole: Any, prefix: str = "", seen: set[int] | None = None, persistent: bool = False
 ) -> Iterator[tuple[str, Part | Module]]:
-    """Iterate over the parameters, buffers and modules in a part, with their names, in order."""
+    """Iterate over names and parameters, buffers and modules in a module or container, in order."""
     seen = {id(whole)} if seen is None else seen
     buffers = whole._buffers if isinstance(whole, Module) else {}
     for name, part in _parts_of(whole).items():
@@ -295,7 +295,7 @@ def _walk(
 def _children(
     whole: Any, prefix: str = "", around: tuple[int, ...] = ()
 ) -> Iterator[tuple[str, Module]]:
-    """Iterate over the modules in a part, as often as they are there, but not into them."""
+    """Iterate over names and direct submodules; shared ones appear several times."""
     for name, part in _parts_of(whole).items():
         if isinstance(part, Module):
             yield f"{prefix}{name}", part

@@ -1,4 +1,4 @@
-"""Dropout and norms as modules; in `training` they do otherwise than after it."""
+"""Dropout and norms as modules; some differ between training and evaluation."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tinygrad_pool.rules.arguments import Rng, Shape, flag, floating, generator,
 
 
 class Dropout(Module):
-    """In training, set cells to 0 with probability p and scale the others by 1 / (1 − p).
+    """In training, set elements to 0 with probability p and scale the others by 1 / (1 − p).
 
-    After `eval()` it returns what comes in. `rng` is a generator or a seed; each call draws anew.
+    After `eval()`, return the input. `rng` is a generator or a seed; each call draws a new mask.
 
     Raises OptionError unless 0 ≤ p ≤ 1.
 
@@ -33,7 +33,7 @@ class Dropout(Module):
         self.p, self._rng = real(p, "Dropout: p", 0.0, 1.0), generator(rng, "Dropout")
 
     def forward(self, x: Any) -> Value:
-        """Drop cells in training."""
+        """Apply dropout in training."""
         return layers.dropout(x, self.p, self.training, self._rng)
 
 
@@ -69,22 +69,22 @@ class _BatchNorm(Module):
         kind = floating(dtype, f"{name}: dtype")
         both = self.affine and flag(bias, f"{name}: bias")
         self.weight, self.bias = _weights((self.num_features,), kind, self.affine, both)
-        kept = {
+        buffers = {
             "running_mean": np.zeros(self.num_features, kind),
             "running_var": np.ones(self.num_features, kind),
             "num_batches_tracked": np.zeros((), np.int64),
         }
-        for buffer, start in kept.items():
+        for buffer, start in buffers.items():
             self.register_buffer(buffer, start if self.track_running_stats else None)
 
     def forward(self, x: Any) -> Value:
-        """Normalize; in training, also follow the mean and the variance of the batches."""
+        """Normalize; in training, also update the running statistics."""
         x = self._checked(x)
-        share = self.momentum
+        momentum = self.momentum
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked += 1
-            if share is None:  # the mean of all batches
-                share = 1.0 / float(self.num_batches_tracked)
+            if momentum is None:  # the mean over all batches
+                momentum = 1.0 / float(self.num_batches_tracked)
         return layers.batch_norm(
             x,
             self.running_mean,
@@ -92,20 +92,20 @@ class _BatchNorm(Module):
             self.weight,
             self.bias,
             self.training or not self.track_running_stats,
-            share or 0.0,
+            momentum or 0.0,
             self.eps,
         )
 
-    def _checked(self, given: Any) -> Value:
+    def _checked(self, inputs: Any) -> Value:
         name = type(self).__name__
-        x = value(given, name)
+        x = value(inputs, name)
         if x.ndim not in self._axes:
             axes = " or ".join(map(str, self._axes))
             raise ShapeError(f"{name}: needs {axes} axes, got shape {x.shape}")
         return x
 
     def extra_repr(self) -> str:
-        """List the options, as PyTorch does."""
+        """Return the options, as PyTorch does."""
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
             f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
@@ -115,13 +115,13 @@ class _BatchNorm(Module):
 class BatchNorm1d(_BatchNorm, axes=(2, 3)):
     """Normalize each channel over the batch: x is (n, channels) or (n, channels, length).
 
-    In training by the mean and variance of the batch, which running_mean and running_var follow:
-    r ← (1 − momentum) r + momentum · s; with momentum=None they are the mean of all batches. After
-    `eval()`, or with track_running_stats=False always by those of the batch, by the running ones.
-    They are buffers: saved, and not learnt.
+    In training, use the mean and variance of the batch, s, and update the running statistics:
+    r ← (1 − momentum) r + momentum · s; with momentum=None they are the mean over all batches.
+    After `eval()`, use the running statistics; with track_running_stats=False, always use those of
+    the batch. Running statistics are buffers: they are saved, but not learned.
 
-    Raises OptionError; when called, ShapeError for another number of axes or channels, or one value
-    per channel in training.
+    Raises OptionError if an option is out of range; when called, ShapeError for another number of
+    axes or channels, or a single value per channel in training.
 
     >>> layer = BatchNorm1d(1)
     >>> layer([[1.0], [3.0]]).data.round(2).tolist(), layer.running_mean
@@ -130,15 +130,15 @@ class BatchNorm1d(_BatchNorm, axes=(2, 3)):
 
 
 class BatchNorm2d(_BatchNorm, axes=(4,)):
-    """Normalize each channel over the batch: x is (n, channels, h, w). All else as in 1d."""
+    """Normalize each channel over the batch: x is (n, channels, h, w). See BatchNorm1d."""
 
 
 class BatchNorm3d(_BatchNorm, axes=(5,)):
-    """Normalize each channel over the batch: x is (n, channels, d, h, w). All else as in 1d."""
+    """Normalize each channel over the batch: x is (n, channels, d, h, w). See BatchNorm1d."""
 
 
 class _InstanceNorm(_BatchNorm):
-    """Normalize each channel of each example by itself."""
+    """Normalize each channel of each example separately."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class _InstanceNorm(_BatchNorm):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias=bias)
         if track_running_stats:
             raise OptionError(
-                f"{type(self).__name__}: keeps no running statistics; a BatchNorm does"
+                f"{type(self).__name__}: does not support running statistics; a BatchNorm does"
             )
 
     def forward(self, x: Any) -> Value:
@@ -167,11 +167,11 @@ class _InstanceNorm(_BatchNorm):
 
 
 class InstanceNorm1d(_InstanceNorm, axes=(3,)):
-    """Normalize each channel of each example by itself: x is (n, channels, length).
+    """Normalize each channel of each example separately: x is (n, channels, length).
 
-    It does so after `eval()`, too: running statistics are not kept, so that `momentum` means
-    nothing. Raises OptionError; when called, ShapeError for another number of axes or channels, or
-    planes of one value.
+    `eval()` makes no difference and `momentum` is ignored, since there are no running statistics.
+    Raises OptionError if an option is out of range; when called, ShapeError for another number of
+    axes or channels, or planes with one value.
 
     >>> InstanceNorm1d(1)([[[1.0, 3.0]]]).data.round(2).tolist()
     [[[-1.0, 1.0]]]
@@ -179,17 +179,18 @@ class InstanceNorm1d(_InstanceNorm, axes=(3,)):
 
 
 class InstanceNorm2d(_InstanceNorm, axes=(4,)):
-    """Normalize each channel of each example by itself: x is (n, channels, h, w). Else as in 1d."""
+    """Normalize each channel of each example separately: x is (n, c, h, w). As in 1d."""
 
 
 class InstanceNorm3d(_InstanceNorm, axes=(5,)):
-    """Normalize each channel of each example by itself: x is (n, c, d, h, w). Else as in 1d."""
+    """Normalize each channel of each example separately: x is (n, c, d, h, w). As in 1d."""
 
 
 class LayerNorm(Module):
-    """Normalize each example over its last axes, those of `normalized_shape`: tg.layer_norm.
+    """Normalize over the last axes, whose lengths are `normalized_shape`: tg.layer_norm.
 
-    Raises OptionError for sizes below 1; when called, ShapeError unless x ends in those axes.
+    Raises OptionError for sizes below 1; when called, ShapeError unless the shape of x ends with
+    `normalized_shape`.
 
     >>> LayerNorm(2)([[1.0, 3.0]]).data.round(2).tolist()
     [[-1.0, 1.0]]
@@ -217,7 +218,7 @@ class LayerNorm(Module):
         return layers.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        """List the options, as PyTorch does."""
+        """Return the options, as PyTorch does."""
         return (
             f"{self.normalized_shape}, eps={self.eps}, "
             f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
@@ -259,7 +260,7 @@ class GroupNorm(Module):
         return layers.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        """List the options, as PyTorch does."""
+        """Return the options, as PyTorch does."""
         return (
             f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
             f"bias={self.bias is not None}"

@@ -1,4 +1,4 @@
-"""Read and write arrays in .npz files: equal arrays make equal files, and no code is run."""
+"""Read and write arrays in .npz files. Equal arrays give equal files; reading runs no code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tinygrad_pool.rules.arguments import Shape
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 WIDEST = 32
-"""The size of the largest number in bytes: a complex of two long doubles."""
+"""The size in bytes of the largest number: a complex number of two long doubles."""
 
 
 def packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -58,10 +58,10 @@ class Member(NamedTuple):
 
 @contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[dict[str, Member]]:
-    """Open an .npz file and list its members by name; they are unpacked on demand.
+    """Open an .npz file and yield its members by name; they are unpacked on demand.
 
-    Raises OutputError if the file cannot be read, is damaged or of another kind, or has a name
-    twice, even if that shows only later, inside the block.
+    Raises OutputError if the file cannot be read, is damaged or of another kind, or contains a name
+    twice, also if this is noticed only inside the block.
     """
     try:
         with zipfile.ZipFile(path_of(path)) as archive:
@@ -75,10 +75,10 @@ def opened(path: str | os.PathLike[str]) -> Iterator[dict[str, Member]]:
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, Member]:
-    found: dict[str, Member] = {}
+    members: dict[str, Member] = {}
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
-        if name in found:
-            raise OutputError(f"{archive.filename}: holds {name!r} twice")
-        found[name] = Member(archive, info)
-    return found
+        if name in members:
+            raise OutputError(f"{archive.filename}: contains {name!r} twice")
+        members[name] = Member(archive, info)
+    return members

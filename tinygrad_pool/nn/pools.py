@@ -1,4 +1,4 @@
-"""Pooling layers, with PyTorch's arguments in PyTorch's order."""
+"""Pooling layers, with the arguments of PyTorch's, in the same order."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from tinygrad_pool.rules.windows import Padding, adaptive_windows_of, windows_of
 
 
 class _Pool(CallsFunction):
-    """A layer that calls a pool over so many axes."""
+    """A layer that calls a pooling function over `_ndim` axes."""
 
     _always: ClassVar[tuple[str, ...]] = ("kernel_size", "stride", "padding", "output_size")
 
     def extra_repr(self) -> str:
-        """List what PyTorch does, and every other option that was chosen."""
-        usual, shown = signature(type(self).__init__).parameters, []
+        """Return the options that PyTorch shows, and those that differ from their defaults."""
+        parameters, options = signature(type(self).__init__).parameters, []
         for name, option in vars(self).items():
-            chosen = name in usual and option != usual[name].default
-            if name in self._always or chosen:
-                given = vars(self)["kernel_size"] if name == "stride" and option is None else option
-                shown.append(f"{name}={given!r}")
-        return ", ".join(shown)
+            differs = name in parameters and option != parameters[name].default
+            if name in self._always or differs:
+                kernel = name == "stride" and option is None
+                options.append(f"{name}={vars(self)['kernel_size'] if kernel else option!r}")
+        return ", ".join(options)
 
 
 class _MaxPool(
@@ -89,7 +89,7 @@ class _AvgPool(
 
 
 class _LPPool(_Pool, options=("norm_type", "kernel_size", "stride", "ceil_mode")):
-    """Take the p-norm of each window."""
+    """Compute the p-norm of each window."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class _AdaptiveAvgPool(_Pool, options=("output_size",)):
 
 
 class _MaxUnpool(_Pool):
-    """Set each unit at the index of the winner that it came from."""
+    """Place each unit at the index of its winner."""
 
     def __init__(
         self, kernel_size: Numbers, stride: Numbers | None = None, padding: Padding = 0
@@ -134,10 +134,10 @@ class _MaxUnpool(_Pool):
         windows_of(type(self).__name__, self._ndim, kernel_size, stride, padding)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
-    def forward(  # type: ignore[override]  # where the units go comes second
+    def forward(  # type: ignore[override]  # indices are a second input
         self, x: Any, indices: Any, output_size: Sequence[int] | None = None
     ) -> Value:
-        """Put the units of x back at `indices`."""
+        """Place the units of x at `indices`."""
         options = (self.kernel_size, self.stride, self.padding)
         return self._function(x, indices, *options, output_size)
 

@@ -1,4 +1,4 @@
-"""State as arrays by name: copied, set, written to a file and read."""
+"""Save and load the state of modules, optimizers and schedules, as arrays by name."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from tinygrad_pool.rules.arguments import Shape
 
 
 class Saved(ABC):
-    """What has a state: a module's is its parameters and buffers, an optimizer's how it goes on."""
+    """Base class of objects with a state that can be saved."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Copy the state, as arrays by name."""
 
     @abstractmethod
-    def _shapes(self, given: Mapping[str, Any]) -> Mapping[str, Shape]:
-        """List the names that a state must have, with their shapes; they may depend on others."""
+    def _shapes(self, state: Mapping[str, Any]) -> Mapping[str, Shape]:
+        """Map the names that a state must have to their shapes; they may depend on `state`."""
 
     @abstractmethod
     def _restore(self, state: Mapping[str, Any]) -> None:
-        """Set the state, whose names and shapes fit."""
+        """Set the state, whose names and shapes have been checked."""
 
     def __repr__(self) -> str:
-        own = {name: part for name, part in vars(self).items() if name[0] != "_"}
-        shown = [f"{name}={part!r}" for name, part in own.items() if name != "parameters"]
-        return f"{type(self).__name__}({', '.join(shown)})"
+        hidden = {name for name in vars(self) if name[0] == "_"} | {"parameters"}
+        parts = [f"{name}={part!r}" for name, part in vars(self).items() if name not in hidden]
+        return f"{type(self).__name__}({', '.join(parts)})"
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set the state from a `state_dict`; nothing changes unless all of it fits.
+        """Set the state from a `state_dict`. If any part of it does not fit, nothing is changed.
 
-        Raises OptionError, which lists names that are missing or unknown; ShapeError, which names
-        an array of another shape; DataError for an entry that is not numbers.
+        Raises OptionError, which lists missing and unknown names; ShapeError for an array of
+        another shape; DataError for an entry that is not numbers.
         """
         if not isinstance(state, Mapping):
             raise OptionError(
@@ -56,7 +56,7 @@ class Saved(ABC):
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the state to an .npz file, completely or not at all, and return its path.
 
-        Raises OutputError if the folder does not exist or cannot be written.
+        Raises OutputError if the folder does not exist or the file cannot be written.
         """
         return write_whole(path, self.to_npz())
 
@@ -69,22 +69,22 @@ class Saved(ABC):
     def load(self, path: str | os.PathLike[str]) -> None:
         """Read the state from a file that `save` wrote. No code in the file is run.
 
-        Nothing is loaded unless all names and shapes match. Raises OutputError if the file cannot
-        be read, and whatever `load_state_dict` raises.
+        If any name or shape does not match, nothing is changed. Raises OutputError if the file
+        cannot be read, and the errors of `load_state_dict`.
         """
         from tinygrad_pool.nn.npz import opened
 
-        with opened(path) as found:
-            own = self._shapes(found)
-            shapes = {name: found[name].shape() for name in own if name in found}
-            check_names(own, found)
-            _check_shapes(own, shapes)
-            state = {name: found[name].array() for name in own}
+        with opened(path) as members:
+            expected = self._shapes(members)
+            shapes = {name: members[name].shape() for name in expected if name in members}
+            check_names(expected, members)
+            _check_shapes(expected, shapes)
+            state = {name: members[name].array() for name in expected}
         self.load_state_dict(state)
 
 
 def count(state: Mapping[str, Any], name: str, least: int = 0) -> int:
-    """Read how often something was done. Raises DataError for anything but a count from `least`."""
+    """Read a count from a state. Raises DataError unless it is a whole number from `least`."""
     n = float(state[name])
     if not n.is_integer() or n < least:
         raise DataError(
@@ -93,9 +93,9 @@ def count(state: Mapping[str, Any], name: str, least: int = 0) -> int:
     return int(n)
 
 
-def check_names(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Check that a state has its names. Raises OptionError, which lists those that differ."""
-    missing, unknown = own.keys() - given.keys(), given.keys() - own.keys()
+def check_names(expected: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Raise OptionError, which lists missing and unknown names, unless the names are equal."""
+    missing, unknown = expected.keys() - state.keys(), state.keys() - expected.keys()
     if missing or unknown:
         raise OptionError(
             f"load_state_dict: missing {sorted(missing) or 'none'}, "
@@ -103,7 +103,7 @@ def check_names(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         )
 
 
-def _check_shapes(own: Mapping[str, Shape], given: Mapping[str, Shape]) -> None:
-    for name, wanted in own.items():
-        if given[name] != wanted:
-            raise ShapeError(f"load_state_dict: {name} needs shape {wanted}, got {given[name]}")
+def _check_shapes(expected: Mapping[str, Shape], shapes: Mapping[str, Shape]) -> None:
+    for name, shape in expected.items():
+        if shapes[name] != shape:
+            raise ShapeError(f"load_state_dict: {name} needs shape {shape}, got {shapes[name]}")

@@ -1,4 +1,4 @@
-"""micrograd's Neuron, Layer and MLP, on scalars; the sum of a neuron is one node."""
+"""micrograd's Neuron, Layer and MLP on scalars; the weighted sum of a neuron is one node."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from tinygrad_pool.rules.arguments import Rng, generator, numbers
 
 
 class Neuron(Module):
-    """One unit, z = relu(Σ w_i x_i + b), or without the relu; weights uniform in ±1, bias 0.
+    """One unit, z = relu(Σ w_i x_i + b), or without the relu if nonlin=False.
 
-    Weights are drawn from `rng`, a generator or a seed; without one from Python's `random`, as
-    micrograd draws them.
+    Weights are initialized uniformly in ±1, the bias to 0. `rng` is a generator or a seed; without
+    it Python's `random` is used, as in micrograd.
 
-    Raises OptionError for a size below 1; ShapeError when it is called with another number of
-    inputs.
+    Raises OptionError for a size below 1; when called, ShapeError for another number of inputs.
 
     >>> neuron = Neuron(2, nonlin=False)
     >>> neuron.w[0].data, neuron.w[1].data = 2.0, 3.0
@@ -47,7 +46,7 @@ class Neuron(Module):
 
 
 class Layer(Module):
-    """Several neurons on the same inputs; a single output is a Value, several are a list.
+    """Several neurons with the same inputs; returns a list of outputs, or a single output itself.
 
     >>> len(Layer(2, 3)([1.0, 2.0]))
     3
@@ -55,11 +54,11 @@ class Layer(Module):
 
     def __init__(self, nin: int, nout: int, rng: Rng = None, **options: Any) -> None:
         (n,) = numbers("Layer", "nout", nout, 1, least=1)
-        chance = None if rng is None else generator(rng, "Layer")
-        self.neurons = [Neuron(nin, rng=chance, **options) for _ in range(n)]
+        source = None if rng is None else generator(rng, "Layer")
+        self.neurons = [Neuron(nin, rng=source, **options) for _ in range(n)]
 
     def forward(self, x: Sequence[Any]) -> Value | list[Value]:
-        """Compute every neuron's z."""
+        """Compute z of every neuron."""
         z = [neuron(x) for neuron in self.neurons]
         return z[0] if len(z) == 1 else z
 
@@ -80,13 +79,13 @@ class MLP(Module):
             sizes += nouts
         if len(sizes) < 2:
             raise OptionError(f"MLP: nouts needs one size for each layer, got {nouts!r}")
-        chance, last = None if rng is None else generator(rng, "MLP"), len(sizes) - 2
+        source, last = None if rng is None else generator(rng, "MLP"), len(sizes) - 2
         self.layers = [
-            Layer(n, m, rng=chance, nonlin=i < last) for i, (n, m) in enumerate(pairwise(sizes))
+            Layer(n, m, rng=source, nonlin=i < last) for i, (n, m) in enumerate(pairwise(sizes))
         ]
 
     def forward(self, x: Any) -> Any:
-        """Pass x through the layers."""
+        """Apply the layers to x, in order."""
         for layer in self.layers:
             x = layer(x)
         return x

@@ -1,4 +1,4 @@
-"""Optimizers, and schedules of the learning rate. Formulas and defaults are PyTorch's."""
+"""Optimizers and learning-rate schedules, with PyTorch's formulas and defaults."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -20,5 +20,5 @@ __all__ = [
 if not TYPE_CHECKING:  # so that a type checker still reports unknown names
 
     def __getattr__(name: str) -> Any:
-        """Raise AttributeError; for a name from another library, say what to write here."""
+        """Raise AttributeError, with what to write for a name from another library."""
         raise _missing_from(__name__, name)

@@ -1,4 +1,4 @@
-"""Schedules: what the learning rate is after so many epochs. Names and formulas are PyTorch's."""
+"""Learning-rate schedules, with PyTorch's names and formulas."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "Ste
 
 
 class LRScheduler(Saved):
-    """Set an optimizer's `lr` by the number of epochs, t: call `step()` after each.
+    """Set the `lr` of an optimizer as a function of the epoch, t: call `step()` after each epoch.
 
-    `base_lr` is what the optimizer had at first, `last_epoch` is t. State is both, so that a
-    training that is loaded goes on as if it had not stopped.
+    `base_lr` is the initial `lr` of the optimizer, `last_epoch` is t. Both are in the state, so a
+    training run can be saved and resumed.
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
@@ -36,24 +36,24 @@ class LRScheduler(Saved):
 
     @abstractmethod
     def _at(self, t: int, base: float) -> float:
-        """Compute the learning rate of an epoch."""
+        """Compute the learning rate of epoch t."""
 
     def _go_to(self, t: int, base: float) -> None:
-        """Set the rate of an epoch; if that is none, all stays as it was."""
+        """Set the learning rate of epoch t; if it is invalid, change nothing."""
         lr = self._at(t, base)
         check_options(type(self).__name__, base_lr=base, lr=lr)
         self.base_lr, self.last_epoch, self.optimizer.lr = base, t, lr
 
     def step(self) -> None:
-        """Go on to the next epoch."""
+        """Set the learning rate of the next epoch."""
         self._go_to(self.last_epoch + 1, self.base_lr)
 
     def get_last_lr(self) -> list[float]:
-        """Return the learning rate, in a list as PyTorch does."""
+        """Return a list with the learning rate, as PyTorch does."""
         return [self.optimizer.lr]
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """Copy the base rate and the epoch."""
+        """Return the base rate and the epoch."""
         return {"base_lr": np.array(self.base_lr), "last_epoch": np.array(self.last_epoch)}
 
     def _shapes(self, _: Any) -> dict[str, Shape]:
@@ -66,8 +66,8 @@ class LRScheduler(Saved):
 class LambdaLR(LRScheduler):
     """Multiply the base rate by a function of the epoch: lr = base · lr_lambda(t).
 
-    The function is not part of the state. Raises OptionError for anything but a function, or a rate
-    that is not a number of at least 0.
+    The function is not part of the state. Raises OptionError if it is not a function, or a rate is
+    not a non-negative number.
 
     >>> from tinygrad_pool import Value
     >>> from tinygrad_pool.optim import SGD
@@ -89,7 +89,7 @@ class LambdaLR(LRScheduler):
 
 
 class StepLR(LRScheduler):
-    """Multiply the rate by gamma every so many epochs: lr = base · gamma^⌊t / step_size⌋.
+    """Multiply the rate by gamma every step_size epochs: lr = base · gamma^⌊t / step_size⌋.
 
     Raises OptionError for a step_size below 1 or a gamma below 0.
     """
@@ -118,7 +118,7 @@ class ExponentialLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Let the rate fall to eta_min over T_max epochs, and rise again, as a cosine does.
+    """Lower the rate to eta_min over T_max epochs along a cosine, and raise it again.
 
     lr = eta_min + (base − eta_min) (1 + cos(π t / T_max)) / 2
 
@@ -135,7 +135,7 @@ class CosineAnnealingLR(LRScheduler):
 
 
 def _power(gamma: float, t: int) -> float:
-    """Compute gammaᵗ; infinity where Python raises an error."""
+    """Compute gammaᵗ; infinity if it overflows."""
     with suppress(OverflowError):
         return gamma**t
     return inf
@@ -144,5 +144,5 @@ def _power(gamma: float, t: int) -> float:
 if not TYPE_CHECKING:  # so that a type checker still reports unknown names
 
     def __getattr__(name: str) -> Any:
-        """Raise AttributeError; for a schedule of PyTorch's, say what to write here."""
+        """Raise AttributeError, with what to write for a schedule of PyTorch."""
         raise _missing_from(__name__, name)

@@ -1,4 +1,4 @@
-"""Optimizers: how parameters follow their gradients. Formulas and defaults are PyTorch's."""
+"""Optimizers, with PyTorch's formulas and defaults."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ from tinygrad_pool.nn.saving import Saved, check_names, count
 from tinygrad_pool.rules.arguments import Shape, flag
 
 Part: TypeAlias = tuple[int, int]
-"""The index of a parameter, and its first row."""
+"""A block of a parameter: the index of the parameter, and the first row of the block."""
 
 Kept: TypeAlias = dict[str, Any]
-"""What an optimizer keeps of a part from step to step, by PyTorch's names."""
+"""What an optimizer keeps for a block between steps, by PyTorch's names."""
 
 BLOCK = 2**15
-"""About how many elements are updated at a time, so that intermediates fit in the cache."""
+"""The approximate number of elements updated at a time, so that intermediates fit in the cache."""
 
 
 class Optimizer(Saved, WithHabits):
-    """Hold parameters and move those that have a gradient, one step at a time.
+    """Base class of optimizers: update parameters that have a gradient, one step at a time.
 
-    Its state is its options and what it keeps of each parameter, "0.exp_avg" of the first: a
-    training that is loaded goes on as if it had not stopped, bit for bit.
+    The state consists of the options and of what is kept for each parameter, such as "0.exp_avg"
+    for the first. A training run that is saved and resumed gives the same numbers, bit for bit.
 
-    One of your own has `_move(kept, g)`, which returns what to subtract from a parameter whose
-    gradient is g. It may keep arrays of that parameter in the dict `kept`, by names of `_known`.
+    To write an optimizer, define `_move(kept, g)`, which returns what to subtract from a parameter
+    with the gradient g. It may keep arrays for that parameter in the dict `kept`, under the names
+    in `_known`.
     """
 
     param_groups = Habit("an optimizer", "param_groups")
@@ -53,16 +54,16 @@ class Optimizer(Saved, WithHabits):
         _keep_freed_memory()
 
     def zero_grad(self, **habits: Any) -> None:
-        """Forget the gradient of every parameter."""
+        """Reset the gradient of every parameter."""
         reject_foreign_options("zero_grad", habits)
         for p in self.parameters:
             p.zero_grad()
 
     def step(self, *closures: Any) -> None:
-        """Move every parameter that has a gradient; arrays change in place.
+        """Update every parameter that has a gradient; arrays change in place.
 
-        Raises OptionError if `lr` was set to anything but a finite number of at least 0, or for a
-        closure, as PyTorch takes it.
+        Raises OptionError if `lr` was set to anything but a non-negative finite number, or if a
+        closure is passed, as in PyTorch.
         """
         if closures:
             raise OptionError("step: takes no closure; call loss.backward() before it")
@@ -70,7 +71,7 @@ class Optimizer(Saved, WithHabits):
         for i, p in enumerate(self.parameters):
             if not p.has_grad:
                 continue
-            w: Any = p._numbers  # p.data would copy the bits, to detect later changes
+            w: Any = p._numbers  # p.data would copy its bytes, to detect later changes
             g = p.grad
             blocks = _blocks(p)
             for rows in blocks:
@@ -78,7 +79,7 @@ class Optimizer(Saved, WithHabits):
             p.data = w if blocks else self._moved((i, 0), w, g)
 
     def _moved(self, part: Part, w: Any, g: Any) -> Any:
-        """Move a part of a parameter, an array in place."""
+        """Update a block of a parameter; an array in place."""
         if self.weight_decay:
             g = g + self.weight_decay * w
         w -= self._move(self._kept.setdefault(part, {}), g)
@@ -86,17 +87,17 @@ class Optimizer(Saved, WithHabits):
 
     @abstractmethod
     def _move(self, kept: Kept, g: Any) -> Any:
-        """Compute what to subtract from a part of a parameter whose gradient is g."""
+        """Compute what to subtract from a block of a parameter with the gradient g."""
 
     _known: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """What may be kept, and the option without which it is not, or ""."""
+    """The names of what may be kept, each with the option that requires it; "" if always kept."""
 
     def _options(self) -> dict[str, Any]:
         names = [*signature(type(self)).parameters][1:]
         return {name: getattr(self, name) for name in names}
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """Copy the options, and what is kept of each parameter that was moved, by its place.
+        """Return the options, and what is kept for each updated parameter, by its index.
 
         >>> w = Value([1.0, 2.0])
         >>> (w * 3.0).sum().backward()
@@ -106,9 +107,9 @@ class Optimizer(Saved, WithHabits):
         ['lr', 'momentum', 'dampening', 'weight_decay', 'nesterov', '0.momentum_buffer']
         """
         state = {name: np.array(option) for name, option in self._options().items()}
-        if strange := {name for kept in self._kept.values() for name in kept} - {*self._known}:
+        if unknown := {name for kept in self._kept.values() for name in kept} - {*self._known}:
             raise OptionError(
-                f"{type(self).__name__}: keeps {sorted(strange)}, which its _known does not list"
+                f"{type(self).__name__}: keeps {sorted(unknown)}, which its _known does not list"
             )
         for name in self._keeps():
             blocks: dict[int, list[Any]] = {}
@@ -116,27 +117,27 @@ class Optimizer(Saved, WithHabits):
                 if name in kept:
                     blocks.setdefault(i, []).append(kept[name])
             for i, parts in blocks.items():
-                whole = np.ndim(parts[0]) > 0
-                state[f"{i}.{name}"] = np.concatenate(parts) if whole else np.array(parts[0])
+                is_array = np.ndim(parts[0]) > 0
+                state[f"{i}.{name}"] = np.concatenate(parts) if is_array else np.array(parts[0])
         return state
 
     def _keeps(self) -> list[str]:
         return [name for name, option in self._known.items() if not option or vars(self)[option]]
 
-    def _shapes(self, given: Mapping[str, Any]) -> dict[str, Shape]:
+    def _shapes(self, state: Mapping[str, Any]) -> dict[str, Shape]:
         shapes = {name: np.shape(option) for name, option in self._options().items()}
         for i, p in enumerate(self.parameters):
-            own = {f"{i}.{name}": () if name == "step" else p.shape for name in self._known}
-            shapes |= {name: shape for name, shape in own.items() if name in given}
+            possible = {f"{i}.{name}": () if name == "step" else p.shape for name in self._known}
+            shapes |= {name: shape for name, shape in possible.items() if name in state}
         return shapes
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        options = {n: _option(own, state[n]) for n, own in self._options().items()}
+        options = {n: _option(old, state[n]) for n, old in self._options().items()}
         new = type(self)(self.parameters, **options)
-        moved = {int(i) for i, dot, _ in (name.partition(".") for name in state) if dot}
-        wanted = [f"{i}.{name}" for i in moved for name in new._keeps()]
-        check_names(dict.fromkeys([*options, *wanted]), state)
-        for i in moved:
+        updated = {int(i) for i, dot, _ in (name.partition(".") for name in state) if dot}
+        expected = [f"{i}.{name}" for i in updated for name in new._keeps()]
+        check_names(dict.fromkeys([*options, *expected]), state)
+        for i in updated:
             p = self.parameters[i]
             kept = {name: _kept(f"{i}.{name}", p, state) for name in new._keeps()}
             new._kept[i, 0] = kept
@@ -147,14 +148,14 @@ class Optimizer(Saved, WithHabits):
 
 
 class SGD(Optimizer):
-    """Follow the gradient, with momentum.
+    """Stochastic gradient descent, with momentum.
 
     v ← μ v + (1 − dampening) g, at first g        w ← w − lr v        g = ∂E/∂w + weight_decay · w
 
     With `nesterov`, w ← w − lr (g + μ v).
 
-    Raises OptionError for an option out of range, no parameters, or Nesterov's way without
-    momentum or with dampening.
+    Raises OptionError if an option is out of range, if there are no parameters, or for `nesterov`
+    without momentum or with dampening.
 
     >>> w = Value(1.0)
     >>> (w * 3.0).backward()
@@ -189,14 +190,14 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Follow a running mean of the gradient, scaled by a running root mean square.
+    """Descend along a running mean of the gradient, divided by its running root mean square.
 
     m ← β₁ m + (1 − β₁) g        v ← β₂ v + (1 − β₂) g²
     w ← w − lr · m̂ / (√v̂ + ε),  m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
 
-    g = ∂E/∂w + weight_decay · w. With `amsgrad`, the largest v so far stands for v.
+    g = ∂E/∂w + weight_decay · w. With `amsgrad`, v̂ uses the largest v so far.
 
-    Raises OptionError for an option out of range or no parameters.
+    Raises OptionError if an option is out of range or there are no parameters.
 
     >>> w = Value(1.0)
     >>> (w * 3.0).backward()
@@ -218,10 +219,10 @@ class Adam(Optimizer):
         name = type(self).__name__
         check_options(name, eps=eps)
         try:
-            within = [0 <= beta < 1 for beta in betas]
+            in_range = [0 <= beta < 1 for beta in betas]
         except TypeError:
-            within = []
-        if within != [True, True]:
+            in_range = []
+        if in_range != [True, True]:
             raise OptionError(f"{name}: betas must be two numbers in [0, 1), got {betas!r}")
         self.betas, self.eps = betas, eps
         self.amsgrad = flag(amsgrad, f"{name}: amsgrad")
@@ -242,11 +243,11 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam that shrinks weights by themselves, and not by way of their gradient.
+    """Adam with decoupled weight decay: weights decay directly, not through their gradient.
 
-    w ← w − lr · weight_decay · w, and then as in Adam with g = ∂E/∂w
+    w ← w − lr · weight_decay · w, then as in Adam with g = ∂E/∂w
 
-    Raises OptionError for an option out of range or no parameters.
+    Raises OptionError if an option is out of range or there are no parameters.
 
     >>> w = Value(1.0)
     >>> (w * 0.0).backward()
@@ -273,23 +274,23 @@ class AdamW(Adam):
 
 
 def _blocks(p: Value) -> list[slice]:
-    """Cut a parameter into rows of about BLOCK elements; none if it is no larger."""
+    """Cut a parameter into blocks of rows with about BLOCK elements; no blocks if it is smaller."""
     if p.size <= BLOCK:
         return []
     n = max(1, BLOCK * len(p) // p.size)
     return [slice(row, row + n) for row in range(0, len(p), n)]
 
 
-def _option(own: Any, given: Any) -> Any:
-    """Read an option from an array."""
-    read = np.asarray(given).tolist()
-    if isinstance(own, bool):
-        return bool(read) if read in (0, 1) else read
-    return tuple(read) if np.ndim(given) else read
+def _option(old: Any, array: Any) -> Any:
+    """Convert an array to an option, a bool if the old one is."""
+    option = np.asarray(array).tolist()
+    if isinstance(old, bool):
+        return bool(option) if option in (0, 1) else option
+    return tuple(option) if np.ndim(array) else option
 
 
 def _kept(name: str, p: Value, state: Mapping[str, Any]) -> Any:
-    """Read what is kept of a parameter, in its dtype; of a Python number, as one."""
+    """Read what is kept for a parameter, in its dtype, from a state."""
     if name.endswith(".step"):
         return count(state, name, least=1)
     kept = np.array(state[name], p.dtype)[()]
@@ -297,8 +298,8 @@ def _kept(name: str, p: Value, state: Mapping[str, Any]) -> Any:
 
 
 def _leaves(name: str, parameters: Any) -> list[Value]:
-    """Check parameters: Values that no operation computed, each listed once."""
-    network = hasattr(parameters, "parameters")  # a list of modules can be iterated over, too
+    """List parameters. Raises OptionError unless they are leaves, each listed once."""
+    network = hasattr(parameters, "parameters")  # a Sequential is iterable too
     if network or isinstance(parameters, Value) or not isinstance(parameters, Iterable):
         got = type(parameters).__name__
         raise OptionError(
@@ -333,7 +334,7 @@ def _keep_freed_memory() -> None:
 
 
 def check_options(name: str, **options: Any) -> None:
-    """Check numbers. Raises OptionError for one that is not finite, or below 0."""
-    for option, given in options.items():
-        if not isinstance(given, Real) or not 0 <= float(given) < np.inf:
-            raise OptionError(f"{name}: {option} must be a non-negative number, got {given!r}")
+    """Raise OptionError unless the options are finite, non-negative numbers."""
+    for option, x in options.items():
+        if not isinstance(x, Real) or not 0 <= float(x) < np.inf:
+            raise OptionError(f"{name}: {option} must be a non-negative number, got {x!r}")
