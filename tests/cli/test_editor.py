@@ -183,11 +183,11 @@ class TestInThisProcess:
 @pytest.mark.usefixtures("_own_argv")
 class TestLoad:
     def test_a_value_can_be_named(self, net):
-        passed, made = editor.load({"program": str(net), "value": "y"})
-        assert made["y"] is passed.loss
-        assert passed.call(passed.loss) == "y"
-        assert len(passed) == 1
-        assert not passed.loss.has_grad
+        recording, made = editor.load({"program": str(net), "value": "y"})
+        assert made["y"] is recording.loss
+        assert recording.call(recording.loss) == "y"
+        assert len(recording) == 1
+        assert not recording.loss.has_grad
 
     def test_a_loss_from_before_the_last_update_is_told(self, net):
         net.write_text(

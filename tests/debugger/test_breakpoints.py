@@ -47,7 +47,7 @@ def test_a_breakpoint_is_ignored_as_many_times_as_asked(run):
     assert stops == ["3 of 3, the last: relu#1 gets 1"]
     assert "1 of 3: relu#3" in run(chain(), "b relu; ignore 1 0; c")
     assert "2 of 3: relu#2" in run(chain(), "b relu; ignore 1 1; c")
-    assert "met 3 times" in run(chain(), "b relu; ignore 1 2; c; info").splitlines()[-2]
+    assert "hit 3 times" in run(chain(), "b relu; ignore 1 2; c; info").splitlines()[-2]
 
 
 def test_a_label_comes_before_a_rule_of_that_name(run):
@@ -74,7 +74,7 @@ def test_all_leaves_of_one_name_are_watched(run):
     E = (a.exp() * b).log()
     said = run(E, "watch w; c; c").splitlines()
     assert said[1:4] == [
-        "breakpoint 1: into w, met once",
+        "breakpoint 1: gradient of w, hit once",
         "  w#1: grad – -> 0.3333",
         "2 of 3: mul#3 gets 0.04511",
     ]

@@ -14,7 +14,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.debugger.closure_pdb import ClosurePdb, Stop, _live, code_of
+from tinygrad_pool.debugger.closure_pdb import ClosurePdb, Stop, _running_steps, code_of
 from tinygrad_pool.errors import DataError, GraphError, RuleError, ToolError
 from tinygrad_pool.recording.naming import Named
 
@@ -53,7 +53,7 @@ def test_a_command_a_node(run):
         ("4", "mul_backward"),
         ("5", "maximum_backward"),
     ]
-    assert printed.endswith("the pass is done\n")
+    assert printed.endswith("the pass is complete\n")
     assert (a.grad, b.grad) == (4.0, 0.0)
 
 
@@ -95,25 +95,25 @@ def test_continue_runs_to_a_breakpoint_or_the_end(run):
     line = code_of(Value(1.0) * Value(2.0)).co_firstlineno + 1
     printed = run(f"tbreak tinygrad_pool/rules/arithmetic.py:{line}; c; p g; c")
     assert "mul_backward()" in printed
-    assert printed.endswith("the pass is done\n")
-    assert run("c").endswith("the pass is done\n")
+    assert printed.endswith("the pass is complete\n")
+    assert run("c").endswith("the pass is complete\n")
 
 
 def test_quitting_leaves_every_gradient_as_it_was(run):
     a, b, E = network()
     a.grad = 7.0
     printed = run("node; node; node; q", E)
-    assert printed.endswith("the pass was quit; gradients are as before it\n")
+    assert printed.endswith("the pass was quit; all gradients are restored\n")
     assert (a.grad, b.has_grad, E.has_grad) == (7.0, False, False)
-    assert run("node", E).endswith("as before it\n")  # the commands end, and nobody asks
+    assert run("node", E).endswith("all gradients are restored\n")  # no prompt
 
 
 def test_a_recording_that_stands_half_done_gives_way_before_it_is_quit(run):
     a, _, E = network()
-    passed = tg.record(E)
-    passed.seek(4)
+    recording = tg.record(E)
+    recording.seek(4)
     run("node; q", E)
-    assert (passed.position, a.has_grad) == (0, False)
+    assert (recording.position, a.has_grad) == (0, False)
 
 
 def test_what_is_no_value_is_named(run):
@@ -157,7 +157,7 @@ def test_rules_of_ones_own_stop_whatever_their_closure_is_called(run):
         return x / 2, lambda g: (g / 2,)
 
     def call(x):
-        return x * 1.0, len  # no function of Python's: it is passed by
+        return x * 1.0, len  # no function of Python's: it is skipped
 
     y = tg.lift(halve)(Value(4.0, label="x").exp())
     assert [name for _, name in stops(run("node; node", y))] == ["<lambda>", "exp_backward"]
@@ -249,7 +249,7 @@ class TestNodeByName:
     @pytest.mark.parametrize("command", ["restart", "run", "back"])
     def test_it_does_not_begin_anew(self, run, command):
         printed = run(f"node; {command}; node; q")
-        assert "*** in pdb a pass only runs forwards; q leaves it, and the next begins" in printed
+        assert "*** in pdb, a pass only runs forwards; quit with q, then" in printed
         assert [number for number, _ in stops(printed)] == ["1", "2", "3"]
 
     def test_it_goes_on_some_nodes(self, run):
@@ -260,7 +260,7 @@ class TestNodeByName:
         [
             ("nobody", "*** no node is called 'nobody'; known names: a, b, m"),
             ("a", "*** a is a leaf: it has no closure to stop in"),
-            ("add", "*** add has been passed already, and in pdb a pass only runs forwards"),
+            ("add", "*** add has run already, and in pdb, a pass only runs forwards"),
             ("0", "*** no node is called '0'"),
         ],
     )
@@ -274,7 +274,9 @@ class TestNodeByName:
             return x * 1.0, lambda g: (None,)
 
         printed = run("node exp; q", tg.lift(deaf)(Value(2.0).exp()))
-        assert "that node was not met: no gradient arrives there\nthe pass is done" in printed
+        assert (
+            "that node was not reached: no gradient arrives there\nthe pass is complete" in printed
+        )
 
     def test_a_breakpoint_on_the_way_stops_first(self, run):
         line = code_of(Value(1.0).relu()).co_firstlineno + 1
@@ -385,13 +387,13 @@ class TestWithoutATracer:
 
     def test_it_stops_in_the_closure_that_is_waited_for(self, debugger):
         y, other = Value(2.0).exp(), Value(2.0).tanh()
-        debugger.waits = Stop(y, lambda: None, "step 1: y gets 1")
+        debugger.expected = Stop(y, lambda: None, "step 1: y gets 1")
         assert debugger.stop_here(self.inside(y))
         assert not debugger.stop_here(self.inside(other))
         debugger.user_call(self.inside(y), None)
         assert debugger.stdout.getvalue() == ""
         debugger.user_line(self.inside(y))
-        assert debugger.waits is None
+        assert debugger.expected is None
         assert debugger.stdout.getvalue().startswith("step 1: y gets 1\n> ")
         assert debugger.stop_here(self.inside(other))  # as pdb's step does
         debugger.user_line(self.inside(other))
@@ -403,7 +405,7 @@ class TestWithoutATracer:
     def test_where_a_closure_ends_it_goes_on_to_the_next_but_for_continue(self, debugger):
         y = Value(2.0).exp()
         frame = self.inside(y)
-        debugger.waits = Stop(y, lambda: None, "y")
+        debugger.expected = Stop(y, lambda: None, "y")
         debugger.user_line(frame)
         debugger.user_return(sys._getframe(), 1.0)
         assert not debugger.by_node
@@ -440,38 +442,40 @@ class TestWithoutATracer:
         debugger.do_run("")
         debugger.do_restart("x")
         debugger.do_back("")
-        assert debugger.stdout.getvalue().count("q leaves it, and the next begins anew") == 3
+        assert debugger.stdout.getvalue().count("quit with q, then start a new pass") == 3
 
     def test_a_node_is_found_by_number_or_name_and_not_twice(self, debugger):
         a, b, E = network()
         add, relu, power = E, *E.parents
         debugger.named = Named([a, b, power.parents[0], *relu.parents, relu, power, add], {})
-        debugger.gone = {add}
+        debugger.visited = {add}
         assert debugger.do_node("2") is True
         assert (debugger.goal, debugger.targets) == (2, set())
         for name in ("relu_backward", "relu", "relu#4"):
             assert debugger.do_node(name) is True
             assert debugger.targets == {relu}
-        for name, answer in (("a", "is a leaf"), ("add", "passed already"), ("x", "no node")):
+        for name, answer in (("a", "is a leaf"), ("add", "has run already"), ("x", "no node")):
             assert debugger.do_node(name) is False
             assert answer in debugger.stdout.getvalue().splitlines()[-1]
-        debugger.waits = Stop(power, lambda: None, "")
+        debugger.expected = Stop(power, lambda: None, "")
         debugger.by_node = True
         assert not debugger.stop_here(self.inside(power))
-        debugger.waits = Stop(relu, lambda: None, "")
+        debugger.expected = Stop(relu, lambda: None, "")
         assert debugger.stop_here(self.inside(relu))
 
     def test_a_node_that_is_not_met_is_said(self, debugger):
         debugger.targets = {Value(1.0)}
         assert debugger.walk([])
-        assert "that node was not met" in debugger.stdout.getvalue()
+        assert "that node was not reached" in debugger.stdout.getvalue()
 
     def test_a_pass_leaves_out_nodes_that_get_nothing(self):
         def deaf(x):
             return x * 1.0, lambda g: (None,)
 
         y = tg.lift(deaf)(Value(2.0).exp())
-        (stop, *_) = stops = _live(y, Named([*y.parents[0].parents, *y.parents, y], {}), None)
+        (stop, *_) = stops = _running_steps(
+            y, Named([*y.parents[0].parents, *y.parents, y], {}), None
+        )
         stop.take()
         assert next(stops, None) is None
 
@@ -538,7 +542,7 @@ def test_a_session_in_a_terminal(tmp_path):
     assert said[3].strip() == "4.0"
     assert "go on to the next node of the backward pass" in said[4]
     assert "mul_backward()" in said[6]
-    assert "the pass is done" in child.before
+    assert "the pass is complete" in child.before
     child.close()
     assert child.exitstatus == 0
 

@@ -59,8 +59,8 @@ def test_every_command_stands_in_one_group():
 @pytest.mark.parametrize(
     ("line", "answer"),
     [
-        ("brek mul", "unknown command 'brek'; did you mean break?; help lists all commands"),
-        ("wher", "unknown command 'wher'; did you mean where?; help lists all commands"),
+        ("brek mul", "unknown command 'brek' (did you mean break?); help lists all commands"),
+        ("wher", "unknown command 'wher' (did you mean where?); help lists all commands"),
         ("zzz", "unknown command 'zzz'; help lists all commands"),
         ("a", "a = 2, grad –"),
         ("a.data + 1", "3"),
@@ -71,10 +71,10 @@ def test_every_command_stands_in_one_group():
         ("p np.array([1.0, 2.0])", "1 2"),
         ("print", "print: needs an expression, as in print g * data"),
         ("p nope", "'nope': NameError: name 'nope' is not defined"),
-        ("a = 5", "numbers are given by set, for the next replay: set a = 5"),
-        ("a.data=5", "numbers are given by set, for the next replay: set a = 5"),
+        ("a = 5", "to change a number for the next replay, type set a = 5"),
+        ("a.data=5", "to change a number for the next replay, type set a = 5"),
         ("x = 5", "unknown command 'x'; help lists all commands"),
-        ("a += 5", "unknown command 'a'; did you mean a?; help lists all commands"),
+        ("a += 5", "unknown command 'a' (did you mean a?); help lists all commands"),
     ],
 )
 def test_a_name_or_an_expression_shows_what_it_is_and_else_the_nearest_command(run, line, answer):
@@ -97,12 +97,12 @@ def test_ctrl_c_drops_the_commands_that_were_to_follow(network):
     def interrupt():
         raise KeyboardInterrupt
 
-    passed = tg.record(network()[2], names={"interrupt": interrupt})
+    recording = tg.record(network()[2], names={"interrupt": interrupt})
     typed = io.StringIO("n; p interrupt(); n\nq\n")
-    shell = Shell(passed, {"interrupt": interrupt}, stdin=typed, stdout=io.StringIO())
+    shell = Shell(recording, {"interrupt": interrupt}, stdin=typed, stdout=io.StringIO())
     shell.cmdloop()
     assert "interrupted, after 1 of 5 steps" in shell.stdout.getvalue()
-    assert passed.position == 1
+    assert recording.position == 1
 
 
 def test_the_end_of_input_ends_the_line_of_the_prompt(network):
@@ -192,8 +192,8 @@ def test_help_is_whole_in_80_columns(run, monkeypatch):
     ("line", "answer"),
     [
         ("help foo", "unknown command 'foo'; help lists all commands"),
-        ("back 99999999999999999999", "back: needs a whole number from 1, got '9999"),
-        ("node " + "9" * 5000, "node: needs a whole number from 1, got '9999"),
+        ("back 99999999999999999999", "back: needs a whole number, 1 or more, got '9999"),
+        ("node " + "9" * 5000, "node: needs a whole number, 1 or more, got '9999"),
         ("break net.py:" + "9" * 5000, "no node is called 'net.py:9999"),
         ("delete " + "9" * 5000, "there is no breakpoint '9999"),
         ("why " + "x" * 10_000, "no node is called 'xxxx"),
@@ -232,30 +232,33 @@ def test_a_label_may_be_anything(run, label):
     x = tg.Value(2.0, label=label)
     E = x.exp()
     assert f"grad of {label} is 7.389" in run(f"why {label}", E)
-    assert f"{label} is 3 at the next replay; it was 2" in run(f"set {label} = 3", E)
-    assert f"breakpoint 1: {label} if g > 0, met once" in run(f"break {label} if g > 0; c", E)
+    assert f"{label} will be 3 in the next replay (now 2)" in run(f"set {label} = 3", E)
+    assert f"breakpoint 1: {label} if g > 0, hit once" in run(f"break {label} if g > 0; c", E)
 
 
 def test_an_element_of_an_array_whose_label_has_brackets_or_signs_is_set(run):
     x = tg.Value([2.0, 3.0], label="p=q[0]")
-    assert "p=q[0][1] is 7 at the next replay; it was 3" in run("set p=q[0][1] = 7", x.sum())
+    assert "p=q[0][1] will be 7 in the next replay (now 3)" in run("set p=q[0][1] = 7", x.sum())
 
 
 def test_info_shows_all_that_is_going_on(run, tmp_path):
     said = run(f"break relu; watch a; set b = 4; draw {tmp_path}/now.dot; node; info").splitlines()
     assert said[-5:] == [
-        "breakpoint 1: relu, met 0 times",
-        "breakpoint 2: into a, met 0 times",
+        "breakpoint 1: relu, hit 0 times",
+        "breakpoint 2: gradient of a, hit 0 times",
         "set for the next replay: b = 4",
-        f"{tmp_path}/now.dot follows each step; draw off ends that",
+        f"{tmp_path}/now.dot is updated at each step; draw off stops that",
         "1 of 2 steps taken",
     ]
-    assert run("set b = 4; replay; info").splitlines()[-1].endswith("of a replay; revert leaves it")
+    assert run("set b = 4; replay; info").splitlines()[-1].endswith("in a replay; revert leaves it")
 
 
 def test_until_what_was_passed_says_that_it_was_not_met(run):
-    assert run("finish; until mul").splitlines()[-1] == "mul was not met: this is the end"
-    assert run("until mul").splitlines()[-1] != "mul was not met: this is the end"
+    assert (
+        run("finish; until mul").splitlines()[-1]
+        == "mul was not reached: this is the end of the pass"
+    )
+    assert run("until mul").splitlines()[-1] != "mul was not reached: this is the end of the pass"
 
 
 def test_many_operands_are_counted_where_they_would_fill_the_screen(run):

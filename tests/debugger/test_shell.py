@@ -112,9 +112,9 @@ def test_names_of_variables_are_known(run, network):
     ("command", "answer"),
     [
         ("foo", "unknown command 'foo'; help lists all commands"),
-        ("goto", "goto: needs a number of steps, as in goto 3; p g shows the gradient"),
+        ("goto", "goto: needs a step, as in goto 3; p g shows the gradient"),
         ("goto 99", "seek: position must be in 0 … 5, got 99"),
-        ("node x", "node: needs a whole number from 1, got 'x'"),
+        ("node x", "node: needs a whole number, 1 or more, got 'x'"),
         (
             "why nobody",
             "no node is called 'nobody'; known names: a, b, mul#2, relu#3, m, power#5 and 1 ",
@@ -123,18 +123,18 @@ def test_names_of_variables_are_known(run, network):
         ("break", "break: needs the name of a node or a rule"),
         ("watch", "watch: needs the name of a node, as in watch w12"),
         ("set = 3", "set: needs a name and a value, as in set w12 = 0.5"),
-        ("set a = nan", "a is nan at the next replay"),
+        ("set a = nan", "a will be nan in the next replay"),
         ("set m =", "set: needs a name and a value, as in set w12 = 0.5"),
         ("condition", "condition: needs the number of a breakpoint, as in condition 1 g > 0"),
         ("ignore", "ignore: needs the number of a breakpoint, as in ignore 1 3"),
         ("break m if g >", "'g >': SyntaxError: "),
-        ("break m if q; c", "'q': there is no q here; g is the gradient that arrived"),
+        ("break m if q; c", "'q': q is not defined here; use g (the gradient that arrived)"),
         ("delete 7", "there is no breakpoint '7'; existing breakpoints: none"),
         ("ignore x 1", "there is no breakpoint 'x'; existing breakpoints: none"),
-        ("bzero m", "bzero: takes no argument, got 'm'; help bzero: more"),
-        ("rb 2", "run-back: takes no argument, got '2'; help run-back: more"),
-        ("check m", "check: takes no argument, got 'm'; help check: more"),
-        ("up m", "up: needs a whole number from 1, got 'm'"),
+        ("bzero m", "bzero: takes no argument, got 'm'; see help bzero"),
+        ("rb 2", "run-back: takes no argument, got '2'; see help run-back"),
+        ("check m", "check: takes no argument, got 'm'; see help check"),
+        ("up m", "up: needs a whole number, 1 or more, got 'm'"),
         ("print import os", "'import os': SyntaxError: invalid syntax (the expression, line 1)"),
         ("draw nowhere/x.svg", "nowhere/x.svg: the folder nowhere does not exist"),
     ],
@@ -148,7 +148,7 @@ def test_bad_input_is_answered_in_a_line_and_loses_no_place(run, command, answer
 def test_set_to_none_takes_back_what_was_set(run):
     said = run("set a = 5; set a = None; set; replay").splitlines()
     assert said[1:] == [
-        "a is 2 at the next replay; it was 2",
+        "a will be 2 in the next replay (now 2)",
         "nothing is set",
         "replay: nothing is set; set NAME = VALUE first",
     ]
@@ -157,7 +157,7 @@ def test_set_to_none_takes_back_what_was_set(run):
 def test_without_a_terminal_and_without_commands_it_says_so(monkeypatch, network):
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     with pytest.raises(
-        ToolError, match="debug: needs a terminal for its prompt; without one, give commands="
+        ToolError, match="debug: needs a terminal for its prompt; without one, pass commands="
     ):
         tg.debug(network()[2])
 
@@ -224,8 +224,8 @@ def test_at_a_terminal_it_says_where_it_is_and_an_empty_line_moves_again(
     _, _, E = network()
     tg.debug(E, names={"E": E})
     printed = capsys.readouterr().out
-    assert printed.startswith("5 steps back from E = 4\nn takes a step, rn undoes one, w shows")
-    assert "why a explains a gradient;\nhelp lists all commands, q leaves\n" in printed
+    assert printed.startswith("5 steps back from E = 4\nn takes a step, rn undoes it, w shows")
+    assert "why a explains a gradient;\nhelp lists all commands, q quits\n" in printed
     assert "1 of 5: E (+) gets 1" in printed
     assert "2 of 5: power" in printed
 
@@ -239,7 +239,7 @@ def test_pdb_enters_the_closure_of_a_node(monkeypatch, capsys):
     assert "-> to_x = g * w" in printed
     assert "(0.0024787521766663585, -3.0)" in printed
     assert "p g, w" not in printed  # what is typed is seen already
-    assert "pdb: a takes no step in this pass, so it has no closure to enter" in printed
+    assert "pdb: a has no step in this pass, so there is no closure to enter" in printed
     assert printed.endswith("2 of 2 steps taken\n")
 
 
@@ -271,7 +271,7 @@ def test_a_session_at_a_terminal(tmp_path):
         said.append(child.before)
     assert "1 of 5: E (+) gets 1" in said[0]
     assert "2 of 5: power" in said[1]
-    assert "help COMMAND: more." in said[2]
+    assert "help COMMAND explains one." in said[2]
     assert "explain a gradient" in said[3]
     assert "it lost to a, by 5" in said[5]
     child.close()
@@ -302,7 +302,7 @@ def test_completion_knows_commands_and_nodes(network):
 def test_set_and_replay_ask_what_if(run):
     shown = run("set b = 4; set; replay; set").splitlines()
     assert shown[:3] == [
-        "b is 4 at the next replay; it was −3",
+        "b will be 4 in the next replay (now −3)",
         "b = 4",
         "before the first of 5 steps; node takes it",
     ]
@@ -316,9 +316,9 @@ def test_a_step_of_descent_is_set_and_shown_in_numbers(run):
         "finish; set a = a - 0.5 * a.grad; set b = np.float32(2); set m = None"
     ).splitlines()
     assert shown[-3:] == [
-        "a is 0 at the next replay; it was 2",
-        "b is 2 at the next replay; it was −3",
-        "m is 2 at the next replay; it was 2",
+        "a will be 0 in the next replay (now 2)",
+        "b will be 2 in the next replay (now −3)",
+        "m will be 2 in the next replay (now 2)",
     ]
 
 
@@ -344,25 +344,25 @@ def test_a_warning_of_a_replay_is_told_once(run):
 def test_a_breakpoint_that_has_no_place_in_another_pass_holds_nothing_up(run):
     what_if = "set m = 7; replay; b m as computed; b mul; revert; c; c"
     said = run(what_if).splitlines()
-    assert "this pass has no place for breakpoint 1: m as computed, met 0 times" in said
-    assert "breakpoint 2: mul, met once" in said
-    assert said[-1] == "no breakpoint was met: this is the end"
+    assert "nothing in this pass matches breakpoint 1: m as computed, hit 0 times" in said
+    assert "breakpoint 2: mul, hit once" in said
+    assert said[-1] == "no breakpoint was hit: this is the end of the pass"
     again = run(f"{what_if}; set m = 7; replay; restart; c")
-    assert "breakpoint 1: m as computed, met once" in again
+    assert "breakpoint 1: m as computed, hit once" in again
 
 
 def test_breakpoints_stop_in_a_replay(run):
     shown = run("b m if g > 5; c; set b = 4; replay; restart; c")
-    assert "breakpoint 1: m if g > 5, met 0 times" in shown
+    assert "breakpoint 1: m if g > 5, hit 0 times" in shown
     assert "5 of 5, the last" in shown
-    assert shown.rstrip().splitlines()[-4].startswith("breakpoint 1: m if g > 5, met once")
+    assert shown.rstrip().splitlines()[-4].startswith("breakpoint 1: m if g > 5, hit once")
     assert "3 of 5: m (max) gets 8" in shown
 
 
 def test_one_element_is_set(run):
     x = tg.Value([[1.0, 2.0], [3.0, 4.0]], label="x[0]")
     shown = run("set x[0][1, -1] = data * 2; replay", (x * x).sum())
-    assert "x[0][1, -1] is 8 at the next replay; it was 4" in shown
+    assert "x[0][1, -1] will be 8 in the next replay (now 4)" in shown
     assert re.search(r"x\[0\] +\(2, 2\): \[1, 1\] 4 → 8", shown)
 
 
@@ -477,7 +477,7 @@ def test_whatever_is_typed_is_answered_and_loses_nothing(network, lines):
     recorded = shell.recorded
     shell.onecmd("revert")
     shell.onecmd("finish")
-    assert shell.passed is recorded
+    assert shell.recording is recorded
     assert recorded.position == len(recorded) == 5
     again = tg.record(E)
     assert [s.upstream for s in recorded] == [s.upstream for s in again]
@@ -545,7 +545,7 @@ def test_a_value_outside_the_graph_is_answered_by_every_command(run):
         *["v is not in this graph; why v says more"] * 3,
         "derive: the add node does not depend on v",
         "v = 2, grad –",
-        "pdb: v takes no step in this pass, so it has no closure to enter",
+        "pdb: v has no step in this pass, so there is no closure to enter",
     ]
 
 
@@ -612,7 +612,7 @@ def test_ctrl_c_stops_a_command_and_drops_a_line_and_loses_nothing(tmp_path):
     child.sendintr()
     child.expect("interrupted, after 1 of 2 steps")
     child.expect(prompt)
-    until(child, "q leaves", type_and_interrupt, child)
+    until(child, "q quits", type_and_interrupt, child)
     until(child, "no breakpoint", child.sendline, "delete 7")
     until(child, "1 of 2 steps taken", child.sendline, "info")
     until(child, pexpect.EOF, child.sendline, "q")
@@ -626,8 +626,8 @@ def test_an_interrupt_is_told(network, monkeypatch):
         raise KeyboardInterrupt
 
     shell = tg.debugger.shell.Shell(tg.record(network()[2]), stdout=io.StringIO())
-    shell.passed.seek(3)
-    monkeypatch.setattr(shell.passed, "seek", interrupted)
+    shell.recording.seek(3)
+    monkeypatch.setattr(shell.recording, "seek", interrupted)
     assert shell.onecmd("node") is False
     assert shell.stdout.getvalue() == "interrupted, after 3 of 5 steps\n"
 
@@ -648,7 +648,7 @@ def test_ctrl_c_at_the_prompt_asks_again(monkeypatch, network):
     assert shell.stdout.getvalue().splitlines()[:4] == [
         "go",
         "",
-        "q leaves",
+        "q quits",
         "1 of 5: add#6 gets 1",
     ]
 
@@ -662,7 +662,7 @@ def test_draw_writes_the_graph_with_this_step_lit(run, tmp_path):
     assert "#FFE08A" in out.read_text(encoding="utf-8")
     assert "shows the graph after 0 steps" in run(f"draw {out}")
     assert "#FFE08A" not in out.read_text(encoding="utf-8")
-    assert "shows the graph after 1 step;" in run(f"goto 1; draw {out}")
+    assert "shows the graph after 1 step," in run(f"goto 1; draw {out}")
 
 
 def test_a_pass_is_saved_as_a_page_or_as_text(run, tmp_path):

@@ -11,11 +11,11 @@ def test_node_and_goto_take_a_name(run):
     assert run("finish; goto m") == run("finish; goto 3")
     assert run("n; goto mul#2") == run("n; finish")
     assert run("goto m; goto a").splitlines()[-1] == (
-        "goto: a takes no step; until goes to where its grad grows"
+        "goto: a has no step of its own; until a runs to the step that adds to its grad"
     )
     x = tg.Value(2.0, label="x")
     assert "'exp' is the name of 2 nodes: exp#1, exp#2" in run("goto exp", x.exp().exp())
-    assert run("goto y", x.exp()) == "goto: needs a whole number from 0, got 'y'\n"
+    assert run("goto y", x.exp()) == "goto: needs a whole number, 0 or more, got 'y'\n"
 
 
 def test_break_alone_lists_the_breakpoints(run):
@@ -24,15 +24,15 @@ def test_break_alone_lists_the_breakpoints(run):
         said[:2]
         == said[2:]
         == [
-            "breakpoint 1: m, met 0 times",
-            "breakpoint 2: a NaN or an infinity, met 0 times",
+            "breakpoint 1: m, hit 0 times",
+            "breakpoint 2: a NaN or an infinity, hit 0 times",
         ]
     )
     assert run("b").startswith("break: needs the name of a node or a rule")
 
 
 def test_where_no_breakpoint_is_met_it_says_so(run):
-    end = "no breakpoint was met: this is the end"
+    end = "no breakpoint was hit: this is the end of the pass"
     assert run("bnan; c").splitlines()[-1] == end
     said = run("b m; c; c; rb; c").splitlines()
     assert (said.count(end), said[-1]) == (2, end)
@@ -64,9 +64,9 @@ def test_at_the_ends_a_step_stays(run):
 
 def test_breakpoints_stop_a_run_in_both_directions(run):
     printed = run("b relu; c; c; run-back; rb; info")
-    assert printed.splitlines()[0] == "breakpoint 1: relu, met 0 times"
+    assert printed.splitlines()[0] == "breakpoint 1: relu, hit 0 times"
     assert printed.count("4 of 5: relu#3 gets 1") == 2
-    assert "breakpoint 1: relu, met 2 times" in printed
+    assert "breakpoint 1: relu, hit 2 times" in printed
     assert "before the first" in printed
     assert printed.splitlines()[-1] == "0 of 5 steps taken"
 
@@ -75,21 +75,21 @@ def test_a_breakpoint_has_a_condition_and_can_be_passed_by(run):
     printed = run(
         "break mul if g > 0; c; condition 1 op == 'mul'; restart; c; ignore 1 1; restart; c"
     )
-    assert "breakpoint 1: mul if g > 0, met 0 times" in printed
-    assert "breakpoint 1: mul if op == 'mul', met once" in printed
+    assert "breakpoint 1: mul if g > 0, hit 0 times" in printed
+    assert "breakpoint 1: mul if op == 'mul', hit once" in printed
     assert printed.count("5 of 5, the last") == 3
     assert "ignored" in run("b mul; ignore 1 3; info")
-    assert "met once" in run("b mul; condition 1 g > 9; condition 1; c")
+    assert "hit once" in run("b mul; condition 1 g > 9; condition 1; c")
 
 
 def test_a_condition_after_a_comma_is_pdbs_way_and_none_after_if_is_refused(run):
-    assert run("b m, g > 3").startswith("breakpoint 1: m if g > 3, met 0 times")
+    assert run("b m, g > 3").startswith("breakpoint 1: m if g > 3, hit 0 times")
     assert run("b m if").startswith("break: needs an expression after if, as in break z1 if g > 0")
 
 
 def test_a_temporary_breakpoint_stops_once(run):
     printed = run("tbreak m; c; restart; c; info")
-    assert "breakpoint 1: m, once, met once" in printed
+    assert "breakpoint 1: m, once, hit once" in printed
     assert printed.splitlines()[-1] == "5 of 5 steps taken"
 
 
@@ -103,7 +103,7 @@ def test_a_condition_on_an_array_holds_where_any_element_does(run):
     x = tg.Value([1.0, 5.0], label="x")
     E = (x * x).sum()
     assert "2 of 2, the last: mul#1" in run("b mul if data > 20; c", E)
-    assert "met 0 times" in run("b mul if data > 30; c; info", E)
+    assert "hit 0 times" in run("b mul if data > 30; c; info", E)
 
 
 def test_what_is_neither_true_nor_false_is_answered(run):
@@ -114,7 +114,7 @@ def test_what_is_neither_true_nor_false_is_answered(run):
 def test_watch_shows_what_is_added(run):
     printed = run("watch a; c; c; rb")
     assert printed.count("  a: grad – -> 4\n") == 2
-    assert "met 2 times\n  a: grad 4 -> 4\n5 of 5" in printed
+    assert "hit 2 times\n  a: grad 4 -> 4\n5 of 5" in printed
 
 
 def test_watch_stops_where_something_is_added(run):
@@ -129,7 +129,7 @@ def test_numbers_stop_too(run):
     assert "3 of 5: m (max) gets 4" in run("bgrad abs(g) > 3; c")
     assert "4 of 5: relu#3 gets 1" in run("bzero; c")
     assert "5 of 5, the last" in run("bnan; c")
-    assert "bgrad: needs an expression" in run("bgrad")
+    assert "bgrad: needs a condition" in run("bgrad")
     a = tg.Value(1e200, label="a")
     assert "1 of 2: power#2" in run("bnan; c", (a * 1e200) ** 2)
 

@@ -289,8 +289,8 @@ def test_units_below_a_maximum_stand_in_order(shared, show, direction, axis):
     z = [tg.weighted_sum([Value(0.1 * i) for _ in x], x).relu() for i in range(3 + shared)]
     top = tg.maximum(*z) - 1.0
     top.backward()
-    passed = tg.record(top)
-    units = [f"n{passed.number(v)}" for v in z]
+    recording = tg.record(top)
+    units = [f"n{recording.number(v)}" for v in z]
     drawn = places(tg.draw(top, show=show, direction=direction), axis)
     assert [name for name in drawn if name in units] == units
 

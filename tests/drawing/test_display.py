@@ -54,9 +54,9 @@ class TestANotebook:
     def test_without_a_graphviz_there_is_text_and_no_error(self, show, monkeypatch):
         monkeypatch.setenv(VARIABLE, "absent")
         assert show(Value(2.0)) == {"text/plain": "Value(data=2.0)"}
-        passed = tg.record(Value(2.0).exp())
+        recording = tg.record(Value(2.0).exp())
         said = "Recording(1 step, at 0)"
-        assert show(passed) == {"text/plain": said, "text/html": f"<pre>{said}</pre>"}
+        assert show(recording) == {"text/plain": said, "text/html": f"<pre>{said}</pre>"}
         assert "pip install 'tinygrad_pool[render]'" in show(tg.draw(Value(2.0)))["text/plain"]
 
     def test_many_operands_are_not_drawn(self, show, count_calls):

@@ -168,10 +168,10 @@ def test_what_a_half_done_pass_has_not_sent_yet_is_not_drawn():
     next(half)
     assert contributions_of(topological_order(E)).keys() == {E}
     half.close()
-    with tg.record(E) as passed:
-        passed.seek(1)
+    with tg.record(E) as recording:
+        recording.seek(1)
         assert contributions_of(topological_order(E)).keys() == {E}
-        passed.seek(2)
+        recording.seek(2)
         assert contributions_of(topological_order(E)).keys() == {product, E}
     E.backward()
     assert contributions_of(topological_order(E))[product] == [36.0, 24.0]

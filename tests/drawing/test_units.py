@@ -196,8 +196,8 @@ def test_few_layers_of_many_units_stand_above_each_other():
 def test_a_unit_that_is_used_twice_gets_from_no_others_in_a_half_done_pass():
     z = tg.Value(2.0, label="x") * 3.0
     E = z * 5.0 + z.exp()
-    with tg.record(E) as passed:
-        passed.seek(2)
+    with tg.record(E) as recording:
+        recording.seek(2)
         assert z.has_grad
         assert "others" not in tg.draw_units(E).source
     E.backward()

@@ -34,8 +34,8 @@ def test_pictures_trees_and_explanations_call_a_value_alike():
     ws, x = [tg.Value(3.0), tg.Value(4.0)], tg.Value(2.0)
     E = tg.weighted_sum(ws, [x, 1.0]) * tg.Value(5.0)
     names = {"ws": ws, "by": {"x": x}, "E": E, "also": E}
-    passed = tg.record(E, names=names)
-    assert passed.why(ws[1]).name == "ws[1]"
+    recording = tg.record(E, names=names)
+    assert recording.why(ws[1]).name == "ws[1]"
     for said in (unescape(tg.draw(E, names=names).source), str(tg.tree(E, names=names))):
         assert all(name in said for name in ("ws[0]", "ws[1]", "by['x']", "E"))
         assert "also" not in said

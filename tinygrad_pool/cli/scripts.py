@@ -79,9 +79,9 @@ def play(options: argparse.Namespace) -> None:
     """Write a page that plays the backward pass of a script."""
     check_folder(options.out)
     value, made = fresh_from(options, "play")
-    passed = recorded(value, made)
-    path = passed.to_html(options.out, start="predict" if options.predict else "play")
-    print(f"{path} plays {counted(len(passed), 'step')} back from {value!r:.80}")
+    recording = recorded(value, made)
+    path = recording.to_html(options.out, start="predict" if options.predict else "play")
+    print(f"{path} plays {counted(len(recording), 'step')} back from {value!r:.80}")
     if options.open:
         webbrowser.open(path.resolve().as_uri())
 

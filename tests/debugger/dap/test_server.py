@@ -28,7 +28,7 @@ def test_what_comes_before_launch_is_refused(connect):
     client = connect(power)
     assert client.refused("threads") == "threads: no script has been launched"
     assert client.refused("configurationDone") == "configurationDone: no script has been launched"
-    assert client.refused("modules") == "modules: this adapter does not know the request"
+    assert client.refused("modules") == "modules: this adapter does not support the request"
 
 
 def test_a_second_launch_is_refused(connect):
@@ -43,8 +43,10 @@ def test_arguments_that_do_not_fit_are_refused_and_the_session_goes_on(connect):
     client = connect(power)
     client.start()
     assert client.refused("scopes") == "scopes: needs the argument 'frameId'"
-    assert client.refused("scopes", frameId="x").startswith("scopes: its arguments do not fit: ")
-    assert client.refused("setBreakpoints", source=3).startswith("setBreakpoints: its arguments")
+    assert client.refused("scopes", frameId="x").startswith("scopes: invalid arguments: ")
+    assert client.refused("setBreakpoints", source=3).startswith(
+        "setBreakpoints: invalid arguments"
+    )
     assert client.refused("setExceptionBreakpoints", filters=["x"]).endswith(
         "there is no exception filter 'x'"
     )
@@ -57,9 +59,9 @@ def test_damaged_frames_are_named_in_the_console(connect):
     client.raw(b"Content-Length: 1\r\n\r\n{")
     client.raw(b"nonsense\r\n\r\n")
     assert client.output("important").splitlines() == [
-        "tinygrad-pool dap: ignored a frame that is not JSON: Expecting property name enclosed in "
-        "double quotes: line 1 column 2 (char 1)",
-        "tinygrad-pool dap: ignored a frame without a length: [b'nonsense']",
+        "tinygrad-pool dap: ignored a message that is not JSON: Expecting property name enclosed "
+        "in double quotes: line 1 column 2 (char 1)",
+        "tinygrad-pool dap: ignored a message without a valid length: [b'nonsense']",
     ]
 
 

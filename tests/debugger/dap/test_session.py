@@ -39,7 +39,7 @@ def test_a_run_goes_to_the_next_breakpoint_and_back_to_the_last(net, line):
         "breakpoints"
     ]
     assert (first["verified"], second["verified"]) == (True, False)
-    assert "no node was made at line 1; nearby lines that made one: net.py:8" in second["message"]
+    assert "line 1 made no node; nearby lines that did: net.py:8" in second["message"]
     at = [net.move("continue") for _ in range(3)]
     assert {reason for reason, _ in at} == {"breakpoint"}
     assert [frame["line"] for _, frame in at] == [line("z = activation(a)")] * 3
@@ -346,7 +346,7 @@ def test_lines_may_be_counted_from_zero(connect, script, line):
 def test_a_reference_of_an_earlier_stop_is_refused(net):
     reference = net.scope("Leaves: data, and gradient so far")
     net.move("next")
-    assert "they end with each stop" in net.refused("variables", variablesReference=reference)
+    assert "references end at each stop" in net.refused("variables", variablesReference=reference)
     assert "there is no frame 99" in net.refused("scopes", frameId=99)
     node = net.scope("Node")
     assert "there is no variable 'absent'" in net.refused(
@@ -372,13 +372,13 @@ def test_each_answer_is_its_own():
 def test_pdb_asks_elsewhere():
     shell = console(tg.Value(2.0, label="x").exp())
     assert shell.answer("pdb") == (
-        "pdb asks at a terminal: tinygrad-pool debug SCRIPT.py, then pdb NAME\n"
+        "pdb needs a terminal: tinygrad-pool debug SCRIPT.py, then pdb NAME\n"
     )
 
 
 def test_quit_is_noted():
     shell = console(tg.Value(2.0, label="x").exp())
-    assert (shell.left, shell.answer("q"), shell.left) == (False, "", True)
+    assert (shell.has_quit, shell.answer("q"), shell.has_quit) == (False, "", True)
 
 
 def test_completion_knows_where_the_word_begins():

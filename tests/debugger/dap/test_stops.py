@@ -3,7 +3,7 @@
 import pytest
 
 import tinygrad_pool as tg
-from tinygrad_pool.debugger.dap.stops import counted_hits, filled
+from tinygrad_pool.debugger.dap.stops import filled, hit_condition
 from tinygrad_pool.errors import OptionError
 
 
@@ -52,7 +52,7 @@ def test_only_where_a_condition_holds_is_a_hit(chain):
 @pytest.mark.parametrize("hits", ["x", "% 0", "-1", "3 or so", "9" * 10])
 def test_what_is_no_hit_count_is_refused(hits):
     with pytest.raises(OptionError, match=r"a hit count must look like 3, >= 3 or % 3, got"):
-        counted_hits(hits)
+        hit_condition(hits)
 
 
 @pytest.mark.parametrize("given", [{"condition": "g >"}, {"hitCondition": "often"}])
@@ -78,8 +78,8 @@ def test_a_log_point_writes_and_goes_on(chain):
 
 
 def test_an_array_is_written_on_a_line():
-    passed = tg.record(tg.Value([1.0, 2.0], label="x").sum())
-    assert filled("{g} {data * np.ones(2)}", passed.steps[0]) == "1 3 3"
+    recording = tg.record(tg.Value([1.0, 2.0], label="x").sum())
+    assert filled("{g} {data * np.ones(2)}", recording.steps[0]) == "1 3 3"
 
 
 def test_breakpoints_that_are_set_again_keep_their_count(chain):
@@ -88,7 +88,7 @@ def test_breakpoints_that_are_set_again_keep_their_count(chain):
     chain.move("continue")
     again = chain.ask("setFunctionBreakpoints", breakpoints=[tanh, {"name": "x"}])["breakpoints"]
     assert again[0]["id"] == first["id"] != again[1]["id"]
-    assert "met 2 times" in chain.repl("info")
+    assert "hit 2 times" in chain.repl("info")
     chain.ask("setFunctionBreakpoints", breakpoints=[])
     assert "breakpoint" not in chain.repl("info")
 

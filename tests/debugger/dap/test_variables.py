@@ -163,10 +163,10 @@ def test_of_a_deep_path_some_frames_are_sent_and_more_are_announced(stand):
 def test_a_path_along_which_something_flowed_comes_first():
     a, b = tg.Value(2.0, label="a"), tg.Value(-3.0, label="b")
     c = a * b
-    passed = tg.record(c.relu() + c.tanh())
-    path = [node.op for node in views.up(passed, c)]
+    recording = tg.record(c.relu() + c.tanh())
+    path = [node.op for node in views.up(recording, c)]
     assert path == ["mul", "tanh", "add"]
-    assert path == [node.op for node in views.path_to(passed, c)[::-1]]
+    assert path == [node.op for node in views.path_to(recording, c)[::-1]]
     off = tg.record((a * b).relu())
     assert [node.op for node in views.up(off, off.steps[1].node)] == ["mul", "relu"]
 
