@@ -73,6 +73,8 @@ def test_every_command_stands_in_one_group():
         ("p nope", "'nope': NameError: name 'nope' is not defined"),
         ("a = 5", "to change a number for the next replay, type set a = 5"),
         ("a.data=5", "to change a number for the next replay, type set a = 5"),
+        ("b = 5", "to change a number for the next replay, type set b = 5"),
+        ("b * 2 < 0", "True"),
         ("x = 5", "unknown command 'x'; help lists all commands"),
         ("a += 5", "unknown command 'a' (did you mean a?); help lists all commands"),
     ],

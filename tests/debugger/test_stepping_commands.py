@@ -15,7 +15,9 @@ def test_node_and_goto_take_a_name(run):
     )
     x = tg.Value(2.0, label="x")
     assert "'exp' is the name of 2 nodes: exp#1, exp#2" in run("goto exp", x.exp().exp())
-    assert run("goto y", x.exp()) == "goto: needs a whole number, 0 or more, got 'y'\n"
+    for command in ("goto y", "node y"):
+        assert run(command, x.exp()).startswith("no node is called 'y'; known names: x, exp#1")
+    assert run("goto 1.5", x.exp()) == "goto: needs a whole number, 0 or more, got '1.5'\n"
 
 
 def test_break_alone_lists_the_breakpoints(run):

@@ -48,6 +48,9 @@ _NAMES = {
 SHORT = {name: command for command, names in _NAMES.items() for name in names.split()}
 """Aliases of commands, from gdb, pdb and rr. One step is one node, so n and s are the same."""
 
+OPERATORS = ("=", "+", "*", "/", "@", "<", ">", "%")
+"""After the name of a node that is also an alias, such as b or w: what follows is an expression."""
+
 GROUPS = {
     "moving": "node back continue run-back until goto finish restart",
     "stopping": "break tbreak bnan bzero bgrad watch condition ignore delete",
@@ -84,6 +87,8 @@ class Prompt(cmd.Cmd):
         first, *more = commands_in(line) or [""]
         self.cmdqueue[:0] = more
         word, _, rest = first.strip().partition(" ")
+        if rest.lstrip().startswith(OPERATORS) and word in self.recording.known():
+            return first.strip()
         return f"{SHORT.get(word, word)} {rest}".strip()
 
     def onecmd(self, line: str) -> bool:

@@ -103,7 +103,7 @@ class SteppingCommands(Prompt):
         """Return whether an argument is a name, known or not, and not a number."""
         if whole_number(argument) is not None:
             return False
-        return self.called(argument) in self.completedefault("")
+        return argument.isidentifier() or self.called(argument) in self.completedefault("")
 
     def _seek(self, position: int) -> None:
         """Go to a position, or to the nearest end, and show the step."""
