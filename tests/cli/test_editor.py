@@ -70,7 +70,7 @@ def session(net):
     )
 
 
-def told(found):
+def read(found):
     """Read the places of a session: outputs, stops, and the frames that were asked for."""
     events = [m["event"] for m in found if m["type"] == "event" and m["event"] != "output"]
     output = {}
@@ -83,7 +83,7 @@ def told(found):
 
 
 def check(found):
-    events, output, answers = told(found)
+    events, output, answers = read(found)
     assert events == ["initialized", *["stopped"] * 4]
     assert output["stdout"] == "['1', '2']\n"
     assert output["console"].endswith("sends 2 to y (×), whose grad is 2 now\n")
@@ -104,7 +104,7 @@ def test_what_writes_past_python_does_not_break_the_protocol(net):
     command = [sys.executable, "-m", "tinygrad_pool", "dap"]
     ran = subprocess.run(command, input=session(net), capture_output=True, check=True)
     assert ran.stderr == b"aside"
-    assert told(messages(ran.stdout))[1]["stdout"].splitlines()[0] == "b''"
+    assert read(messages(ran.stdout))[1]["stdout"].splitlines()[0] == "b''"
 
 
 @pytest.mark.usefixtures("_own_argv")
@@ -172,7 +172,7 @@ class TestInThisProcess:
         net.write_text("import tinygrad_pool as tg\n\nx = 1 / 0\n")
         out = streams(session(net))
         assert main(["dap"]) == 0
-        events, output, answers = told(messages(out.read_bytes()))
+        events, output, answers = read(messages(out.read_bytes()))
         assert events == ["exited", "terminated"]
         said = f'File "{net}", line 3: x = 1 / 0\nZeroDivisionError: division by zero'
         assert answers["launch"]["message"] == said
@@ -189,11 +189,11 @@ class TestLoad:
         assert len(recording) == 1
         assert not recording.loss.has_grad
 
-    def test_a_loss_from_before_the_last_update_is_told(self, net):
+    def test_a_loss_from_before_the_last_update_is_read(self, net):
         net.write_text(
             "import tinygrad_pool as tg\nw = tg.Value([1.0])\nloss = w.sum()\nw.data -= 0.5\n"
         )
-        with pytest.raises(GraphError, match=r"^launch: .*: compute loss once more at the end of "):
+        with pytest.raises(GraphError, match=r"^launch: .*: compute loss again at the end of "):
             editor.load({"program": str(net)})
 
     def test_a_folder_to_run_in_is_entered(self, net, tmp_path, monkeypatch):
@@ -216,7 +216,7 @@ class TestLoad:
             ({"program": __file__, "value": 1}, "value must be the name of a Value, got 1"),
         ],
     )
-    def test_what_a_launch_lacks_is_told(self, arguments, said):
+    def test_what_a_launch_lacks_is_read(self, arguments, said):
         with pytest.raises(OptionError, match=f"launch: {said}"):
             editor.load(arguments)
 
@@ -242,7 +242,7 @@ class TestLoad:
             raise RuntimeError("inside")
 
         monkeypatch.setattr(editor.scripts, "recorded", broken)
-        monkeypatch.setattr(editor.user_script, "told", lambda _: "")
+        monkeypatch.setattr(editor.user_script, "error_message", lambda _: "")
         with pytest.raises(ScriptError, match="RuntimeError: inside"):
             editor.load({"program": str(net)})
 

@@ -26,7 +26,7 @@ def test_version_and_help(capsys):
     ("command", "about", "out"),
     [
         ("demo", "Train on real digits", "default: tinygrad_pool_demo"),
-        ("draw", "Run a script and draw one of its Values.", "default: graph.svg; or .png"),
+        ("draw", "Run a script and draw the graph of a Value.", "default: graph.svg; or .png"),
         ("frames", "one slide per step.", "default: slides"),
         ("export", "write its network as an ONNX file.", ""),
     ],
@@ -53,13 +53,13 @@ def test_without_arguments_it_shows_the_help(capsys):
     [
         (
             ["demo", "--sed", "x"],
-            "unrecognized arguments: --sed x (--help lists the options; a script's own follow --)",
+            "unrecognized arguments: --sed x (--help lists the options; put a script's after --)",
         ),
         (["demo", "--seed", "-1"], "needs a whole number, 0 or more, got '-1'"),
         (["demo", "--epochs", "0"], "needs a whole number, 1 or more, got '0'"),
         (["dance"], "invalid choice: 'dance'"),
-        (["demo", "--", "x"], "arguments after -- are a script's, and there is none"),
-        (["equivalence", "--", "x"], "arguments after -- are a script's, and there is none"),
+        (["demo", "--", "x"], "arguments after -- are for a script, but no script is given"),
+        (["equivalence", "--", "x"], "arguments after -- are for a script, but no script is given"),
     ],
 )
 def test_a_bad_flag_is_one_line(arguments, message, capsys):

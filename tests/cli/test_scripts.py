@@ -1,5 +1,6 @@
 """The command line with a script: what each command does with one of its Values."""
 
+import linecache
 import runpy
 import sys
 from pathlib import Path
@@ -61,8 +62,8 @@ class TestDraw:
         (tmp_path / "empty.py").write_text("x = 1\n")
         assert main(["draw", str(tmp_path / "empty.py"), "-o", str(tmp_path / "g.svg")]) == 1
         assert capsys.readouterr().err.endswith(
-            " has no Value that is a number at top level; it has none; what a function makes "
-            "counts if it is kept outside, as in loss = main()\n"
+            " has no Value that is a number at top level; it has no Values; return a function's "
+            "result to the top level, as in loss = main()\n"
         )
 
     def test_a_script_of_arrays_alone_is_told_what_to_ask_for(self, tmp_path, capsys):
@@ -115,7 +116,7 @@ class TestStepping:
     def test_frames_draws_slides(self, script, tmp_path, capsys):
         out = tmp_path / "slides"
         assert main(["frames", script, "-o", str(out), "--value", "v"]) == 0
-        assert f"2 files in {out}, from frame_0.svg on" in capsys.readouterr().out
+        assert f"2 files in {out}; the first is frame_0.svg" in capsys.readouterr().out
         assert main(["frames", script, "-o", str(out), "--format", "mp4"]) == 1
         assert "frames: format must be one of" in capsys.readouterr().err
 
@@ -155,6 +156,7 @@ def test_a_folder_that_is_not_there_is_told_before_the_script_runs(command, tmp_
 def test_paths_mean_what_they_meant_before_a_script_went_elsewhere(tmp_path, capsys, monkeypatch):
     (tmp_path / "else").mkdir()
     monkeypatch.chdir(tmp_path)
+    linecache.clearcache()  # another test may have read another net.py
     Path("net.py").write_text(
         "import os, tinygrad_pool as tg\nos.chdir('else')\nE = tg.Value(2.0) * 3.0\n", "utf-8"
     )
@@ -301,7 +303,7 @@ def test_a_training_script_is_told_to_compute_its_loss_once_more(
     assert main([name, "net.py", *options]) == 1
     assert capsys.readouterr().err == (
         f"tinygrad-pool: {name}: the data of the leaf 'w' changed in place after the mul node was "
-        "computed from it; run the forward pass again: compute loss once more at the end of "
+        "computed from it; run the forward pass again: compute loss again at the end of "
         "net.py, after the last update\n"
     )
     script.write_text(f"{TRAINED}loss = (w * w).max()\n", encoding="utf-8")
@@ -339,7 +341,7 @@ class TestExport:
     def test_the_last_network_of_a_script(self, script, tmp_path, capsys):
         path = tmp_path / "net.onnx"
         assert main(["export", str(script), str(path), "--inputs", "x"]) == 0
-        assert capsys.readouterr().out == f"{path} has Sequential of {script}\n"
+        assert capsys.readouterr().out == f"{path} holds the Sequential of {script}\n"
         assert tg.from_onnx(path)(np.ones((7, 3), np.float32)).shape == (7, 2)
 
     def test_a_network_by_name(self, script, tmp_path):
@@ -354,7 +356,7 @@ class TestExport:
     def test_what_is_missing_is_listed(self, script, tmp_path, capsys):
         path = str(tmp_path / "net.onnx")
         assert main(["export", str(script), path]) == 1
-        said = "export: a network needs example inputs: --inputs x names arrays or Values that the"
+        said = "export: a network needs example inputs: --inputs x names arrays or Values of"
         assert said in (error := capsys.readouterr().err)
         assert error.endswith("it has x, w, E\n")
         assert main(["export", str(script), path, "--inputs", "y"]) == 1

@@ -13,7 +13,7 @@ import pytest
 
 from tinygrad_pool.cli import scripts
 from tinygrad_pool.cli.main import _parser, main
-from tinygrad_pool.cli.user_script import run, told
+from tinygrad_pool.cli.user_script import error_message, run
 from tinygrad_pool.errors import ScriptError
 
 ALONE = ("tree", "unroll", "diagnose", "draw", "frames", "play", "debug", "equivalence")
@@ -75,9 +75,7 @@ def test_an_exit_with_0_ends_a_script_as_its_last_line_does(write, end):
 
 def test_a_notebook_is_no_script(write, capsys):
     assert main(["debug", str(write("", "net.ipynb"))]) == 1
-    assert (
-        "net.ipynb is a notebook: ask in a cell of it, as with tg.debug(" in capsys.readouterr().err
-    )
+    assert "net.ipynb is a notebook: call tg.debug(" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("end", ["", "import sys\nsys.exit()\n"])
@@ -97,7 +95,7 @@ def test_a_module_of_a_package_is_run_as_python_does(
     assert main(["tree", str(tmp_path / file)]) == 1
     assert capsys.readouterr().err.splitlines()[1:] == [
         "ImportError: attempted relative import with no known parent package",
-        f"from the folder above, give its name, as to python -m: {file[:-3].replace('/', '.')}",
+        f"run it as a module, from the folder above: {file[:-3].replace('/', '.')}",
     ]
     assert main(["tree", "part.nothing"]) == 1
     assert capsys.readouterr().err == "tinygrad-pool: tree: there is no script part.nothing\n"
@@ -276,7 +274,7 @@ def test_a_syntax_error_in_another_file_is_told_with_its_place(write):
 
 
 def test_what_no_line_of_the_users_led_to_is_not_theirs():
-    assert told(ValueError("of nobody")) == ""
+    assert error_message(ValueError("of nobody")) == ""
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
