@@ -209,7 +209,7 @@ def test_edges_show_contributions_with_a_scale():
     assert "what goes back" not in tg.draw(E, show="contribution").source
     E.backward()
     source = tg.draw(E, show="contribution", title="square").source
-    assert r"arrows: what goes back along them, the widest 4\nblue above 0, orange and" in source
+    assert r"arrows: gradients sent back; the widest is 4\nblue above 0, orange and" in source
     assert source.count('penwidth="5.00"') + source.count("penwidth=5.00") == 2
     (x,) = (Value([3.0, -5.0]),)
     y = (x * x).sum()
@@ -226,7 +226,7 @@ def test_boxes_are_filled_by_the_size_of_their_gradient():
     assert "filled by" not in tg.draw(y, show="grad,magnitude").source
     y.backward()
     source = tg.draw(y, show="grad,magnitude").source
-    assert "filled by |grad|, from 0.00025 (pale) to 1" in source
+    assert "shaded by |grad|, from 0.00025 (pale) to 1" in source
     assert "#f4f4f4" in source
     assert "#b2b2b2" in source
 
@@ -320,7 +320,7 @@ def test_depth_leaves_out_what_is_far_of_a_folded_graph_too(detail):
     _, _, E = small()
     graph = tg.draw(E, depth=1, detail=detail)
     assert edges(graph) == ["g0 -> g1"]
-    assert "2 nodes folded into 2 by" in graph.source
+    assert "2 nodes folded into 2 boxes by" in graph.source
 
 
 def test_a_dark_page_has_dark_colours():
@@ -346,7 +346,7 @@ def test_detail_folds_and_says_so():
     deep = y
     for _ in range(500):
         deep = deep * 0.9
-    assert "detail='full' draws them all" in tg.draw(deep).source
+    assert "detail='full' draws all nodes" in tg.draw(deep).source
     many = Value(1.0)
     for i in range(800):
         with tg.scope(f"s{i}"):
@@ -360,7 +360,7 @@ def test_layers_are_drawn_however_many_there_are():
         with tg.scope(f"s{i}"):
             y = y * 2.0
     source = tg.draw(y, detail="layers").source
-    assert "311 nodes folded into 311 by layers;" in source
+    assert "311 nodes folded into 311 boxes by layers;" in source
     assert all(f"<B>s{i}</B>" in source for i in range(310))
 
 

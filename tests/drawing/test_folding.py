@@ -222,7 +222,7 @@ def test_an_inner_scope_is_one_too_and_each_way_leaves_fewer_boxes():
     assert [*coarser(topological_order(E))] == ["scopes", "layers"]
     source = tg.draw(E, detail="scopes").source
     assert source.count("<B>layers.0/neurons.") == 3
-    assert "folded into 6 by scopes; detail=" in source
+    assert "folded into 6 boxes by scopes; detail=" in source
 
 
 def test_a_layer_shows_the_numbers_that_it_hands_on():

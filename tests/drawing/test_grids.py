@@ -127,7 +127,7 @@ def test_what_no_window_sees_is_hatched():
     figure = tg.draw_windows(tg.max_pool2d(Value(np.ones((5, 5))), 2))
     hatched = [cell for cell in figure.axes[0].patches if cell.get_hatch()]
     assert len(hatched) == 9
-    assert "hatched: no window sees it" in legend(figure)
+    assert "hatched: in no window" in legend(figure)
     dilated = tg.draw_windows(tg.max_pool1d(Value(np.ones(3)), 2, dilation=2))
     assert [bool(cell.get_hatch()) for cell in dilated.axes[0].patches[:3]] == [False, True, False]
 

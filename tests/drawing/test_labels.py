@@ -97,7 +97,7 @@ def test_operations_go_by_their_sign():
     [
         (3, r"names must be a dict, such as locals\(\), got 3"),
         (["x"], r"names must be a dict, such as locals\(\), got \['x'\]"),
-        (dict(enumerate("xy")), r"names must be called by text, as locals\(\) are, got 0"),
+        (dict(enumerate("xy")), r"names must have text as keys, as in locals\(\), got 0"),
     ],
 )
 def test_names_are_a_dict_of_texts(ask, names, message):
@@ -130,7 +130,7 @@ def test_a_picture_says_of_what_its_results_are_when_data_was_set_since(tmp_path
     }
     assert not [look for look in looks if "set since" in looks[look]()]
     w.data = 5.0
-    said = "w was set since: the results are from before; run the forward pass again"
+    said = "w was set since the forward pass: the results are old; run it again"
     told = [look for look in looks if said in looks[look]().replace("\N{NO-BREAK SPACE}", " ")]
     assert told == [*looks][:-1]
     assert "a leaf was set since" in looks["units"]()

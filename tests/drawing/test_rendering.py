@@ -49,7 +49,7 @@ def test_dpi_scales_a_png(tmp_path):
 def test_options_are_those_of_draw(tmp_path):
     path = tg.render(Value(2.0), tmp_path / "graph.dot", direction="TB")
     assert "rankdir=TB" in path.read_text(encoding="utf-8")
-    with pytest.raises(OptionError, match="render: give direction to the draw function"):
+    with pytest.raises(OptionError, match="render: pass direction to the draw function"):
         tg.render(tg.draw(Value(2.0)), tmp_path / "graph.dot", direction="TB")
 
 

@@ -161,7 +161,7 @@ def test_among_many_links_weights_are_drawn_and_not_written():
     a = tg.weighted_sum(w, [Value(1.0) for _ in w])
     source = tg.draw_units(a).source
     assert "w1" not in source
-    assert "links are weights: blue above 0, orange and double below, dashed 0" in source
+    assert "links show weights: blue above 0, orange and double below, dashed 0" in source
     assert source.count('"#9a9a9a" penwidth=0.50 style=dashed') == 9
     assert source.count('"#B84A00:invis:#B84A00" penwidth=3.00]') == 9
     dark = tg.draw_units(a, theme="dark").source
@@ -182,7 +182,7 @@ def test_constants_are_told_before_and_after_a_pass():
         shown = " ".join(circles(tg.draw_units(pooled)))
         assert r"\nmax with 0.25" in shown
         assert r"\n× with 3" in shown
-        assert r"\n+ 3 of constants" in shown
+        assert r"\n+ 3 (constants)" in shown
         pooled.backward()
 
 
