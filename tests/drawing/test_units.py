@@ -182,7 +182,7 @@ def test_constants_are_told_before_and_after_a_pass():
         shown = " ".join(circles(tg.draw_units(pooled)))
         assert r"\nmax with 0.25" in shown
         assert r"\n× with 3" in shown
-        assert r"\n+ 3 (constants)" in shown
+        assert r"\nconstants add 3" in shown
         pooled.backward()
 
 

@@ -150,7 +150,7 @@ def _lines(unit: Unit, names: Mapping[int, str], linked: bool, others: float) ->
     lines = with_name(_name(z, names), z.data)
     constants = ", ".join(number(c, digits=3) for c in unit.constants)
     if unit.a is not None:
-        lines += [f"+ {constants} (constants)"] if constants else []
+        lines += [f"constants add {constants}"] if constants else []
     elif unit.links:
         lines.append(f"{sign(z)} with {constants}" if constants else sign(z))
     if unit.delta is None or not linked:
