@@ -50,7 +50,7 @@ def _weights_alone(monkeypatch):
     monkeypatch.setattr("tinygrad_pool.cli.demo.files_of", files_of)
 
 
-def test_the_bar_goes_when_the_training_ends(monkeypatch):
+def test_the_progress_bar_disappears_after_training(monkeypatch):
     from rich.console import Console
 
     half, whole = (SimpleNamespace(share=share, accuracies=[0.5]) for share in (0.5, 1.0))
@@ -64,7 +64,7 @@ def test_the_bar_goes_when_the_training_ends(monkeypatch):
 
 class TestDemo:
     @pytest.mark.long
-    def test_it_reaches_97_percent_and_tells_where_the_pictures_are(self, tmp_path, run):
+    def test_it_reaches_97_percent_and_lists_the_pictures(self, tmp_path, run):
         ran = run("demo", cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "utf-8"})
         printed = ran.stdout.decode()
         assert ran.returncode == 0, ran.stderr
@@ -139,7 +139,7 @@ class TestDemo:
         assert first.endswith("file: is a file, not a folder to write into")
         assert second.endswith("absent does not exist")
 
-    def test_ctrl_c_is_one_line_and_leaves_nothing(self, tmp_path):
+    def test_ctrl_c_prints_one_line_and_writes_nothing(self, tmp_path):
         program = (
             "import signal, sys; from tinygrad_pool.cli import main as cli, demo\n"
             "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job may ignore Ctrl-C
@@ -184,7 +184,7 @@ class TestEquivalence:
         assert re.search(r"pool1 +max_pool2d +450 × 12 × 4 × 4 +345,600 +86,400 +0", printed)
         assert "the same as a layer of 0/1 weights" in out.read_text()
 
-    def test_it_shows_the_network_of_a_script(self, script, tmp_path, capsys):
+    def test_it_compares_the_network_of_a_script(self, script, tmp_path, capsys):
         out = tmp_path / "equal.dot"
         assert main(["equivalence", script, "-o", str(out)]) == 0
         printed = capsys.readouterr().out
@@ -205,7 +205,7 @@ class TestEquivalence:
         )
         assert not out.exists()
 
-    def test_a_difference_ends_with_1(self, script, tmp_path, capsys, monkeypatch):
+    def test_a_difference_exits_with_1(self, script, tmp_path, capsys, monkeypatch):
         real = equivalence.grad
 
         def wrong(y, *more):

@@ -99,7 +99,7 @@ def test_an_editor_at_the_standard_streams(net):
     assert ran.stderr == b""
 
 
-def test_what_writes_past_python_does_not_break_the_protocol(net):
+def test_output_that_bypasses_python_does_not_break_the_protocol(net):
     net.write_text("import os\nos.write(1, b'aside')\nprint(repr(os.read(0, 9)))\n" + SCRIPT)
     command = [sys.executable, "-m", "tinygrad_pool", "dap"]
     ran = subprocess.run(command, input=session(net), capture_output=True, check=True)
@@ -168,7 +168,7 @@ class TestInThisProcess:
         check(messages(received[0]))
         assert re.fullmatch(r"waiting for an editor at 127.0.0.1:\d+\n", capsys.readouterr().err)
 
-    def test_a_script_that_fails_is_told_by_its_line(self, streams, net):
+    def test_an_error_of_the_script_is_reported_with_its_line(self, streams, net):
         net.write_text("import tinygrad_pool as tg\n\nx = 1 / 0\n")
         out = streams(session(net))
         assert main(["dap"]) == 0
@@ -189,14 +189,14 @@ class TestLoad:
         assert len(recording) == 1
         assert not recording.loss.has_grad
 
-    def test_a_loss_from_before_the_last_update_is_read(self, net):
+    def test_a_loss_from_before_the_last_update_is_refused(self, net):
         net.write_text(
             "import tinygrad_pool as tg\nw = tg.Value([1.0])\nloss = w.sum()\nw.data -= 0.5\n"
         )
         with pytest.raises(GraphError, match=r"^launch: .*: compute loss again at the end of "):
             editor.load({"program": str(net)})
 
-    def test_a_folder_to_run_in_is_entered(self, net, tmp_path, monkeypatch):
+    def test_cwd_is_the_current_folder(self, net, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         (tmp_path / "inside").mkdir()
         net.write_text("import os\n" + SCRIPT + "where = os.getcwd()\n")
@@ -216,11 +216,11 @@ class TestLoad:
             ({"program": __file__, "value": 1}, "value must be the name of a Value, got 1"),
         ],
     )
-    def test_what_a_launch_lacks_is_read(self, arguments, said):
+    def test_wrong_launch_arguments_are_refused(self, arguments, said):
         with pytest.raises(OptionError, match=f"launch: {said}"):
             editor.load(arguments)
 
-    def test_a_closure_of_the_script_that_raises_is_told_by_its_line(self, net):
+    def test_an_error_of_a_closure_is_reported_with_its_line(self, net):
         net.write_text(
             "import tinygrad_pool as tg\n\n"
             "def broken(x):\n"
@@ -232,12 +232,12 @@ class TestLoad:
         with pytest.raises(ScriptError, match=r"line 5: raise ValueError(.|\n)*no way back"):
             editor.load({"program": str(net)})
 
-    def test_a_pass_that_cannot_be_walked_says_so(self, net):
+    def test_a_failing_pass_is_reported(self, net):
         net.write_text("import tinygrad_pool as tg\n")
         with pytest.raises(OptionError, match="has no Value that is a number"):
             editor.load({"program": str(net)})
 
-    def test_an_error_without_a_line_of_the_script_is_told_all_the_same(self, net, monkeypatch):
+    def test_an_error_without_a_line_of_the_script_is_reported(self, net, monkeypatch):
         def broken(*_):
             raise RuntimeError("inside")
 
@@ -247,7 +247,7 @@ class TestLoad:
             editor.load({"program": str(net)})
 
 
-def test_a_port_that_is_taken_or_is_none_is_one_line(capsys):
+def test_a_taken_or_invalid_port_is_one_line(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert main(["dap", "--port", port]) == 1
@@ -257,6 +257,6 @@ def test_a_port_that_is_taken_or_is_none_is_one_line(capsys):
     assert "needs a port, 0 to 65535, got '70000'" in capsys.readouterr().err
 
 
-def test_nothing_but_loopback_is_listened_at():
+def test_it_listens_only_at_loopback():
     assert editor.LOOPBACK == "127.0.0.1"
     assert tg.__version__

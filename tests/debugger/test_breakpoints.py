@@ -36,7 +36,7 @@ def run():
     return commands
 
 
-def test_a_condition_that_raises_stops_there_and_says_so(run):
+def test_a_condition_that_raises_stops_and_reports_it(run):
     said = run(array(), "break power if 1 / 0; c").splitlines()
     assert said[1].startswith("in breakpoint 1, '1 / 0': ZeroDivisionError: ")
     assert said[3] == "2 of 3: power#2 gets 1 1 1"
@@ -90,18 +90,18 @@ def test_an_expression_cannot_change_what_it_reads():
 
 
 @pytest.mark.parametrize("expression", ["exit()", "__import__('sys').exit(3)", "1 / 0"])
-def test_an_expression_that_leaves_or_raises_is_answered(expression):
+def test_an_expression_that_exits_or_raises_is_an_option_error(expression):
     with pytest.raises(OptionError, match=r"SystemExit|ZeroDivisionError"):
         evaluate(expression, {})
 
 
 @pytest.mark.parametrize("expression", ["(" * 10_000, "-" * 10_000 + "1", "\0", "1 +", "g = 3"])
-def test_what_is_no_expression_is_answered(expression):
+def test_invalid_expressions_raise_option_error(expression):
     with pytest.raises(OptionError, match="Error"):
         check(expression)
 
 
-def test_what_python_finds_odd_in_an_expression_is_its_writer_s_business():
+def test_syntax_warnings_of_an_expression_are_ignored():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert evaluate("1 is 1", {}) is True

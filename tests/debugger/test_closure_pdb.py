@@ -43,7 +43,7 @@ def stops(printed):
     return re.findall(r"step (\d+) of \d+: .*\n(?:  .*\n)?> .*\)([\w<>]+)\(\)\n", printed)
 
 
-def test_a_command_a_node(run):
+def test_node_stops_once_per_node(run):
     a, b, E = network()
     printed = run("node; node; node; node; node", E)
     assert stops(printed) == [
@@ -61,7 +61,7 @@ def test_commands_are_shown_as_they_are_run(run):
     assert "(Pdb) node\nstep 2 of 5: power#5 gets 1\n> " in run("node; q")
 
 
-def test_it_says_what_arrives_under_which_name_and_from_which_line(run):
+def test_each_stop_shows_the_gradient_the_name_and_the_line(run):
     with tg.traced():
         _, _, E = network()
     printed = run("node; node; node; node; q", E, names={"E": E})
@@ -108,7 +108,7 @@ def test_quitting_leaves_every_gradient_as_it_was(run):
     assert run("node", E).endswith("all gradients are restored\n")  # no prompt
 
 
-def test_a_recording_that_stands_half_done_gives_way_before_it_is_quit(run):
+def test_a_half_done_recording_gives_way_and_stays_undone_after_quitting(run):
     a, _, E = network()
     recording = tg.record(E)
     recording.seek(4)
@@ -116,7 +116,7 @@ def test_a_recording_that_stands_half_done_gives_way_before_it_is_quit(run):
     assert (recording.position, a.has_grad) == (0, False)
 
 
-def test_what_is_no_value_is_named(run):
+def test_anything_but_a_value_is_refused(run):
     with pytest.raises(DataError, match="debug: needs a Value, got int"):
         run("node", 3)
 
@@ -152,7 +152,7 @@ def test_gradients_are_those_of_backward_bit_for_bit(run):
     assert np.array_equal(x.grad, np.full((3, 3), 6.0))
 
 
-def test_rules_of_ones_own_stop_whatever_their_closure_is_called(run):
+def test_custom_rules_stop_whatever_their_closure_is_called(run):
     def halve(x):
         return x / 2, lambda g: (g / 2,)
 
@@ -171,7 +171,7 @@ def test_a_guarded_closure_is_entered_itself(run):
     assert [name for _, name in stops(run("node", y))] == ["exp_backward"]
 
 
-def test_an_error_is_looked_at_in_its_closure_and_raised(capsys):
+def test_an_error_is_shown_in_its_closure_and_raised(capsys):
     def broken(x):
         def broken_backward(g):
             remembered = g * 3
@@ -188,7 +188,7 @@ def test_an_error_is_looked_at_in_its_closure_and_raised(capsys):
     assert not a.has_grad
 
 
-def test_an_error_inside_numpy_is_looked_at_in_the_closure_and_names_its_node(capsys):
+def test_an_error_inside_numpy_is_shown_in_the_closure_with_its_node(capsys):
     def broken(x):
         def broken_backward(g):
             kept = g * 3
@@ -208,7 +208,7 @@ def test_an_error_inside_numpy_is_looked_at_in_the_closure_and_names_its_node(ca
         assert "*** NameError" in said.split("(Pdb) down")[1]
 
 
-def test_an_error_outside_all_closures_is_looked_at_where_it_is(capsys):
+def test_an_error_outside_all_closures_is_shown_where_it_was_raised(capsys):
     def wrong(x):
         return x * 1.0, lambda g: (np.ones((2, 2)),)
 
@@ -240,19 +240,19 @@ class TestNodeByName:
         ("name", "step"),
         [("m", "5"), ("mul", "4"), ("relu#4", "3"), ("maximum_backward", "5"), ("v", "2")],
     )
-    def test_it_goes_on_to_that_node(self, run, name, step):
+    def test_it_runs_to_that_node(self, run, name, step):
         _, _, E = network()
         power = E.parents[1]
         printed = run(f"node {name}; q", E, names={"v": power})
         assert [number for number, _ in stops(printed)] == ["1", step]
 
     @pytest.mark.parametrize("command", ["restart", "run", "back"])
-    def test_it_does_not_begin_anew(self, run, command):
+    def test_it_does_not_restart(self, run, command):
         printed = run(f"node; {command}; node; q")
         assert "*** in pdb, a pass only runs forwards; quit with q, then" in printed
         assert [number for number, _ in stops(printed)] == ["1", "2", "3"]
 
-    def test_it_goes_on_some_nodes(self, run):
+    def test_it_runs_several_nodes_ahead(self, run):
         assert [number for number, _ in stops(run("node 3; node 9; q"))] == ["1", "4"]
 
     @pytest.mark.parametrize(
@@ -264,12 +264,12 @@ class TestNodeByName:
             ("0", "*** no node is called '0'"),
         ],
     )
-    def test_what_cannot_be_met_is_said_and_nothing_moves(self, run, name, answer):
+    def test_an_unreachable_node_is_an_error_and_nothing_moves(self, run, name, answer):
         printed = run(f"node {name}; node; q")
         assert answer in printed
         assert [number for number, _ in stops(printed)] == ["1", "2"]
 
-    def test_one_that_gets_no_gradient_is_not_met(self, run):
+    def test_a_node_without_a_gradient_is_not_reached(self, run):
         def deaf(x):
             return x * 1.0, lambda g: (None,)
 
@@ -283,13 +283,13 @@ class TestNodeByName:
         printed = run(f"tbreak tinygrad_pool/rules/elementwise.py:{line}; node m; c; q")
         assert [number for number, _ in stops(printed)] == ["1", "3"]
 
-    def test_from_the_prompt_too(self, capsys, monkeypatch):
+    def test_it_works_from_the_prompt(self, capsys, monkeypatch):
         monkeypatch.setattr("sys.stdin", io.StringIO("node m\nq\n"))
         tg.debug(network()[2], commands="node; pdb; info")
         assert "5 of 5: m (max) gets 4" in capsys.readouterr().out
 
 
-def test_gradients_and_data_from_before_are_said_at_first(run):
+def test_gradients_and_data_from_before_are_reported_first(run):
     a, _, E = network()
     a.grad = 7.0
     a.data = 3.0
@@ -300,7 +300,7 @@ def test_gradients_and_data_from_before_are_said_at_first(run):
     )
 
 
-def test_what_numpy_raises_and_catches_inside_stops_nothing(run):
+def test_errors_that_numpy_catches_do_not_stop(run):
     def odd(x):
         def odd_backward(g):
             to_x = g * np.asarray(x).dot(1.0)
@@ -332,13 +332,13 @@ def test_breakpoint_in_a_closure_stops_there(monkeypatch, capsys):
     assert asked == ["watched_backward"] * 3
 
 
-def test_without_a_terminal_it_says_what_to_do(monkeypatch):
+def test_without_a_terminal_the_error_says_what_to_do(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO())
     with pytest.raises(ToolError, match="debug: needs a terminal"):
         tg.debug(network()[2], pdb=True)
 
 
-def test_the_tracer_of_before_is_back(run):
+def test_the_previous_tracer_is_restored(run):
     def tracer(*_):
         return None
 
@@ -351,7 +351,7 @@ def test_the_tracer_of_before_is_back(run):
         sys.settrace(before)
 
 
-def test_ctrl_c_is_as_before_when_pdb_has_gone_on(run):
+def test_the_handler_of_ctrl_c_is_restored_after_continue(run):
     before = signal.getsignal(signal.SIGINT)
     run("node; c")
     assert signal.getsignal(signal.SIGINT) == before
@@ -385,7 +385,7 @@ class TestWithoutATracer:
         sys.setprofile(profiler)
         return frames[0]
 
-    def test_it_stops_in_the_closure_that_is_waited_for(self, debugger):
+    def test_it_stops_in_the_expected_closure(self, debugger):
         y, other = Value(2.0).exp(), Value(2.0).tanh()
         debugger.expected = Stop(y, lambda: None, "step 1: y gets 1")
         assert debugger.stop_here(self.inside(y))
@@ -402,7 +402,7 @@ class TestWithoutATracer:
         assert debugger.do_node("") is True
         assert not debugger.stop_here(self.inside(y))
 
-    def test_where_a_closure_ends_it_goes_on_to_the_next_but_for_continue(self, debugger):
+    def test_after_a_closure_it_runs_to_the_next_except_after_continue(self, debugger):
         y = Value(2.0).exp()
         frame = self.inside(y)
         debugger.expected = Stop(y, lambda: None, "y")
@@ -416,7 +416,7 @@ class TestWithoutATracer:
         debugger.user_return(frame, 1.0)
         assert not debugger.by_node
 
-    def test_an_error_is_looked_at_but_not_one_of_pdb_itself(self, debugger):
+    def test_errors_are_shown_except_those_of_pdb_itself(self, debugger):
         def fail():
             raise GraphError("no")
 
@@ -438,13 +438,13 @@ class TestWithoutATracer:
             debugger.walk(before_any())
         assert "in the closure of" not in debugger.stdout.getvalue().split("GraphError: no;")[1]
 
-    def test_it_does_not_begin_anew(self, debugger):
+    def test_it_does_not_restart(self, debugger):
         debugger.do_run("")
         debugger.do_restart("x")
         debugger.do_back("")
         assert debugger.stdout.getvalue().count("quit with q, then start a new pass") == 3
 
-    def test_a_node_is_found_by_number_or_name_and_not_twice(self, debugger):
+    def test_a_node_is_found_by_number_or_name_but_only_once(self, debugger):
         a, b, E = network()
         add, relu, power = E, *E.parents
         debugger.named = Named([a, b, power.parents[0], *relu.parents, relu, power, add], {})
@@ -463,12 +463,12 @@ class TestWithoutATracer:
         debugger.expected = Stop(relu, lambda: None, "")
         assert debugger.stop_here(self.inside(relu))
 
-    def test_a_node_that_is_not_met_is_said(self, debugger):
+    def test_a_node_that_is_not_reached_is_reported(self, debugger):
         debugger.targets = {Value(1.0)}
         assert debugger.walk([])
         assert "that node was not reached" in debugger.stdout.getvalue()
 
-    def test_a_pass_leaves_out_nodes_that_get_nothing(self):
+    def test_nodes_without_a_gradient_are_skipped(self):
         def deaf(x):
             return x * 1.0, lambda g: (None,)
 
@@ -479,7 +479,7 @@ class TestWithoutATracer:
         stop.take()
         assert next(stops, None) is None
 
-    def test_errors_inside_numpy_are_passed_by(self, debugger):
+    def test_errors_inside_numpy_do_not_stop(self, debugger):
         error = ZeroDivisionError("no")
         inside_numpy = next(
             frame for frame in [eval("sys._getframe()", {"sys": sys, "__name__": "numpy.x"})]
@@ -489,7 +489,7 @@ class TestWithoutATracer:
         debugger.user_exception(sys._getframe(), (type(error), error, None))
         assert "ZeroDivisionError: no" in debugger.stdout.getvalue()
 
-    def test_steps_are_taken_to_the_end_or_one(self, debugger):
+    def test_all_steps_are_taken_or_one(self, debugger):
         y = Value(2.0).exp()
         taken = []
         stops = [Stop(y, lambda i=i: taken.append(i), "") for i in range(3)]
@@ -499,7 +499,7 @@ class TestWithoutATracer:
         assert debugger.walk(stops, one=True)
         assert taken == [0, 1, 2]
 
-    def test_a_whole_pass_and_the_prompt_s_pdb(self, monkeypatch, capsys):
+    def test_a_whole_pass_and_pdb_from_the_prompt(self, monkeypatch, capsys):
         a, b, E = network()
         tg.debug(E, commands="c", pdb=True)
         assert (a.grad, b.grad) == (4.0, 0.0)
@@ -547,7 +547,7 @@ def test_a_session_in_a_terminal(tmp_path):
     assert child.exitstatus == 0
 
 
-def test_plain_pdb_looks_at_an_error_in_its_closure(tmp_path):
+def test_plain_pdb_shows_an_error_in_its_closure(tmp_path):
     script = tmp_path / "net.py"
     script.write_text(
         "import tinygrad_pool as tg\n"

@@ -42,7 +42,7 @@ def test_each_command_has_help_under_each_of_its_names(run, command):
         assert all(not line.startswith("    ") for line in said.splitlines())
 
 
-def test_help_lists_every_command_and_says_what_is_short_for_it(run):
+def test_help_lists_every_command_and_its_aliases(run):
     listed = run("help").split()
     assert set(COMMANDS) <= set(listed)
     assert run("?") == run("help")
@@ -51,7 +51,7 @@ def test_help_lists_every_command_and_says_what_is_short_for_it(run):
     assert run("?why").splitlines()[-1] == "Also: y."
 
 
-def test_every_command_stands_in_one_group():
+def test_every_command_is_in_one_group():
     listed = " ".join(GROUPS.values()).split()
     assert sorted(listed) == sorted(COMMANDS)
 
@@ -79,7 +79,7 @@ def test_every_command_stands_in_one_group():
         ("a += 5", "unknown command 'a' (did you mean a?); help lists all commands"),
     ],
 )
-def test_a_name_or_an_expression_shows_what_it_is_and_else_the_nearest_command(run, line, answer):
+def test_names_and_expressions_are_shown_and_unknown_commands_reported(run, line, answer):
     assert run(f"node; {line}").splitlines()[2:] == [answer]
 
 
@@ -89,13 +89,13 @@ def test_a_rule_alone_shows_its_node_or_the_names_of_several(run):
     assert run("exp", x.exp().exp()) == "'exp' is the name of 2 nodes: exp#1, exp#2\n"
 
 
-def test_several_commands_stand_in_a_line(network):
+def test_a_line_may_have_several_commands(network):
     shell = Shell(tg.record(network()[2]), stdin=io.StringIO("n; n;;\n\nq\n"), stdout=io.StringIO())
     shell.cmdloop()
     assert re.findall(r"(\d) of 5:", shell.stdout.getvalue()) == ["1", "2", "3"]
 
 
-def test_ctrl_c_drops_the_commands_that_were_to_follow(network):
+def test_ctrl_c_discards_queued_commands(network):
     def interrupt():
         raise KeyboardInterrupt
 
@@ -114,7 +114,7 @@ def test_the_end_of_input_ends_the_line_of_the_prompt(network):
 
 
 @pytest.mark.parametrize("leave", ["quit()", "exit()", "exit"])
-def test_it_is_left_as_python_is(network, leave):
+def test_it_is_quit_in_the_same_ways_as_python(network, leave):
     shell = Shell(tg.record(network()[2]), stdout=io.StringIO())
     assert shell.onecmd(shell.precmd(leave))
 
@@ -127,7 +127,7 @@ def test_up_and_down_select_a_node_of_the_path_until_the_next_step(run):
     assert [line for line in said if line.startswith("'")] == ["'relu'", "'mul'", "'relu'"]
 
 
-def test_up_and_down_go_several_at_once_and_not_past_an_end(run):
+def test_up_and_down_take_a_count_and_stop_at_the_ends(run):
     x = tg.Value(2.0, label="x")
     chain = ((x * 3.0).tanh() + 1.0).exp()
     said = run("finish; up 2; p op; up 9; p op; up 2; down 2; p op; down 9; p op", chain)
@@ -136,7 +136,7 @@ def test_up_and_down_go_several_at_once_and_not_past_an_end(run):
     assert said.count("this is the loss: nothing is above it") == 1
 
 
-def test_gains_tabulates_the_strongest_path_and_says_where_it_is_sharpest(run):
+def test_gains_tabulates_the_strongest_path_and_its_sharpest_step(run):
     x = h = tg.Value(0.5, label="x")
     for _ in range(9):
         h = (h * 0.1).tanh()
@@ -170,12 +170,12 @@ def test_commands_are_text(commands):
 
 
 @pytest.mark.parametrize("name", ["", " "])
-def test_a_breakpoint_has_a_name(name):
+def test_a_breakpoint_needs_a_name(name):
     with pytest.raises(OptionError, match="a breakpoint needs the name of a node or a rule"):
         at_name(tg.record(tg.Value(1.0).exp()), name)
 
 
-def test_an_empty_line_moves_again_and_repeats_nothing_else(run):
+def test_an_empty_line_repeats_only_moves(run):
     assert run("n; ; ; rs; ; rs").splitlines()[-1] == "before the first of 2 steps; node takes it"
     assert run("p 7; ; ").splitlines() == ["7"]
 
@@ -185,7 +185,7 @@ def test_help_fits_a_narrow_terminal(run, monkeypatch):
     assert max(map(len, run("help").splitlines())) <= 40
 
 
-def test_help_is_whole_in_80_columns(run, monkeypatch):
+def test_help_is_not_cut_at_80_columns(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert "…" not in run("help")
 
@@ -207,7 +207,7 @@ def test_help_is_whole_in_80_columns(run, monkeypatch):
         ("[", "unknown command '['; help lists all commands"),
     ],
 )
-def test_every_mistake_is_answered_in_one_short_line(run, line, answer):
+def test_every_error_is_one_short_line(run, line, answer):
     before = run("node")
     said = run(f"node; {line}")[len(before) :]
     assert said.startswith(answer)
@@ -215,7 +215,7 @@ def test_every_mistake_is_answered_in_one_short_line(run, line, answer):
     assert len(said) < 500
 
 
-def test_an_error_of_a_rule_is_answered_too(run):
+def test_an_error_of_a_rule_is_reported(run):
     def odd(x):
         if x > 5:
             raise KeyError("too\nlarge")
@@ -243,7 +243,7 @@ def test_an_element_of_an_array_whose_label_has_brackets_or_signs_is_set(run):
     assert "p=q[0][1] will be 7 in the next replay (now 3)" in run("set p=q[0][1] = 7", x.sum())
 
 
-def test_info_shows_all_that_is_going_on(run, tmp_path):
+def test_info_shows_breakpoints_changes_and_the_drawing(run, tmp_path):
     said = run(f"break relu; watch a; set b = 4; draw {tmp_path}/now.dot; node; info").splitlines()
     assert said[-5:] == [
         "breakpoint 1: relu, hit 0 times",
@@ -255,7 +255,7 @@ def test_info_shows_all_that_is_going_on(run, tmp_path):
     assert run("set b = 4; replay; info").splitlines()[-1].endswith("in a replay; revert leaves it")
 
 
-def test_until_what_was_passed_says_that_it_was_not_met(run):
+def test_until_a_node_that_is_behind_reports_that_it_was_not_reached(run):
     assert (
         run("finish; until mul").splitlines()[-1]
         == "mul was not reached: this is the end of the pass"
@@ -263,7 +263,7 @@ def test_until_what_was_passed_says_that_it_was_not_met(run):
     assert run("until mul").splitlines()[-1] != "mul was not reached: this is the end of the pass"
 
 
-def test_many_operands_are_counted_where_they_would_fill_the_screen(run):
+def test_many_operands_are_counted_instead_of_filling_the_screen(run):
     xs = [tg.Value(float(i), label=f"x{i}") for i in range(100)]
     E = tg.maximum(*xs)
     for command in ("node", "show", "node; contrib", "jac"):
@@ -282,7 +282,7 @@ def test_a_long_path_is_shown_from_both_ends(run):
     assert said[-1].startswith("-> mul#1 gets ")
 
 
-def test_what_a_terminal_cannot_write_is_replaced():
+def test_characters_that_a_terminal_cannot_encode_are_replaced():
     stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     shell = Shell(tg.record(tg.Value(-1.0, label="δ").exp()), stdout=stdout)
     shell.onecmd("show δ")
@@ -290,7 +290,7 @@ def test_what_a_terminal_cannot_write_is_replaced():
     assert stdout.buffer.getvalue() == b"delta = -1, grad -\n"
 
 
-def test_when_the_reader_has_gone_it_ends_quietly(tmp_path):
+def test_it_ends_quietly_when_the_pipe_is_closed(tmp_path):
     script = tmp_path / "net.py"
     script.write_text("import tinygrad_pool as tg\nE = tg.Value(2.0).exp()\n")
     command = [sys.executable, "-m", "tinygrad_pool", "debug", str(script), "-c", "help;" * 5000]
@@ -303,7 +303,7 @@ def test_when_the_reader_has_gone_it_ends_quietly(tmp_path):
     assert child.returncode == 141
 
 
-def test_a_program_is_told_that_the_reader_has_gone():
+def test_a_program_gets_broken_pipe_error():
     class Gone(io.StringIO):
         def write(self, _):
             raise BrokenPipeError
@@ -317,14 +317,14 @@ def test_a_program_is_told_that_the_reader_has_gone():
     ("kernel", "asks"),
     [(None, True), (SimpleNamespace(), True), (SimpleNamespace(_allow_stdin=False), False)],
 )
-def test_a_notebook_is_asked_only_if_it_may_answer(monkeypatch, kernel, asks):
+def test_a_notebook_is_prompted_only_if_it_allows_input(monkeypatch, kernel, asks):
     session = SimpleNamespace(kernel=kernel)
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: session))
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     assert can_ask() is asks
 
 
-def test_conditions_leave_the_pass_as_it_is(run):
+def test_conditions_cannot_change_the_pass(run):
     x = tg.Value(np.array([1.0, 2.0]), label="x")
     E = (x * x).sum()
     run("break mul if g.sort() or data.fill(0); c; set x = data.sort()", E)

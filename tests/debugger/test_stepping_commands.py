@@ -33,7 +33,7 @@ def test_break_alone_lists_the_breakpoints(run):
     assert run("b").startswith("break: needs the name of a node or a rule")
 
 
-def test_where_no_breakpoint_is_met_it_says_so(run):
+def test_continue_reports_that_no_breakpoint_was_hit(run):
     end = "no breakpoint was hit: this is the end of the pass"
     assert run("bnan; c").splitlines()[-1] == end
     said = run("b m; c; c; rb; c").splitlines()
@@ -58,7 +58,7 @@ def test_steps_are_taken_and_undone(run):
     ]
 
 
-def test_at_the_ends_a_step_stays(run):
+def test_steps_stop_at_both_ends(run):
     printed = run("back; n 99; n")
     assert printed.count("5 of 5, the last") == 2
     assert printed.startswith("before the first")
@@ -73,7 +73,7 @@ def test_breakpoints_stop_a_run_in_both_directions(run):
     assert printed.splitlines()[-1] == "0 of 5 steps taken"
 
 
-def test_a_breakpoint_has_a_condition_and_can_be_passed_by(run):
+def test_conditions_and_ignored_hits(run):
     printed = run(
         "break mul if g > 0; c; condition 1 op == 'mul'; restart; c; ignore 1 1; restart; c"
     )
@@ -84,7 +84,7 @@ def test_a_breakpoint_has_a_condition_and_can_be_passed_by(run):
     assert "hit once" in run("b mul; condition 1 g > 9; condition 1; c")
 
 
-def test_a_condition_after_a_comma_is_pdbs_way_and_none_after_if_is_refused(run):
+def test_a_condition_may_follow_a_comma_and_must_follow_if(run):
     assert run("b m, g > 3").startswith("breakpoint 1: m if g > 3, hit 0 times")
     assert run("b m if").startswith("break: needs an expression after if, as in break z1 if g > 0")
 
@@ -108,7 +108,7 @@ def test_a_condition_on_an_array_holds_where_any_element_does(run):
     assert "hit 0 times" in run("b mul if data > 30; c; info", E)
 
 
-def test_what_is_neither_true_nor_false_is_answered(run):
+def test_a_condition_without_a_truth_value_is_reported(run):
     assert "'np': TypeError" in run("bgrad np; c")
     assert "1 of 5" in run("b add if np; c; info")
 
@@ -127,7 +127,7 @@ def test_watch_stops_where_something_is_added(run):
     assert "  a: grad 4 -> 4\n" in printed
 
 
-def test_numbers_stop_too(run):
+def test_numeric_breakpoints(run):
     assert "3 of 5: m (max) gets 4" in run("bgrad abs(g) > 3; c")
     assert "4 of 5: relu#3 gets 1" in run("bzero; c")
     assert "5 of 5, the last" in run("bnan; c")
@@ -136,20 +136,20 @@ def test_numbers_stop_too(run):
     assert "1 of 2: power#2" in run("bnan; c", (a * 1e200) ** 2)
 
 
-def test_delete_forgets(run):
+def test_delete_removes_breakpoints(run):
     assert "breakpoint" not in run("info; b m; delete 1; info").split("\n", 2)[2]
     assert run("b m; b a; delete; info").splitlines()[-1] == "0 of 5 steps taken"
 
 
 @pytest.mark.parametrize("commands", ["goto 3; quit; finish", "goto 3", "set a = 9; replay; node"])
-def test_leaving_before_the_end_leaves_every_gradient_as_it_was(run, commands, network):
+def test_quitting_before_the_end_restores_every_gradient(run, commands, network):
     a, b, E = network()
     b.grad = 100.0
     run(commands, E)
     assert (a.has_grad, b.grad, E.has_grad) == (False, 100.0, False)
 
 
-def test_leaving_at_the_end_leaves_what_backward_does(run, network):
+def test_quitting_at_the_end_keeps_the_gradients_of_backward(run, network):
     a, _, E = network()
     run("finish; quit", E)
     left = a.grad
@@ -158,7 +158,7 @@ def test_leaving_at_the_end_leaves_what_backward_does(run, network):
     assert left == a.grad != 0
 
 
-def test_what_a_step_made_of_an_array_s_gradient(run):
+def test_contrib_shows_how_an_array_s_gradient_changed(run):
     x = tg.Value([1.0, 2.0], label="x")
     E = (np.array([5.0, 7.0]) * x + x * x).sum()
     assert "  x: grad – -> 2 4\n" in run("until mul; contrib", E)

@@ -47,7 +47,7 @@ PICTURES = {
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_small_graph_has_the_text_that_was_looked_at(name):
+def test_the_text_of_small_graphs(name):
     drawn = PICTURES[name]().source
     file = GOLDEN / f"{name}.dot"
     if os.environ.get("TINYGRAD_POOL_GOLDEN") == "write":

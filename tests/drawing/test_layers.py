@@ -123,12 +123,12 @@ PICTURES = {
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_what_is_drawn_as_sent_adds_up_to_the_gradient_that_is_shown(name):
+def test_contributions_drawn_add_up_to_the_gradient_shown(name):
     assert check_sums(PICTURES[name]()) or name == "F2"
 
 
 @pytest.mark.parametrize("name", sorted(PICTURES.keys() - {"F1", "F2"}))
-def test_a_wrong_number_in_a_picture_is_found(name):
+def test_a_wrong_number_in_a_picture_is_detected(name):
     """Of one unit that links lead from, the number that they add up to is another."""
     graph = PICTURES[name]()
     lines = graph.body

@@ -16,7 +16,7 @@ def power(_=None):
     return tg.record(tg.Value(2.0, label="x") ** 2), {}
 
 
-def test_it_tells_what_it_can_do(connect):
+def test_it_announces_its_capabilities(connect):
     can = connect(power).ask("initialize", adapterID="backward")
     assert can["supportsStepBack"]
     filters = can["exceptionBreakpointFilters"]
@@ -24,7 +24,7 @@ def test_it_tells_what_it_can_do(connect):
     assert [f["default"] for f in filters] == [True, True, False, False]
 
 
-def test_what_comes_before_launch_is_refused(connect):
+def test_requests_before_launch_are_refused(connect):
     client = connect(power)
     assert client.refused("threads") == "threads: no script has been launched"
     assert client.refused("configurationDone") == "configurationDone: no script has been launched"
@@ -39,7 +39,7 @@ def test_a_second_launch_is_refused(connect):
     )
 
 
-def test_arguments_that_do_not_fit_are_refused_and_the_session_goes_on(connect):
+def test_invalid_arguments_are_refused_and_the_session_continues(connect):
     client = connect(power)
     client.start()
     assert client.refused("scopes") == "scopes: needs the argument 'frameId'"
@@ -53,7 +53,7 @@ def test_arguments_that_do_not_fit_are_refused_and_the_session_goes_on(connect):
     assert client.ask("threads")
 
 
-def test_damaged_frames_are_named_in_the_console(connect):
+def test_damaged_messages_are_reported_in_the_console(connect):
     client = connect(power)
     client.start()
     client.raw(b"Content-Length: 1\r\n\r\n{")
@@ -79,7 +79,7 @@ def test_an_error_of_the_script_is_output_and_the_session_ends(connect):
     assert client.refused("threads") == "threads: no script has been launched"
 
 
-def test_what_is_printed_becomes_output(connect):
+def test_printed_text_becomes_output(connect):
     def load(_):
         sys.stdout.write("of the script\n")
         sys.stderr.write("and an error\n")
@@ -94,7 +94,7 @@ def test_what_is_printed_becomes_output(connect):
     assert client.output("stderr") == "and an error\n"
 
 
-def test_what_an_earlier_pass_left_is_told_at_the_start(connect):
+def test_gradients_of_an_earlier_pass_are_reported_at_the_start(connect):
     def load(_):
         x = tg.Value(2.0, label="x")
         (x * 3.0).backward()
@@ -125,7 +125,7 @@ def test_without_a_stop_on_entry_it_runs_to_the_first_breakpoint(connect):
 
 
 class TestLeaving:
-    def test_disconnect_gives_the_gradients_back(self, connect):
+    def test_disconnect_restores_the_gradients(self, connect):
         x = tg.Value(2.0, label="x")
         client = connect(lambda _: (tg.record(x**2), {}))
         client.start()
@@ -145,7 +145,7 @@ class TestLeaving:
             client.ask("terminate")
 
     @pytest.mark.parametrize("half", [b"", b"Content-Le", b"Content-Length: 99\r\n\r\n{"])
-    def test_a_client_that_is_gone_ends_it(self, connect, half):
+    def test_a_closed_connection_ends_it(self, connect, half):
         client = connect(power)
         client.start()
         client.raw(half)
@@ -153,7 +153,7 @@ class TestLeaving:
         client.server.join(30)
         assert not client.server.is_alive()
 
-    def test_it_ends_a_script_that_runs(self, connect):
+    def test_it_stops_a_running_script(self, connect):
         gone = threading.Event()
 
         def load(_):
@@ -211,7 +211,7 @@ class TestWhileItRuns:
         assert running.event("stopped")["reason"] == "pause"
         assert 0 < running.position() < 200
 
-    def test_what_else_is_asked_waits(self, running):
+    def test_other_requests_wait(self, running):
         asked = running.send("threads")
         running.ask("pause", threadId=1)
         name = running.wait(type="response", request_seq=asked)["body"]["threads"][0]["name"]
@@ -222,7 +222,7 @@ class TestWhileItRuns:
         running.server.join(30)
         assert not running.server.is_alive()
 
-    def test_what_goes_wrong_after_an_answer_is_output(self, stand, monkeypatch):
+    def test_an_error_after_an_answer_is_output(self, stand, monkeypatch):
         client = stand(tg.Value(2.0, label="x").exp())
         monkeypatch.setattr("tinygrad_pool.debugger.dap.session.Variables", lambda _: 1 / 0)
         client.ask("next", threadId=1)

@@ -42,7 +42,7 @@ def place(client, reason):
 
 
 @pytest.mark.usefixtures("_own_argv")
-def test_the_transcript_is_as_it_runs(connect, monkeypatch):
+def test_the_transcript_is_current(connect, monkeypatch):
     monkeypatch.chdir(ROOT / "examples")
     client = connect(editor.load)
     requests = re.findall(r"^> (.*)$", TRANSCRIPT, re.M)

@@ -31,7 +31,7 @@ def test_a_node_shows_what_arrived_its_data_and_its_operands(at):
     }
 
 
-def test_what_is_sent_stands_beside_what_it_made_of_a_gradient(at):
+def test_contributions_are_shown_with_the_change_of_the_gradient(at):
     assert at("pooled").values("Sends") == {
         "to z1": "0   (grad – → 0)",
         "to z2": "0   (grad – → 0)",
@@ -63,7 +63,7 @@ def test_leaves_show_their_gradient_so_far(at):
     assert leaves["w11"] == "0.5   (grad –)"
 
 
-def test_constants_and_operands_that_stand_twice_are_told_apart(stand):
+def test_constants_and_repeated_operands_are_distinguished(stand):
     x = tg.Value(3.0, label="x")
     client = stand(x * x)
     assert client.values("Node") == {
@@ -79,7 +79,7 @@ def test_constants_and_operands_that_stand_twice_are_told_apart(stand):
     assert [*client.values("Local derivatives")] == ["by x"]
 
 
-def test_what_hands_nothing_on_shows_nothing_sent(stand):
+def test_nodes_that_send_nothing_show_nothing_sent(stand):
     x = tg.Value(2.0, label="x")
     with tg.no_grad():
         cut = x.exp()
@@ -107,7 +107,7 @@ def test_an_array_is_listed_by_parts(stand):
     assert len(large.variables(reference)) == MOST
 
 
-def test_large_slopes_are_told_and_not_listed(stand):
+def test_large_jacobians_are_described_and_not_listed(stand):
     client = stand((tg.Value(np.ones(100), label="x") * 2.0).sum())
     client.move("continue")
     (by_x,) = client.variables(client.scope("Local derivatives")).values()
@@ -139,7 +139,7 @@ def test_without_lines_there_is_no_source(stand):
     assert (frame["line"], "source" in frame) == (0, False)
 
 
-def test_a_line_of_no_file_has_no_source(stand):
+def test_a_line_without_a_file_has_no_source(stand):
     found = {"x": tg.Value(2.0, label="x")}
     with tg.traced():
         exec("y = x.exp()", found)
@@ -147,7 +147,7 @@ def test_a_line_of_no_file_has_no_source(stand):
     assert (frame["name"], frame["line"], "source" in frame) == ("exp#1, in <module>", 1, False)
 
 
-def test_of_a_deep_path_some_frames_are_sent_and_more_are_announced(stand):
+def test_a_deep_path_is_sent_in_parts(stand):
     x = tg.Value(0.1, label="x")
     for _ in range(300):
         x = x.tanh()
@@ -171,6 +171,6 @@ def test_a_path_along_which_something_flowed_comes_first():
     assert [node.op for node in views.up(off, off.steps[1].node)] == ["mul", "relu"]
 
 
-def test_where_no_gradient_arrives_there_is_still_a_frame():
+def test_a_node_without_a_gradient_has_a_frame():
     leaf = tg.record(tg.Value(2.0, label="x"))
     assert [node.label for node in views.up(leaf, leaf.loss)] == ["x"]

@@ -25,7 +25,7 @@ def test_requests_are_read_one_after_another():
     assert heard(sent) == [Request("threads", {}, 1), Request("scopes", {"frameId": 3}, 2)]
 
 
-def test_other_headers_and_letters_of_any_case_are_read():
+def test_other_headers_and_any_case_are_accepted():
     body = b'{"seq": 7, "command": "threads"}'
     header = b"Content-Type: x\r\ncontent-length:%d\r\n\r\n" % len(body)
     assert heard(header + body) == [Request("threads", {}, 7)]
@@ -54,14 +54,14 @@ def test_other_headers_and_letters_of_any_case_are_read():
         (frame(b'{"seq": 1, "command": "x", "arguments": [1]}'), "a request with an invalid seq"),
     ],
 )
-def test_a_damaged_frame_is_named_and_the_next_is_read(damaged, told):
+def test_a_damaged_message_is_reported_and_the_next_is_read(damaged, told):
     first, second = heard(damaged + ask("threads"))
     assert first.damage.startswith(told)
     assert len(first.damage) < 200
     assert second == Request("threads", {}, 1)
 
 
-def test_a_request_of_a_browser_ends_the_connection():
+def test_a_browsers_request_ends_the_connection():
     inside = ask("launch", program="/etc/x.py")
     post = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(inside)
     (only,) = heard(post + inside + post + inside)
@@ -69,7 +69,7 @@ def test_a_request_of_a_browser_ends_the_connection():
 
 
 @pytest.mark.parametrize("kept", [5, 20, 24, -1])
-def test_a_frame_that_breaks_off_is_the_end(kept):
+def test_an_incomplete_message_is_the_end(kept):
     assert heard(ask("threads")[:kept]) == []
 
 
@@ -95,7 +95,7 @@ def test_what_is_sent_is_numbered_and_read_again():
     assert output["body"] == {"category": "stdout", "output": "said\n"}
 
 
-def test_where_nobody_reads_nothing_is_raised():
+def test_sending_to_a_closed_connection_raises_nothing():
     out = io.BytesIO()
     out.close()
     Wire(io.BytesIO(), out).tell("stopped")
