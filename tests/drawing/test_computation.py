@@ -423,26 +423,26 @@ def test_a_folded_box_shows_its_gradients_in_the_colour_of_their_signs(grads, ce
     assert ("1 … 1, 1 nan" in source) == (not cells)
 
 
-# -- the road of a reader
+# -- the order in which modules are entered
 
 PACKAGE = Path(tg.__file__).parent
 
 
 def place_of(frame):
-    """Name the module of drawing, or the other room, that a function is in."""
+    """Return the folder of a function, and its module if that is in drawing."""
     path = Path(frame.f_code.co_filename).with_suffix("")
     parts = path.relative_to(PACKAGE).parts if path.is_relative_to(PACKAGE) else ("",)
     return parts[0], parts[-1] if parts[0] == "drawing" else parts[0]
 
 
 def road(f):
-    """List where the functions are that drawing calls, in order; a call in a loop counts once."""
+    """List the modules of the functions that drawing calls, in order; a call site counts once."""
     entered, seen = [], set()
 
     def look(frame, event, _):
         by = frame.f_back
         (room, place), site = place_of(frame), (by.f_code, by.f_lasti, frame.f_code)
-        called = event == "call" and "." not in frame.f_code.co_qualname  # of no object
+        called = event == "call" and "." not in frame.f_code.co_qualname  # not a method
         if called and room and "drawing" in (room, place_of(by)[0]) and site not in seen:
             seen.add(site)
             entered.append(place)
@@ -459,12 +459,12 @@ def test_facts_are_computed_before_boxes_are_written():
     x, w, b = Value(2.0, label="x"), Value(3.0, label="w"), Value(1.0, label="b")
     z = (w * x + b).relu()
     z.backward()
-    tg.draw(z)  # imports are no part of it
+    tg.draw(z)  # import everything first
     assert road(lambda: tg.draw(z)) == [
         *("computation", "engine", "computation", "engine", "rules"),
         *("theme", "dot_program", "rules", "words", "formatting", "engine", "formatting"),
         *("computation", "variables", "labels", "derivatives", "labels", "engine"),
-        *("layout", "formatting", "frames", "wrapping", "edges"),
-        *("nodes", "boxes", "labels", "rules", "labels", "formatting", "theme", "boxes"),
+        *("layout", "formatting", "frames", "wrapping", "edges", "theme"),
+        *("nodes", "boxes", "labels", "rules", "boxes", "formatting", "theme", "boxes"),
         *("theme", "rules"),
     ]

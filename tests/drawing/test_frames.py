@@ -45,7 +45,7 @@ def test_the_last_node_into_a_frame_before_a_node():
         y = early * late
         last = y + x.sigmoid()
     nodes = topological_order(last)
-    entries = Entries(nodes, scopes_of(nodes))
+    entries = Entries(nodes)
     assert entries.before(y, "net") is late
     assert entries.before(last, "net") is late
     assert entries.before(early, "net") is None

@@ -8,8 +8,8 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.drawing.boxes import lines
-from tinygrad_pool.drawing.labels import sign, text
+from tinygrad_pool.drawing.boxes import lines, text
+from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import numbers, plain
 from tinygrad_pool.recording.player import stage

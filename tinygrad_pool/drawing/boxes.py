@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Callable, Collection
+from html import escape
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.heat import heat
-from tinygrad_pool.drawing.labels import sign, text
+from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.formatting import DIGIT, is_large, numbers, shape
+from tinygrad_pool.formatting import DIGIT, is_large, numbers, plain, shape
 
 
 def node_box(
@@ -67,6 +68,15 @@ def constant_box(constant: Any, show: Collection[str]) -> str:
     if "heat" in show and (picture := heat(constant)):
         rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.CONSTANT}">{picture}</TD></TR>')
     return table(rows, 0)
+
+
+def text(label: str) -> str:
+    r"""Escape a label for Graphviz's HTML, in which backslashes count, too; cut it if it is long.
+
+    >>> print(text(r"a<b> & \Gamma"))
+    a&lt;b&gt; &amp; \\Gamma
+    """
+    return escape(plain(label)).replace("\\", r"\\")
 
 
 def lines(numbers: str) -> str:

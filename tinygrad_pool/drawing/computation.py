@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.edges import edge_styles, largest_in, legend, not_summed, sent_by
+from tinygrad_pool.drawing.edges import styled_edges
 from tinygrad_pool.drawing.folding import WAYS, folded
 from tinygrad_pool.drawing.heat import magnitudes
 from tinygrad_pool.drawing.labels import set_note, weights_in
@@ -17,10 +17,9 @@ from tinygrad_pool.drawing.theme import canvas, in_theme, write_on
 from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.drawing.words import graph_in_words
 from tinygrad_pool.engine.backward import topological_order
-from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.formatting import several
 from tinygrad_pool.rules.arguments import choice, count_of, listed
 
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ DIRECTIONS = ("LR", "TB", "RL", "BT")
 DETAILS = ("auto", "full", "ops", *WAYS)
 SHOWN = ("data", "grad", "shape", "dtype", "heat", "magnitude", "local", "contribution")
 FULL = 300
-LOCAL = "×: the local derivative, which multiplies the gradient"
-MORE = "also includes earlier passes or nodes that are not drawn"
 
 
 def draw(
@@ -88,29 +85,22 @@ def draw(
     lit = [highlight] if isinstance(highlight, Value) else listed(highlight)
     for node in lit:
         check_drawable(node, None, "draw: highlight")
+    if detail == "ops":
+        shown -= {"data", "grad", "heat"}
     graph = canvas("computation", direction or "LR", title)
     graph.comment = graph_in_words(value, nodes, title).comment()
     if detail in WAYS or (detail == "auto" and len(nodes) > FULL):
         called = held_by(names)
         by_group = folded(nodes, detail if detail in WAYS else "", called)
+        write_on(graph, note(len(nodes), by_group), *set_note(nodes, called))
         draw_groups(graph, by_group.groups, value, {*lit}, rows, called)
-        for line in (note(len(nodes), by_group), *set_note(nodes, called)):
-            write_on(graph, line)
     else:
-        if detail == "ops":
-            shown -= {"data", "grad", "heat"}
-            graph.attr(splines="line", nslimit="2", mclimit="0.5")
         picture = picture_of(value, nodes, shown, names, {*lit}, direction, rows)
+        styles, legend = styled_edges(nodes, shown, picture.name)
         graph.graph_attr["rankdir"] = picture.layout.rows.direction
-        arrays = sent_by(nodes) if "contribution" in shown else {}
-        sent = largest_in(arrays)
-        more = [picture.name(p) or name_of(p) for p in not_summed(arrays) if p in picture.ids]
-        notes = [f"grad of {several(more, 3)} {MORE}"] if more else []
-        styles = edge_styles(nodes, shown, sent)
-        labels = [style.get("label", "") for edges in styles.values() for style in edges]
-        notes += [LOCAL] if any("×" in label for label in labels) else []
-        for line in (*legend(sent).splitlines(), *notes, *picture.notes):
-            write_on(graph, line)
+        if detail == "ops":
+            graph.attr(splines="line", nslimit="2", mclimit="0.5")
+        write_on(graph, *legend, *picture.notes)
         draw_nodes(graph, picture, styles)
     return in_theme(graph, theme)
 

@@ -1,18 +1,20 @@
 """Styles of the edges of a graph: winners and losers, local derivatives, contributions."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from tinygrad_pool.derivatives.slopes import largest_of, slopes_of
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.turns import still_waiting
 from tinygrad_pool.engine.vjp import vjp_by_operand
-from tinygrad_pool.formatting import number
+from tinygrad_pool.formatting import number, several
 
 SIGNS = "blue above 0, orange and double below, dashed 0"
+LOCAL = "×: the local derivative, which multiplies the gradient"
+MORE = "also includes earlier passes or nodes that are not drawn"
 CHOICES = ("maximum", "minimum")
 Style: TypeAlias = dict[str, str]
 Contributions: TypeAlias = dict[Node, list[float | None]]
@@ -54,6 +56,19 @@ def _adds_up(g: Any, cs: list[Any]) -> bool:
     """Return whether contributions add up to a gradient, within rounding errors."""
     tolerance = 1e-5 * np.abs(cs).sum(axis=0)
     return bool(np.isclose(g, sum(cs), rtol=0.0, atol=tolerance, equal_nan=True).all())
+
+
+def styled_edges(
+    nodes: Sequence[Node], show: Collection[str], name: Callable[[Node], str]
+) -> tuple[dict[Node, list[Style]], list[str]]:
+    """Style the edges into each node; return the styles and the lines of their legend."""
+    arrays = sent_by(nodes) if "contribution" in show else {}
+    sent = largest_in(arrays)
+    styles, lines, drawn = edge_styles(nodes, show, sent), legend(sent).splitlines(), {*nodes}
+    if more := [name(p) or name_of(p) for p in not_summed(arrays) if p in drawn]:
+        lines.append(f"grad of {several(more, 3)} {MORE}")
+    labels = [style.get("label", "") for edges in styles.values() for style in edges]
+    return styles, lines + [LOCAL] * any("×" in label for label in labels)
 
 
 def edge_styles(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import accumulate, groupby, takewhile
 from typing import TypeAlias
 
@@ -70,15 +70,16 @@ def _visits(nodes: Sequence[Node]) -> dict[Node, str]:
 
 
 class Entries(dict[str, list[Node]]):
-    """The nodes outside each frame with edges into it, oldest first."""
+    """The nodes outside each frame with edges into it, oldest first; and each node's frames."""
 
-    def __init__(self, nodes: Sequence[Node], scopes: Mapping[Node, str]) -> None:
+    def __init__(self, nodes: Sequence[Node]) -> None:
         self.place = {node: k for k, node in enumerate(nodes)}
-        self.scopes = scopes
+        self.scopes = scopes_of(nodes)
+        self.frames = {node: frames_of(self.scopes[node]) for node in nodes}
         for node in nodes:
-            operands = [p for p in node.parents if isinstance(p, Node) and p in scopes]
+            operands = [p for p in node.parents if isinstance(p, Node) and p in self.frames]
             for p in (p for p in operands if p.parents):
-                for frame in {*frames_of(scopes[node])} - {*frames_of(scopes[p])}:
+                for frame in {*self.frames[node]} - {*self.frames[p]}:
                     self.setdefault(frame, []).append(p)
 
     def before(self, user: Node, frame: str) -> Node | None:

@@ -1,26 +1,16 @@
-"""Text in pictures: escaped labels, signs of operations, and which leaves are weights."""
+"""Words on nodes in pictures: signs of operations, which leaves are weights, and a note."""
 
 import re
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
-from tinygrad_pool.formatting import plain, several
+from tinygrad_pool.formatting import several
 from tinygrad_pool.rules.linear import matmul
 from tinygrad_pool.rules.traits import traits_of
 
 INPUT, WEIGHT = (re.compile(rf"(?:{names})[\d_,()]*") for names in ("x|X|input", "w|W|weight|bias"))
-
-
-def text(label: str) -> str:
-    r"""Escape a label for Graphviz's HTML, in which backslashes count, too; cut it if it is long.
-
-    >>> print(text(r"a<b> & \Gamma"))
-    a&lt;b&gt; &amp; \\Gamma
-    """
-    return escape(plain(label)).replace("\\", r"\\")
 
 
 def sign(node: Node) -> str:

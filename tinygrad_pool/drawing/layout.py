@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from itertools import chain
 from typing import NamedTuple
 
-from tinygrad_pool.drawing.frames import Entries, Use, frames_of, scopes_of
+from tinygrad_pool.drawing.frames import Entries, Use
 from tinygrad_pool.drawing.wrapping import Rows, Size, rows_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import is_large, numbers
@@ -48,12 +48,10 @@ def laid_out(
         uses_of.setdefault(p, []).append(use)
     room = _room(nodes, show)
     label = LABEL if {"local", "contribution"} & show else 0
-    scopes = scopes_of(nodes)
-    frames = {node: frames_of(scopes[node]) for node in nodes}
-    entries = Entries(nodes, scopes)
+    entries = Entries(nodes)
     edges = [(p, node) for (node, _), p in uses.items()]
     edges += [(p, uses[use]) for p, use in entries.behind() if use in uses]
-    placed = rows_of(frames, edges, rows, direction, room, label)
+    placed = rows_of(entries.frames, edges, rows, direction, room, label)
     row, layer = placed.row, placed.depth
     far = {p: [(n, i) for n, i in of_p if row[n] != row[p]] for p, of_p in uses_of.items()}
     leaves = [of_p for p, of_p in uses_of.items() if p.is_leaf]
@@ -62,7 +60,7 @@ def laid_out(
     tails = dict.fromkeys(p for use, p in uses.items() if p.parents and use in again)
     breaks = {p: (str(k), far[p]) for k, p in enumerate(tails, 1)}
     behind = [(p, (n, i)) for p, (n, i) in entries.behind(again) if row[p] == row[n]]
-    return Layout(scopes, placed, again, breaks, behind)
+    return Layout(entries.scopes, placed, again, breaks, behind)
 
 
 def _room(nodes: Sequence[Node], show: Set[str]) -> Size:

@@ -143,11 +143,11 @@ def canvas(name: str, direction: str, title: str = "") -> Digraph:
     return graph
 
 
-def write_on(graph: Digraph, text: str) -> None:
-    """Add a line to the legend below the title."""
-    title = graph.graph_attr.get("label", "")
-    label = f"{title}\\n{literal(text)}" if title else literal(text)
-    graph.graph_attr.update(label=label, labelloc="t", fontsize="14")
+def write_on(graph: Digraph, *lines: str) -> None:
+    """Add lines to the legend below the title."""
+    if lines:
+        label = r"\n".join(filter(None, (graph.graph_attr.get("label"), literal(*lines))))
+        graph.graph_attr.update(label=label, labelloc="t", fontsize="14")
 
 
 def check(name: str) -> None:

@@ -129,8 +129,7 @@ def draw_units(
                 graph.edge(tail, ids[unit.z], **style)
     lines = _legend([u for u in units if u.z in linked and u.z in texts], others)
     lines += [LEGEND if field else WEIGHTS] if field or crowded else []
-    for line in (*lines, *set_note(topological_order(*outputs), called)):
-        look.write_on(graph, line)
+    look.write_on(graph, *lines, *set_note(topological_order(*outputs), called))
     size = f"{counted(len(units), 'unit')} in {counted(len(layers), 'layer')}"
     graph.comment = Caption(title or "Units and links", f"{size}, with data and weights.").comment()
     return look.in_theme(graph, theme)
