@@ -115,7 +115,7 @@ class TestDemo:
         assert LEGEND in (out / "F2.dot").read_text("utf-8")
         printed = " ".join(capsys.readouterr().out.split())
         assert "are equal bit for bit in 768 of 768 units" in printed
-        advice = printed.partition("Some pictures are missing; ")[2]
+        advice = printed.partition("Some files are missing; ")[2]
         assert advice.startswith(
             "pip install 'tinygrad_pool[demo]' installs what is missing: - no G"
         )

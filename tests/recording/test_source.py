@@ -129,7 +129,7 @@ def test_without_lines_it_says_how_to_have_them():
         "no lines of source were recorded: build the graph under tg.traced()"
     )
     assert shown[-2:] == [
-        "no line is known: build the graph under tg.traced(). The steps near this one:",
+        "lines are recorded only under tg.traced(); the steps near this one:",
         "-> 1: exp#1 gets 1",
     ]
 

@@ -49,9 +49,7 @@ def demo(options: argparse.Namespace) -> None:
     console.print(NEXT)
     if missing := {file.missing: None for file in files if file.missing}:
         install = "pip install 'tinygrad_pool[demo]' installs what is missing"
-        console.print(
-            f"\nSome pictures are missing; {install}:", *missing, sep="\n- ", markup=False
-        )
+        console.print(f"\nSome files are missing; {install}:", *missing, sep="\n- ", markup=False)
 
 
 def _train(net: "DigitsNet", epochs: int, seed: int, tested: int, console: "Console") -> "Progress":

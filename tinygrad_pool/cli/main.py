@@ -85,7 +85,7 @@ def _parser() -> _Parser:
         command = _add(commands, run.__name__, about, epilog=REST)
         command.add_argument("script", type=Path, metavar="SCRIPT.py", **script)
         command.add_argument(
-            "--value", metavar="NAME", help="the Value to use; default: the last number made"
+            "--value", metavar="NAME", help="which Value; default: the last number"
         )
         command.set_defaults(run=run)
         return command
@@ -93,9 +93,7 @@ def _parser() -> _Parser:
     draw = for_script(scripts.draw, "run a script and draw the graph of a Value")
     _add_out(draw, "graph.svg", more="; or .png, .pdf, .html, .dot")
     draw.add_argument(
-        "--detail",
-        default="auto",
-        help="auto, full or ops; to fold a large graph: scopes, layers, turns or forms",
+        "--detail", default="auto", help="auto, full, ops; to fold: scopes, layers, turns, forms"
     )
     draw.add_argument("--show", default="data,grad,heat", help="data,grad,local,contribution …")
     draw.add_argument("--theme", default="light", help="light or dark")
@@ -148,9 +146,7 @@ def _parser() -> _Parser:
     vscode.set_defaults(run=editor.vscode)
 
     adapter = _add(commands, "dap", "run a debug adapter, for an editor that steps back and forth")
-    adapter.add_argument(
-        "--port", type=_port, metavar="N", help="0 for any; default: stdin and stdout"
-    )
+    adapter.add_argument("--port", type=_port, metavar="N", help="0: any; default: stdin, stdout")
     adapter.set_defaults(run=editor.dap)
     return parser
 

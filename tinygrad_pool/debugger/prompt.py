@@ -48,9 +48,6 @@ _NAMES = {
 SHORT = {name: command for command, names in _NAMES.items() for name in names.split()}
 """Aliases of commands, from gdb, pdb and rr. One step is one node, so n and s are the same."""
 
-OPERATORS = ("=", "+", "*", "/", "@", "<", ">", "%")
-"""After the name of a node that is also an alias, such as b or w: what follows is an expression."""
-
 GROUPS = {
     "moving": "node back continue run-back until goto finish restart",
     "stopping": "break tbreak bnan bzero bgrad watch condition ignore delete",
@@ -87,8 +84,8 @@ class Prompt(cmd.Cmd):
         first, *more = commands_in(line) or [""]
         self.cmdqueue[:0] = more
         word, _, rest = first.strip().partition(" ")
-        if rest.lstrip().startswith(OPERATORS) and word in self.recording.known():
-            return first.strip()
+        if rest.lstrip().startswith(tuple("=+*/@<>%")) and word in self.recording.known():
+            return first.strip()  # such as b = 3 or w * 2, where these are nodes, not aliases
         return f"{SHORT.get(word, word)} {rest}".strip()
 
     def onecmd(self, line: str) -> bool:
@@ -154,9 +151,8 @@ class Prompt(cmd.Cmd):
 
     def unknown(self, command: str) -> None:
         """Raise OptionError for an unknown command, and suggest the nearest one."""
-        near = get_close_matches(
-            command, [*self.completenames(""), *SHORT, *self.recording.known()]
-        )
+        names = [*self.completenames(""), *SHORT, *self.recording.known()]
+        near = get_close_matches(command, names)
         suggestion = f" (did you mean {near[0]}?)" if near else ""
         raise OptionError(f"unknown command {command!r}{suggestion}; help lists all commands")
 
@@ -184,8 +180,7 @@ class Prompt(cmd.Cmd):
                 line = f"  {' '.join([name, *short]):<16} {summary}"
                 self.say(line if len(line) < columns else f"{line[: columns - 2]}…")
         more = (
-            "help COMMAND explains one. An empty line repeats the last move. Type the name of a "
-            "node or an expression to see its value."
+            "help COMMAND explains one. An empty line moves again. Names and expressions are shown."
         )
         self.say(textwrap.fill(more, columns - 1))
 

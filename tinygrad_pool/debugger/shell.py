@@ -108,10 +108,7 @@ class Shell(SteppingCommands):
         self.say(str(path).partition("\n")[2])
 
     def do_check(self, _: str) -> None:
-        """check: compare each closure with finite differences of its rule.
-
-        Leaves whose data was set since the pass are listed, too.
-        """
+        """check: compare each closure with finite differences. Lists leaves set since the pass."""
         self.say(str(self.recording.check()))
         if stale := self.recording.stale():
             self.say(f"set since this pass: {several([self.recording.call(v) for v in stale])}")
@@ -136,9 +133,7 @@ class Shell(SteppingCommands):
         """list [NAME]: show your source around the line that made a node."""
         line = self._node(argument).about.line
         if line is None:
-            self.say(
-                "no line is known: build the graph under tg.traced(). The steps near this one:"
-            )
+            self.say("lines are recorded only under tg.traced(); the steps near this one:")
             self.do_steps("")
         else:
             self.say(listing(line, coloured=wants_colours(self.stdout)), {})
@@ -330,15 +325,13 @@ def debug(
         if flag(pdb, "debug: pdb"):
             debug_in_pdb(loss, gradient, names, commands_in(commands), prompt)
         else:
-            _run(record(loss, gradient, names=names), names, commands_in(commands), prompt)
+            shell = Shell(record(loss, gradient, names=names), names, stdout=sys.stdout)
+            _run(shell, commands_in(commands), prompt)
 
 
-def _run(
-    recording: Recording, names: Mapping[str, Any] | None, lines: list[str], prompt: bool
-) -> None:
+def _run(shell: Shell, lines: list[str], prompt: bool) -> None:
     """Run the commands, then prompt for more. Before the end of the pass, restore all gradients."""
-    shell = Shell(recording, names, stdout=sys.stdout)
-    for line in before_a_pass(recording.call, recording.nodes):
+    for line in before_a_pass(shell.recording.call, shell.recording.nodes):
         shell.say(line)
     try:
         for line in lines:

@@ -93,10 +93,7 @@ class SteppingCommands(Prompt):
         self.here()
 
     def do_quit(self, _: str) -> bool:
-        """quit: leave the debugger.
-
-        Before the end of the pass, every gradient is restored; at the end, they are kept.
-        """
+        """quit: leave. Unless the pass is at its end, every gradient is restored."""
         return True
 
     def _is_name(self, argument: str) -> bool:
