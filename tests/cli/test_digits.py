@@ -33,7 +33,7 @@ FILES = {
 
 @pytest.fixture
 def bare(monkeypatch):
-    """Hide what the extras install, and every Graphviz."""
+    """Hide the packages of the extras, and every Graphviz program."""
     for name in ("matplotlib", "matplotlib.figure", "threadpoolctl", "pygraphviz"):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, "tinygrad_pool.drawing.figure", raising=False)

@@ -47,7 +47,7 @@ def frames(*commands):
 
 
 def messages(data):
-    """Read what came back."""
+    """Read the messages of the server."""
     found = []
     while data:
         header, _, data = data.partition(b"\r\n\r\n")
@@ -111,7 +111,7 @@ def test_output_that_bypasses_python_does_not_break_the_protocol(net):
 class TestInThisProcess:
     @pytest.fixture
     def streams(self, tmp_path):
-        """Put files in the place of the standard streams, and hand out what was written."""
+        """Replace the standard streams by files."""
         kept = os.dup(0), os.dup(1)
         out = tmp_path / "out"
         files = []
@@ -174,9 +174,9 @@ class TestInThisProcess:
         assert main(["dap"]) == 0
         events, output, answers = read(messages(out.read_bytes()))
         assert events == ["exited", "terminated"]
-        said = f'File "{net}", line 3: x = 1 / 0\nZeroDivisionError: division by zero'
-        assert answers["launch"]["message"] == said
-        assert output == {"stderr": said + "\n"}
+        text = f'File "{net}", line 3: x = 1 / 0\nZeroDivisionError: division by zero'
+        assert answers["launch"]["message"] == text
+        assert output == {"stderr": text + "\n"}
         assert answers["disconnect"]["success"]
 
 
@@ -204,7 +204,7 @@ class TestLoad:
         assert os.getcwd() == str(tmp_path / "inside")  # noqa: PTH109
 
     @pytest.mark.parametrize(
-        ("arguments", "said"),
+        ("arguments", "text"),
         [
             ({}, "program must be the path of a script, got None"),
             ({"program": 3}, "program must be the path of a script, got 3"),
@@ -216,8 +216,8 @@ class TestLoad:
             ({"program": __file__, "value": 1}, "value must be the name of a Value, got 1"),
         ],
     )
-    def test_wrong_launch_arguments_are_refused(self, arguments, said):
-        with pytest.raises(OptionError, match=f"launch: {said}"):
+    def test_wrong_launch_arguments_are_refused(self, arguments, text):
+        with pytest.raises(OptionError, match=f"launch: {text}"):
             editor.load(arguments)
 
     def test_an_error_of_a_closure_is_reported_with_its_line(self, net):

@@ -34,9 +34,9 @@ def test_version_and_help(capsys):
 def test_the_help_of_each_command(command, about, out, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])
-    told = capsys.readouterr().out
-    assert about in told
-    assert out in told
+    lines = capsys.readouterr().out
+    assert about in lines
+    assert out in lines
 
 
 def test_without_arguments_it_shows_the_help(capsys):

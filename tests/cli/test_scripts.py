@@ -1,4 +1,4 @@
-"""The command line with a script: what each command does with one of its Values."""
+"""Commands of the command line that use a Value of a script."""
 
 import linecache
 import runpy
@@ -231,18 +231,18 @@ class TestGradientsOfTheScript:
         return run
 
     def test_gradients_of_its_own_pass_are_removed(self, debug):
-        said = debug("w.zero_grad()", "-c", "finish; why w")
-        assert "whose grad is −13.54 now" in said
-        assert "earlier" not in said
-        assert "before this pass" not in said.replace("w was set", "")
+        output = debug("w.zero_grad()", "-c", "finish; why w")
+        assert "whose grad is −13.54 now" in output
+        assert "earlier" not in output
+        assert "before this pass" not in output.replace("w was set", "")
 
     def test_gradients_of_earlier_passes_are_kept(self, debug):
-        said = debug("pass", "-c", "finish; why w")
-        assert said.splitlines()[1].startswith(
+        output = debug("pass", "-c", "finish; why w")
+        assert output.splitlines()[1].startswith(
             "before this pass, which adds to it: w.grad = −30.72; zero_grad()"
         )
-        assert "whose grad is −42.98 now" in said
-        assert "earlier passes left −30.72 in w.grad, too: with this one it is −42.98" in said
+        assert "whose grad is −42.98 now" in output
+        assert "earlier passes left −30.72 in w.grad, too: with this one it is −42.98" in output
         assert "before this pass, which adds to it: w.grad = −30.72" in debug(
             "pass", "--pdb", "-c", "c"
         )
@@ -356,8 +356,8 @@ class TestExport:
     def test_missing_inputs_are_listed(self, script, tmp_path, capsys):
         path = str(tmp_path / "net.onnx")
         assert main(["export", str(script), path]) == 1
-        said = "export: a network needs example inputs: --inputs x names arrays or Values of"
-        assert said in (error := capsys.readouterr().err)
+        output = "export: a network needs example inputs: --inputs x names arrays or Values of"
+        assert output in (error := capsys.readouterr().err)
         assert error.endswith("it has x, w, E\n")
         assert main(["export", str(script), path, "--inputs", "y"]) == 1
         assert "has no array or Value called 'y'; it has x, w, E" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A user's script, run by a command: how it ends, and what is told if it ends badly."""
+"""A user's script, run by a command: how it ends, and how its errors are reported."""
 
 import io
 import json
@@ -31,7 +31,7 @@ loss = tg.maximum(w * w, 1.0)
 
 @pytest.fixture(autouse=True)
 def _own_argv(monkeypatch, tmp_path):
-    """Let the command change what Python keeps for a script, for one test."""
+    """Restore what the command changes, such as sys.argv, after one test."""
     monkeypatch.setattr(sys, "argv", [*sys.argv])
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "stdin", io.StringIO())
@@ -42,7 +42,7 @@ def _own_argv(monkeypatch, tmp_path):
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a script, after SCRIPT unless it is to stand alone; return its path."""
+    """Write a script, by default appended to SCRIPT; return its path."""
 
     def script(text, name="net.py", start=SCRIPT):
         path = tmp_path / name
@@ -121,9 +121,9 @@ def test_the_prompt_works_after_quit(write):
     with subprocess.Popen(program, stdin=below, stdout=below, stderr=below) as running:
         os.close(below)
         os.write(above, b"node\nquit\n")
-        said = b""
-        while b"2 of 2" not in said:
-            said += os.read(above, 1000)
+        answer = b""
+        while b"2 of 2" not in answer:
+            answer += os.read(above, 1000)
         assert running.wait(timeout=60) == 0
     os.close(above)
 
@@ -133,9 +133,9 @@ def test_any_other_exit_is_reported_with_its_line(write, capsys, code):
     script = write(f"def main():\n    return {code}\n\nsys.exit(main())\n")
     assert main(["tree", str(script)]) == 1
     printed = capsys.readouterr()
-    said = str(code).strip("'")
+    answer = str(code).strip("'")
     assert printed.err == (
-        f'tinygrad-pool: File "{script}", line 9: sys.exit(main())\nSystemExit: {said}\n'
+        f'tinygrad-pool: File "{script}", line 9: sys.exit(main())\nSystemExit: {answer}\n'
     )
     assert printed.out == ""
 

@@ -25,7 +25,7 @@ def chain():
 
 @pytest.fixture
 def run():
-    """Run commands on a pass; return what was answered."""
+    """Run commands on a pass; return the output."""
 
     def commands(loss, text):
         shell = Shell(tg.record(loss), stdout=io.StringIO())
@@ -37,9 +37,9 @@ def run():
 
 
 def test_a_condition_that_raises_stops_and_reports_it(run):
-    said = run(array(), "break power if 1 / 0; c").splitlines()
-    assert said[1].startswith("in breakpoint 1, '1 / 0': ZeroDivisionError: ")
-    assert said[3] == "2 of 3: power#2 gets 1 1 1"
+    answer = run(array(), "break power if 1 / 0; c").splitlines()
+    assert answer[1].startswith("in breakpoint 1, '1 / 0': ZeroDivisionError: ")
+    assert answer[3] == "2 of 3: power#2 gets 1 1 1"
 
 
 def test_a_breakpoint_is_ignored_as_many_times_as_asked(run):
@@ -72,13 +72,13 @@ def test_all_nodes_of_one_name_are_stopped_at(run):
 def test_all_leaves_of_one_name_are_watched(run):
     a, b = tg.Value(2.0, label="w"), tg.Value(3.0, label="w")
     E = (a.exp() * b).log()
-    said = run(E, "watch w; c; c").splitlines()
-    assert said[1:4] == [
+    answer = run(E, "watch w; c; c").splitlines()
+    assert answer[1:4] == [
         "breakpoint 1: gradient of w, hit once",
         "  w#1: grad – -> 0.3333",
         "2 of 3: mul#3 gets 0.04511",
     ]
-    assert "  w#0: grad – -> 1" in said
+    assert "  w#0: grad – -> 1" in answer
 
 
 def test_an_expression_cannot_change_what_it_reads():

@@ -29,7 +29,7 @@ def network():
 
 @pytest.fixture
 def run(capsys):
-    """Run pdb's commands on a pass; return what was printed."""
+    """Run pdb's commands on a pass; return the output."""
 
     def commands(text, loss=None, **options):
         tg.debug(network()[2] if loss is None else loss, commands=text, pdb=True, **options)
@@ -202,10 +202,10 @@ def test_an_error_inside_numpy_is_shown_in_the_closure_with_its_node(capsys):
         with pytest.raises(ValueError, match="zero-size") as raised:
             tg.debug(y**2, commands=f"{commands}; p kept; down; p kept; q", pdb=True)
         assert raised.value.__notes__ == ["in the backward closure of the broken node 'y'"]
-        said = capsys.readouterr().out
-        assert "in the closure of step 2 of 2: y gets 4\nValueError: zero-size array" in said
-        assert "(Pdb) p kept\n12.0\n" in said
-        assert "*** NameError" in said.split("(Pdb) down")[1]
+        message = capsys.readouterr().out
+        assert "in the closure of step 2 of 2: y gets 4\nValueError: zero-size array" in message
+        assert "(Pdb) p kept\n12.0\n" in message
+        assert "*** NameError" in message.split("(Pdb) down")[1]
 
 
 def test_an_error_outside_all_closures_is_shown_where_it_was_raised(capsys):
@@ -293,9 +293,9 @@ def test_gradients_and_data_from_before_are_reported_first(run):
     a, _, E = network()
     a.grad = 7.0
     a.data = 3.0
-    said = run("q", E).splitlines()
-    assert said[1] == "before this pass, which adds to it: a.grad = 7; zero_grad() forgets it"
-    assert said[2].startswith(
+    message = run("q", E).splitlines()
+    assert message[1] == "before this pass, which adds to it: a.grad = 7; zero_grad() forgets it"
+    assert message[2].startswith(
         "a was set after m was computed from it: the numbers here are from before"
     )
 
@@ -530,18 +530,18 @@ def test_a_session_in_a_terminal(tmp_path):
         echo=False,
         dimensions=(50, 200),
     )
-    said = []
+    message = []
     for command in ("node", "node", "p g", "help node", "node", "node", "c"):
         child.expect_exact("(Pdb) ")
-        said.append(child.before)
+        message.append(child.before)
         child.sendline(command)
     child.expect(pexpect.EOF)
-    assert "node goes to the next node's closure" in said[0]
-    assert "net.py:3: E = (a * b).relu()" in said[0]
-    assert "maximum_backward()" in said[2]
-    assert said[3].strip() == "4.0"
-    assert "go on to the next node of the backward pass" in said[4]
-    assert "mul_backward()" in said[6]
+    assert "node goes to the next node's closure" in message[0]
+    assert "net.py:3: E = (a * b).relu()" in message[0]
+    assert "maximum_backward()" in message[2]
+    assert message[3].strip() == "4.0"
+    assert "run to the closure of the next node of the backward pass" in message[4]
+    assert "mul_backward()" in message[6]
     assert "the pass is complete" in child.before
     child.close()
     assert child.exitstatus == 0

@@ -1,4 +1,4 @@
-"""Colours at the prompt: only at a terminal, and only if they are wanted."""
+"""Colours at the prompt: only at a terminal, and not if NO_COLOR is set."""
 
 import io
 import re

@@ -21,7 +21,7 @@ COMMANDS = sorted(name[3:].replace("_", "-") for name in dir(Shell) if name.star
 
 @pytest.fixture
 def run():
-    """Run commands on a pass; return what was answered."""
+    """Run commands on a pass; return the output."""
 
     def commands(text, loss=None):
         a, b = tg.Value(2.0, label="a"), tg.Value(-3.0, label="b")
@@ -37,9 +37,9 @@ def run():
 def test_each_command_has_help_under_each_of_its_names(run, command):
     if command not in ("?", "EOF"):
         long = SHORT.get(command, command).replace("_", "-")
-        said = run(f"help {command}")
-        assert said.startswith(long)
-        assert all(not line.startswith("    ") for line in said.splitlines())
+        printed = run(f"help {command}")
+        assert printed.startswith(long)
+        assert all(not line.startswith("    ") for line in printed.splitlines())
 
 
 def test_help_lists_every_command_and_its_aliases(run):
@@ -120,30 +120,30 @@ def test_it_is_quit_in_the_same_ways_as_python(network, leave):
 
 
 def test_up_and_down_select_a_node_of_the_path_until_the_next_step(run):
-    said = run("up; node 2; up; p op; up; down; down; p op; up; rs; p op").splitlines()
-    assert said[0] == "this is the loss: nothing is above it"
-    assert said.count(said[0]) == 2
-    assert said.count("this is the node of this step: back undoes steps") == 1
-    assert [line for line in said if line.startswith("'")] == ["'relu'", "'mul'", "'relu'"]
+    printed = run("up; node 2; up; p op; up; down; down; p op; up; rs; p op").splitlines()
+    assert printed[0] == "this is the loss: nothing is above it"
+    assert printed.count(printed[0]) == 2
+    assert printed.count("this is the node of this step: back undoes steps") == 1
+    assert [line for line in printed if line.startswith("'")] == ["'relu'", "'mul'", "'relu'"]
 
 
 def test_up_and_down_take_a_count_and_stop_at_the_ends(run):
     x = tg.Value(2.0, label="x")
     chain = ((x * 3.0).tanh() + 1.0).exp()
-    said = run("finish; up 2; p op; up 9; p op; up 2; down 2; p op; down 9; p op", chain)
-    ops = [line for line in said.splitlines() if line.startswith("'")]
+    printed = run("finish; up 2; p op; up 9; p op; up 2; down 2; p op; down 9; p op", chain)
+    ops = [line for line in printed.splitlines() if line.startswith("'")]
     assert ops == ["'add'", "'exp'", "'tanh'", "'mul'"]
-    assert said.count("this is the loss: nothing is above it") == 1
+    assert printed.count("this is the loss: nothing is above it") == 1
 
 
 def test_gains_tabulates_the_strongest_path_and_its_sharpest_step(run):
     x = h = tg.Value(0.5, label="x")
     for _ in range(9):
         h = (h * 0.1).tanh()
-    said = run("gains x; gains", h).splitlines()
-    assert said[0] == f"{tg.record(h).gains(x)}".partition("\n")[0] + ":"
-    assert any(line.split()[:2] == ["mul", "9"] for line in said)
-    assert said[-2:] == [
+    printed = run("gains x; gains", h).splitlines()
+    assert printed[0] == f"{tg.record(h).gains(x)}".partition("\n")[0] + ":"
+    assert any(line.split()[:2] == ["mul", "9"] for line in printed)
+    assert printed[-2:] == [
         "mul 9 times × 0.1; no step stands out",
         "gains: needs a node below tanh#18, where the pass begins",
     ]
@@ -209,10 +209,10 @@ def test_help_is_not_cut_at_80_columns(run, monkeypatch):
 )
 def test_every_error_is_one_short_line(run, line, answer):
     before = run("node")
-    said = run(f"node; {line}")[len(before) :]
-    assert said.startswith(answer)
-    assert len(said.splitlines()) == 1
-    assert len(said) < 500
+    printed = run(f"node; {line}")[len(before) :]
+    assert printed.startswith(answer)
+    assert len(printed.splitlines()) == 1
+    assert len(printed) < 500
 
 
 def test_an_error_of_a_rule_is_reported(run):
@@ -221,8 +221,8 @@ def test_an_error_of_a_rule_is_reported(run):
             raise KeyError("too\nlarge")
         return x * 1.0, lambda g: (g,)
 
-    said = run("set x = 9; replay; info", tg.lift(odd)(tg.Value(2.0, label="x"))).splitlines()
-    assert said[-3:] == [
+    printed = run("set x = 9; replay; info", tg.lift(odd)(tg.Value(2.0, label="x"))).splitlines()
+    assert printed[-3:] == [
         "replay: KeyError: 'too\\nlarge'",
         "set for the next replay: x = 9",
         "0 of 1 steps taken",
@@ -244,8 +244,10 @@ def test_an_element_of_an_array_whose_label_has_brackets_or_signs_is_set(run):
 
 
 def test_info_shows_breakpoints_changes_and_the_drawing(run, tmp_path):
-    said = run(f"break relu; watch a; set b = 4; draw {tmp_path}/now.dot; node; info").splitlines()
-    assert said[-5:] == [
+    printed = run(
+        f"break relu; watch a; set b = 4; draw {tmp_path}/now.dot; node; info"
+    ).splitlines()
+    assert printed[-5:] == [
         "breakpoint 1: relu, hit 0 times",
         "breakpoint 2: gradient of a, hit 0 times",
         "set for the next replay: b = 4",
@@ -267,19 +269,19 @@ def test_many_operands_are_counted_instead_of_filling_the_screen(run):
     xs = [tg.Value(float(i), label=f"x{i}") for i in range(100)]
     E = tg.maximum(*xs)
     for command in ("node", "show", "node; contrib", "jac"):
-        said = run(command, E)
-        assert "… and 84 more" in said
-        assert len(said.splitlines()) < 40
+        printed = run(command, E)
+        assert "… and 84 more" in printed
+        assert len(printed.splitlines()) < 40
 
 
 def test_a_long_path_is_shown_from_both_ends(run):
     v = tg.Value(1.0, label="x")
     for _ in range(200):
         v = v * 1.01
-    said = run("finish; where", v).splitlines()[-17:]
-    assert said[0] == "   mul#200 gets 1"
-    assert said[8] == "   … 184 nodes"
-    assert said[-1].startswith("-> mul#1 gets ")
+    printed = run("finish; where", v).splitlines()[-17:]
+    assert printed[0] == "   mul#200 gets 1"
+    assert printed[8] == "   … 184 nodes"
+    assert printed[-1].startswith("-> mul#1 gets ")
 
 
 def test_characters_that_a_terminal_cannot_encode_are_replaced():

@@ -33,9 +33,9 @@ def test_a_node_is_found_by_an_expression_of_the_program(run):
         same(commands, "net[0].weight", "0.weight")
     for commands in ("b W if g.any(); c; info", "watch W; c", "until W", "jac W"):
         same(commands, "net.parameters()[2]", "1.weight")
-    said = run("why t[0]; why net[0].nothing; why net[0].weight * 2", E, net=net, t=[stranger])
-    assert said.count("no node is called ") == 2
-    assert said.startswith("grad of 1.weight is not computed")
+    output = run("why t[0]; why net[0].nothing; why net[0].weight * 2", E, net=net, t=[stranger])
+    assert output.count("no node is called ") == 2
+    assert output.startswith("grad of 1.weight is not computed")
 
 
 def test_a_call_at_the_prompt_is_made_once(network):
@@ -146,8 +146,8 @@ def test_bad_input_is_one_line_and_keeps_the_position(run, command, answer):
 
 
 def test_set_to_none_undoes_a_change(run):
-    said = run("set a = 5; set a = None; set; replay").splitlines()
-    assert said[1:] == [
+    output = run("set a = 5; set a = None; set; replay").splitlines()
+    assert output[1:] == [
         "a will be 2 in the next replay (now 2)",
         "nothing is set",
         "replay: nothing is set; set NAME = VALUE first",
@@ -178,16 +178,16 @@ def test_print_knows_all_names(run, network):
     net, x = tg.nn.Linear(1, 1, bias=False), np.arange(6.0)
     net.weight.data = [[3.0]]
     E = net(np.ones((1, 1))).sum()
-    said = run(
+    output = run(
         "p x[2:4]; net.weight.data; net; x; p g; finish; p net.weight.grad", E, net=net, x=x, g=7
     )
-    assert said.splitlines()[:4] == [
+    assert output.splitlines()[:4] == [
         "2 3",
         "3",
         "Linear(in_features=1, out_features=1, bias=False)",
         "(6,) 0 … 5",
     ]
-    assert said.splitlines()[-1] == "1"
+    assert output.splitlines()[-1] == "1"
     net.zero_grad()
     assert run("p x.sort(); p x.shape; p y", E, x=x).splitlines() == [
         "'x.sort()': ValueError: sort array is read-only",
@@ -262,16 +262,16 @@ def test_a_session_at_a_terminal(tmp_path):
     prompt = r"\(backward\) "
     child.expect(prompt)
     assert re.search(r"5 steps back from E = 4, made at net.py:3\r\n", child.before)
-    said = []
+    output = []
     for command in ("node", "", "help", "help why", "whe\t", "why b", "q"):
         child.sendline(command)
         child.expect(pexpect.EOF if command == "q" else prompt)
-        said.append(child.before)
-    assert "1 of 5: E (+) gets 1" in said[0]
-    assert "2 of 5: power" in said[1]
-    assert "help COMMAND explains one." in said[2]
-    assert "explain a gradient" in said[3]
-    assert "it lost to a, by 5" in said[5]
+        output.append(child.before)
+    assert "1 of 5: E (+) gets 1" in output[0]
+    assert "2 of 5: power" in output[1]
+    assert "help COMMAND explains one." in output[2]
+    assert "explain a gradient" in output[3]
+    assert "it lost to a, by 5" in output[5]
     child.close()
     assert child.exitstatus == 0
 
@@ -329,9 +329,9 @@ def test_a_replay_keeps_the_position_and_revert_undoes_it(run):
 
 
 def test_revert_forgets_changes(run):
-    said = run("set a = 5; replay; revert; set; set b = 4; replay; p a.data")
-    assert said.splitlines()[-1] == "2"
-    assert "nothing is set\n" in said
+    output = run("set a = 5; replay; revert; set; set b = 4; replay; p a.data")
+    assert output.splitlines()[-1] == "2"
+    assert "nothing is set\n" in output
 
 
 def test_a_warning_of_a_replay_is_shown_once(run):
@@ -341,10 +341,10 @@ def test_a_warning_of_a_replay_is_shown_once(run):
 
 def test_a_breakpoint_without_a_match_in_another_pass_never_stops(run):
     what_if = "set m = 7; replay; b m as computed; b mul; revert; c; c"
-    said = run(what_if).splitlines()
-    assert "nothing in this pass matches breakpoint 1: m as computed, hit 0 times" in said
-    assert "breakpoint 2: mul, hit once" in said
-    assert said[-1] == "no breakpoint was hit: this is the end of the pass"
+    output = run(what_if).splitlines()
+    assert "nothing in this pass matches breakpoint 1: m as computed, hit 0 times" in output
+    assert "breakpoint 2: mul, hit once" in output
+    assert output[-1] == "no breakpoint was hit: this is the end of the pass"
     again = run(f"{what_if}; set m = 7; replay; restart; c")
     assert "breakpoint 1: m as computed, hit once" in again
 
@@ -526,18 +526,18 @@ def test_gradients_from_before_the_pass_are_reported_first(run, network):
     a, _, E = network()
     E.backward()
     a.data = 7.0
-    said = run("show a; show m", E).splitlines()
-    assert said[0] == "before this pass, which adds to it: a.grad = 4; zero_grad() forgets it"
+    output = run("show a; show m", E).splitlines()
+    assert output[0] == "before this pass, which adds to it: a.grad = 4; zero_grad() forgets it"
     stale = "a was set after mul#2 was computed from it: the numbers here are from before; "
-    assert said[1].startswith(stale)
-    assert said[3].startswith(f"  but {stale}")
-    assert said[-1].startswith(f"  but {stale}")
+    assert output[1].startswith(stale)
+    assert output[3].startswith(f"  but {stale}")
+    assert output[-1].startswith(f"  but {stale}")
 
 
 def test_every_command_handles_a_value_outside_the_graph(run):
     v = tg.Value(2.0, label="v")
-    said = run("why v; break v; watch v; until v; paths v; show v; pdb v", v=v).splitlines()
-    assert said == [
+    output = run("why v; break v; watch v; until v; paths v; show v; pdb v", v=v).splitlines()
+    assert output == [
         "grad of v is not computed",
         "  because the loss does not depend on it: no path leads to it, or it was detached",
         *["v is not in this graph; why v says more"] * 3,
@@ -554,7 +554,7 @@ NOTEBOOK = re.search(r"^```text\n(In \[1\]: .*?)^```$", STEPPING, re.M | re.S)[1
 @pytest.mark.long
 @pytest.mark.peer
 def test_the_transcript_of_a_notebook_is_current(kernel):
-    """Cells begin with `In [1]: `, what is typed at the prompt of one stands after `(backward)`."""
+    """Cells begin with `In [1]: `, and commands typed at the prompt with `(backward)`."""
     kernel(f"%cd -q {Path(__file__).parents[2] / 'examples'}")
     cells = re.split(r"^In \[\d+\]: ", NOTEBOOK, flags=re.M)[1:]
     assert len(cells) > 2
@@ -578,7 +578,7 @@ def until(child, answer, act, *line):
 
 
 def type_and_interrupt(child):
-    """Press Ctrl-C when the line was read: it drops what readline still waits for."""
+    """Press Ctrl-C after the line has been read: it discards what readline still waits for."""
     child.send("half a li")
     time.sleep(0.2)
     child.sendintr()
@@ -665,9 +665,9 @@ def test_draw_highlights_the_node_of_the_step(run, tmp_path):
 
 def test_a_pass_is_saved_as_a_page_or_as_text(run, tmp_path):
     run(f"goto 2; save {tmp_path}/pass.txt; save {tmp_path}/pass.html; info")
-    told = (tmp_path / "pass.txt").read_text().splitlines()
-    assert told[0] == "before the first of 5 steps; node takes it"
-    assert told[-3:] == run("finish").splitlines()
+    message = (tmp_path / "pass.txt").read_text().splitlines()
+    assert message[0] == "before the first of 5 steps; node takes it"
+    assert message[-3:] == run("finish").splitlines()
     assert "<title>Backward pass</title>" in (tmp_path / "pass.html").read_text()
     run(f"save {tmp_path}/PASS.HTML; save {tmp_path}/pass.htm; draw {tmp_path}/NOW.HTML")
     for name in ("PASS.HTML", "pass.htm", "NOW.HTML"):

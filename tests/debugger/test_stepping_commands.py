@@ -21,10 +21,10 @@ def test_node_and_goto_take_a_name(run):
 
 
 def test_break_alone_lists_the_breakpoints(run):
-    said = run("b m; bnan; b").splitlines()
+    output = run("b m; bnan; b").splitlines()
     assert (
-        said[:2]
-        == said[2:]
+        output[:2]
+        == output[2:]
         == [
             "breakpoint 1: m, hit 0 times",
             "breakpoint 2: a NaN or an infinity, hit 0 times",
@@ -36,8 +36,8 @@ def test_break_alone_lists_the_breakpoints(run):
 def test_continue_reports_that_no_breakpoint_was_hit(run):
     end = "no breakpoint was hit: this is the end of the pass"
     assert run("bnan; c").splitlines()[-1] == end
-    said = run("b m; c; c; rb; c").splitlines()
-    assert (said.count(end), said[-1]) == (2, end)
+    output = run("b m; c; c; rb; c").splitlines()
+    assert (output.count(end), output[-1]) == (2, end)
     assert end not in run("c; restart; b mul; c; finish")
 
 

@@ -46,9 +46,9 @@ def test_an_existing_file_is_kept(tmp_path, capsys):
     kept.write_text("{ // mine\n}")
     assert main(["vscode", str(tmp_path)]) == 1
     assert kept.read_text() == "{ // mine\n}"
-    said = capsys.readouterr().err
-    assert "exists already; add this to its configurations:" in said
-    assert '"justMyCode": false' in said
+    output = capsys.readouterr().err
+    assert "exists already; add this to its configurations:" in output
+    assert '"justMyCode": false' in output
 
 
 def test_it_can_be_printed_and_a_missing_folder_is_named(tmp_path, capsys):
@@ -68,8 +68,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys, monkeypat
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     assert main(["vscode", str(tmp_path)]) == 1
-    said = f"tinygrad-pool: {tmp_path}/.vscode: cannot be written: Read-only file system\n"
-    assert capsys.readouterr().err == said
+    output = f"tinygrad-pool: {tmp_path}/.vscode: cannot be written: Read-only file system\n"
+    assert capsys.readouterr().err == output
     assert [p.name for p in tmp_path.iterdir()] == made
 
 

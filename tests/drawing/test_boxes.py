@@ -1,4 +1,4 @@
-"""The box of a node: its numbers stand in columns."""
+"""The box of a node: its numbers are in columns."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What a notebook shows by itself, as IPython asks for it; marimo and VS Code ask for the same."""
+"""What a notebook shows for objects, as in IPython; marimo and VS Code use the same methods."""
 
 import subprocess
 import sys
@@ -55,8 +55,8 @@ class TestANotebook:
         monkeypatch.setenv(VARIABLE, "absent")
         assert show(Value(2.0)) == {"text/plain": "Value(data=2.0)"}
         recording = tg.record(Value(2.0).exp())
-        said = "Recording(1 step, at 0)"
-        assert show(recording) == {"text/plain": said, "text/html": f"<pre>{said}</pre>"}
+        answer = "Recording(1 step, at 0)"
+        assert show(recording) == {"text/plain": answer, "text/html": f"<pre>{answer}</pre>"}
         assert "pip install 'tinygrad_pool[render]'" in show(tg.draw(Value(2.0)))["text/plain"]
 
     def test_many_operands_are_not_drawn(self, show, count_calls):

@@ -1,4 +1,4 @@
-"""Which Graphviz draws, and what is said when none can."""
+"""Which Graphviz draws, and the errors if none can."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Edges: who won, by how much each operand is multiplied, and what flowed back."""
+"""Edges: winners and losers, local derivatives, and contributions."""
 
 import numpy as np
 import pytest
@@ -86,8 +86,8 @@ def test_the_legend_shows_the_scale():
     x = Value([1.0, -2.0])
     loss = (x * 3.0).sum()
     loss.backward()
-    told = legend(contributions_of(topological_order(loss)))
-    assert told.endswith("\n" + second + "; for arrays, the largest element")
+    message = legend(contributions_of(topological_order(loss)))
+    assert message.endswith("\n" + second + "; for arrays, the largest element")
     assert legend({}) == ""
     assert legend({E: [np.inf, np.nan, None]}) == ""
 
@@ -181,22 +181,22 @@ def test_a_note_names_gradients_that_are_not_the_sum_of_their_arrows():
     a, b, c = Value([1.0, 2.0], label="a"), Value(3.0), Value(np.inf, label="c")
     E = (a * a).sum() * b + c * 0.0
 
-    def told():
+    def note():
         source = tg.draw(E, show="grad,contribution", names={"b": b}).source
         return [line for line in source.splitlines() if "earlier passes" in line]
 
-    assert told() == []
+    assert note() == []
     E.backward()
-    assert told() == []
+    assert note() == []
     E.backward()
-    (line,) = told()
+    (line,) = note()
     assert "grad of a, b also includes earlier passes or nodes" in line
     for v in (a, b):
         v.zero_grad()
-    assert told() == []
+    assert note() == []
     inner = E.parents[0]
     (inner * a).sum().backward()
-    assert "grad of a, the mul node also includes" in told()[0]
+    assert "grad of a, the mul node also includes" in note()[0]
     assert tg.draw(E, show="grad,contribution", depth=1).source.count("grad of") == 1
     assert tg.draw(E, show="grad").source.count("earlier passes") == 0
 
@@ -204,10 +204,10 @@ def test_a_note_names_gradients_that_are_not_the_sum_of_their_arrows():
 def test_the_legend_explains_local_derivatives():
     a = Value(2.0, label="a")
     E = a * 3.0
-    told = "×: the local derivative"
-    assert told in tg.draw(E, show="local").source
-    assert told in tg.draw(E, show="local,contribution").source
+    message = "×: the local derivative"
+    assert message in tg.draw(E, show="local").source
+    assert message in tg.draw(E, show="local,contribution").source
     E.backward()
-    assert told not in tg.draw(E, show="local,contribution").source
-    assert told not in tg.draw(E).source
-    assert told not in tg.draw(Value([1.0, 2.0]) @ np.ones((2, 2)), show="local").source
+    assert message not in tg.draw(E, show="local,contribution").source
+    assert message not in tg.draw(E).source
+    assert message not in tg.draw(Value([1.0, 2.0]) @ np.ones((2, 2)), show="local").source

@@ -1,4 +1,4 @@
-"""Receptive fields on their grid: what a unit sees, in the place where it stands."""
+"""Receptive fields as grids: the inputs of a unit, in their places."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Many nodes become one, and what is left is still the graph."""
+"""Folding draws several nodes as one, and keeps the edges of the graph."""
 
 import re
 from contextlib import nullcontext
@@ -26,7 +26,7 @@ FOLDS = pytest.mark.parametrize("fold", WAYS.values())
 
 
 def check(nodes, groups):
-    """Every node is in one group, every edge within a group or along one, and none goes round."""
+    """Check that each node is in one group, each edge in or between groups, without cycles."""
     home = {node: i for i, group in enumerate(groups) for node in group.nodes}
     assert sorted(map(id, nodes)) == sorted(id(n) for group in groups for n in group.nodes)
     edges = {(home[p], home[n]) for n in nodes for p in n.parents if isinstance(p, Node)}
@@ -266,7 +266,7 @@ def test_boxes_are_counted_before_they_are_made():
 
 
 class TestBoxes:
-    """What is written in a box that stands for several nodes."""
+    """The text in a box for several nodes."""
 
     def loop(self, turns=4):
         W, x = Value(np.full((2, 2), 0.5)), Value(np.full((3, 2), 4.0))

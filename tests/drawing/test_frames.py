@@ -1,4 +1,4 @@
-"""Frames around scopes: which node is in which, and what stands in them in which order."""
+"""Frames around scopes: the frame of each node, and the order of nodes in a frame."""
 
 import re
 

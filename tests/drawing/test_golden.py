@@ -1,4 +1,4 @@
-"""The DOT text of small graphs, to the letter: TINYGRAD_POOL_GOLDEN=write makes the files anew."""
+"""The exact DOT text of small graphs; TINYGRAD_POOL_GOLDEN=write writes the files."""
 
 import os
 from pathlib import Path

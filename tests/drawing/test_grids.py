@@ -1,4 +1,4 @@
-"""Pooling on its grid: what is written, filled and outlined."""
+"""Pooling on a grid: texts, fills and outlines."""
 
 from itertools import combinations
 

@@ -33,7 +33,7 @@ LABELS = [
 
 
 def pictures_of(label, folder):
-    """Draw a graph whose nodes, scope and title have a label, in every kind of picture."""
+    """Draw every kind of picture of a graph with a label for its nodes, scope and title."""
     x = Value(2.0, label=label)
     with tg.scope(label.replace("/", "|")):
         y = tg.maximum(x * 3.0, x)
@@ -130,9 +130,9 @@ def test_a_note_names_leaves_that_were_set_since_the_forward_pass(tmp_path, monk
     }
     assert not [look for look in looks if "set since" in looks[look]()]
     w.data = 5.0
-    said = "w was set since the forward pass: the results are old; run it again"
-    told = [look for look in looks if said in looks[look]().replace("\N{NO-BREAK SPACE}", " ")]
-    assert told == [*looks][:-1]
+    output = "w was set since the forward pass: the results are old; run it again"
+    legend = [look for look in looks if output in looks[look]().replace("\N{NO-BREAK SPACE}", " ")]
+    assert legend == [*looks][:-1]
     assert "a leaf was set since" in looks["units"]()
     V.data[0] = 4.0  # in the array that was handed out
     assert "w, V were set since" in looks["tree"]()

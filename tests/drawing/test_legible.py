@@ -1,4 +1,4 @@
-"""A graph in a size that was asked for can be read from the back row, or says what is folded."""
+"""A graph in a requested size is legible from the back row, or folded with a note."""
 
 import random
 import re

@@ -36,7 +36,7 @@ def array():
 
 
 def mixed():
-    """Gradients of both signs, of an array that is written and of one that is too large."""
+    """Build gradients of both signs, for an array that is written and one that is too large."""
     x = Value([[1.0, 2.0], [3.0, 4.0]], label="x")
     row = Value(np.linspace(-1.0, 1.0, 7), label="row")
     return (x * [[-1.0, 2.0], [3.0, -4.0]]).sum() + (row * row).sum()

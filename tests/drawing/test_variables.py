@@ -9,7 +9,7 @@ from tinygrad_pool.drawing.variables import held_by
 
 
 class Two(tg.nn.Module):
-    """Two layers, whose parameters have the same labels."""
+    """Build two layers with the same labels for their parameters."""
 
     def __init__(self):
         rng = np.random.default_rng(0)
@@ -36,6 +36,6 @@ def test_pictures_trees_and_explanations_use_the_same_name():
     names = {"ws": ws, "by": {"x": x}, "E": E, "also": E}
     recording = tg.record(E, names=names)
     assert recording.why(ws[1]).name == "ws[1]"
-    for said in (unescape(tg.draw(E, names=names).source), str(tg.tree(E, names=names))):
-        assert all(name in said for name in ("ws[0]", "ws[1]", "by['x']", "E"))
-        assert "also" not in said
+    for output in (unescape(tg.draw(E, names=names).source), str(tg.tree(E, names=names))):
+        assert all(name in output for name in ("ws[0]", "ws[1]", "by['x']", "E"))
+        assert "also" not in output

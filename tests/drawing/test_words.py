@@ -54,16 +54,16 @@ def test_a_value_without_label_and_gradient():
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "output"),
     [
         (np.array([[1.0, -2.0], [3.0, 4.0]]), "1, −2, 3, 4 (shape 2 × 2)"),
         (np.arange(64.0).reshape(8, 8), "0 … 63 (shape 8 × 8)"),
         (np.zeros((0, 3)), "empty (shape 0 × 3)"),
     ],
 )
-def test_an_array_is_described_by_its_numbers_or_their_range(data, said):
+def test_an_array_is_described_by_its_numbers_or_their_range(data, output):
     x = Value(data, label="x")
-    assert f"x has the data {said};" in graph_in_words(x, [x]).text
+    assert f"x has the data {output};" in graph_in_words(x, [x]).text
 
 
 def test_many_kinds_of_operations_are_counted():

@@ -1,4 +1,4 @@
-"""Long graphs in rows: which node stands in which, and that the picture becomes large."""
+"""Long graphs in rows: the row of each node, and the size of the picture."""
 
 import re
 from itertools import pairwise
@@ -94,7 +94,7 @@ def test_rows_are_stacked_in_order():
 
 
 def units(n):
-    """Compute a chain of units, each in a frame: a product, what is added, and tanh."""
+    """Compute a chain of units, each in a frame: a product, a sum and tanh."""
     z, b = Value(0.5, label="x"), Value(0.1, label="b")
     for i in range(n):
         with tg.scope(f"unit{i}"):
@@ -104,7 +104,7 @@ def units(n):
 
 
 def places(source):
-    """Lay out a picture; return where the first text of each box stands."""
+    """Lay out a picture; return the position of the first text of each box."""
     svg = picture(source, "svg").decode()
     found = re.findall(
         r'id="(n\d+)" class="node">.*?<text[^>]* x="([-\d.]+)" y="([-\d.]+)"', svg, re.S

@@ -18,7 +18,7 @@ SAMPLE, A_LETTER, A_LINE, LABEL = 100, 7.6, 22, 55
 
 
 class Layout(NamedTuple):
-    """The frames and rows of nodes, and the boxes that stand beside the node that uses them.
+    """The frames and rows of nodes, and the boxes drawn beside the node that uses them.
 
     `again` has the uses of nodes whose box is elsewhere. `breaks` has the tails of edges to other
     rows, each with the number where the edge continues and its uses there. `behind` has the boxes

@@ -79,8 +79,8 @@ def of_signs(g: Any) -> str:
     (True, '', '')
     """
     colour = of_sign(g)
-    alike = not np.ndim(g) or np.all(g > 0) or np.all(g < 0)
-    return colour if alike or colour == NOT_A_NUMBER else ""
+    one_sign = not np.ndim(g) or np.all(g > 0) or np.all(g < 0)
+    return colour if one_sign or colour == NOT_A_NUMBER else ""
 
 
 def line_of_sign(g: float, back: bool = False) -> str:

@@ -35,7 +35,7 @@ def node():
             ).returncode
         )
         if not found:
-            told = f"Node has no {module}: npm install it, and name its folder in NODE_PATH"
-            (pytest.fail if "CI" in os.environ else pytest.skip)(told)
+            message = f"Node has no {module}: npm install it, and name its folder in NODE_PATH"
+            (pytest.fail if "CI" in os.environ else pytest.skip)(message)
 
     return ask

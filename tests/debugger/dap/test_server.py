@@ -74,8 +74,8 @@ def test_an_error_of_the_script_is_output_and_the_session_ends(connect):
     assert client.refused("launch").startswith('File "net.py", line 3: y = 1 / 0')
     assert client.event("exited") == {"exitCode": 1}
     client.event("terminated")
-    said = client.event("output")
-    assert (said["category"], said["output"][:22]) == ("stderr", 'File "net.py", line 3:')
+    text = client.event("output")
+    assert (text["category"], text["output"][:22]) == ("stderr", 'File "net.py", line 3:')
     assert client.refused("threads") == "threads: no script has been launched"
 
 
@@ -194,7 +194,7 @@ class TestLeaving:
 class TestWhileItRuns:
     @pytest.fixture
     def running(self, stand):
-        """Run through 200 steps, each of which takes a while and writes a line; it has begun."""
+        """Start a run through 200 slow steps, each of which writes a line."""
         x = tg.Value(0.1, label="x")
         for _ in range(200):
             x = x.tanh()
@@ -226,5 +226,5 @@ class TestWhileItRuns:
         client = stand(tg.Value(2.0, label="x").exp())
         monkeypatch.setattr("tinygrad_pool.debugger.dap.session.Variables", lambda _: 1 / 0)
         client.ask("next", threadId=1)
-        said = "next: ZeroDivisionError: division by zero\n"
-        assert client.output("stderr") == said
+        text = "next: ZeroDivisionError: division by zero\n"
+        assert client.output("stderr") == text

@@ -137,9 +137,9 @@ class TestData:
     def test_an_unknown_name_is_refused_or_not_verified(self, net):
         assert "no node is called 'w99'" in net.refused("dataBreakpointInfo", name="w99")
         for command, key in (("setDataBreakpoints", "dataId"), ("setFunctionBreakpoints", "name")):
-            (told,) = net.ask(command, breakpoints=[{key: "w99"}])["breakpoints"]
-            assert not told["verified"]
-            assert "no node is called 'w99'" in told["message"]
+            (reply,) = net.ask(command, breakpoints=[{key: "w99"}])["breakpoints"]
+            assert not reply["verified"]
+            assert "no node is called 'w99'" in reply["message"]
 
 
 class TestExceptions:
@@ -149,9 +149,9 @@ class TestExceptions:
         client.ask("setExceptionBreakpoints", filters=["nan"])
         reason, _ = client.move("continue")
         assert reason == "exception"
-        told = client.ask("exceptionInfo", threadId=1)
-        assert (told["exceptionId"], told["breakMode"]) == ("a NaN", "always")
-        assert "grad of" in told["details"]["stackTrace"]
+        reply = client.ask("exceptionInfo", threadId=1)
+        assert (reply["exceptionId"], reply["breakMode"]) == ("a NaN", "always")
+        assert "grad of" in reply["details"]["stackTrace"]
 
     def test_infinity_zero_and_vanishing_are_distinguished(self, stand):
         x, y, z = (tg.Value(v, label=n) for v, n in ((2.0, "x"), (-1.0, "y"), (18.0, "z")))
@@ -274,10 +274,10 @@ class TestChanging:
         client.move("next")
         client.move("next")
         ask = {"variablesReference": client.scope("Node"), "name": "w", "value": value}
-        told = {"w - w.grad": "−2 −1"}.get(value, "1 2")
-        assert client.ask("setVariable", **ask) == {"value": told, "variablesReference": 0}
+        reply = {"w - w.grad": "−2 −1"}.get(value, "1 2")
+        assert client.ask("setVariable", **ask) == {"value": reply, "variablesReference": 0}
         client.stopped()
-        assert client.values("Node")["w"] == told
+        assert client.values("Node")["w"] == reply
 
     def test_computed_variables_cannot_be_set_and_errors_change_nothing(self, net):
         net.move("next")

@@ -1,4 +1,4 @@
-"""Breakpoints of an editor: hit counts, log points, and what is kept when they are set again."""
+"""Breakpoints of an editor: hit counts, log points, and counts kept when they are set again."""
 
 import pytest
 
@@ -9,10 +9,10 @@ from tinygrad_pool.errors import OptionError
 
 def deep(client, **given):
     """Count the steps after which a breakpoint at each tanh of a chain stops."""
-    (told,) = client.ask("setFunctionBreakpoints", breakpoints=[{"name": "tanh", **given}])[
+    (reply,) = client.ask("setFunctionBreakpoints", breakpoints=[{"name": "tanh", **given}])[
         "breakpoints"
     ]
-    assert told["verified"], told
+    assert reply["verified"], reply
     stops = []
     while client.position() < 6 and client.move("continue")[0] == "function breakpoint":
         stops.append(client.position())
@@ -57,8 +57,8 @@ def test_invalid_hit_counts_are_refused(hits):
 
 @pytest.mark.parametrize("given", [{"condition": "g >"}, {"hitCondition": "often"}])
 def test_an_error_in_a_breakpoint_is_reported_with_it(chain, given):
-    told = chain.ask("setFunctionBreakpoints", breakpoints=[{"name": "tanh", **given}])
-    (b,) = told["breakpoints"]
+    reply = chain.ask("setFunctionBreakpoints", breakpoints=[{"name": "tanh", **given}])
+    (b,) = reply["breakpoints"]
     assert not b["verified"]
     assert "SyntaxError" in b["message"] or "a hit count must" in b["message"]
     assert chain.move("continue")[0] == "step"
@@ -109,6 +109,6 @@ def test_another_path_to_the_same_file_is_the_same_file(net, line, tmp_path):
     link.symlink_to(net.path)
     at = [{"line": line("pooled = ")}]
     for path, verified in ((str(link), True), (str(tmp_path / "absent.py"), False)):
-        told = net.ask("setBreakpoints", source={"path": path}, breakpoints=at)["breakpoints"]
-        assert told[0]["verified"] is verified
-    assert told[0]["message"] == "no node of this pass was made in absent.py"
+        reply = net.ask("setBreakpoints", source={"path": path}, breakpoints=at)["breakpoints"]
+        assert reply[0]["verified"] is verified
+    assert reply[0]["message"] == "no node of this pass was made in absent.py"

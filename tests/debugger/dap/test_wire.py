@@ -1,4 +1,4 @@
-"""Frames of the protocol: what is whole is read, what is damaged is named and skipped."""
+"""Messages of the protocol: complete ones are read, damaged ones reported and skipped."""
 
 import io
 import json
@@ -32,7 +32,7 @@ def test_other_headers_and_any_case_are_accepted():
 
 
 @pytest.mark.parametrize(
-    ("damaged", "told"),
+    ("damaged", "report"),
     [
         (b"Content-Length: x\r\n\r\n", "a message without a valid length: [b'Content-Length: x']"),
         (
@@ -54,9 +54,9 @@ def test_other_headers_and_any_case_are_accepted():
         (frame(b'{"seq": 1, "command": "x", "arguments": [1]}'), "a request with an invalid seq"),
     ],
 )
-def test_a_damaged_message_is_reported_and_the_next_is_read(damaged, told):
+def test_a_damaged_message_is_reported_and_the_next_is_read(damaged, report):
     first, second = heard(damaged + ask("threads"))
-    assert first.damage.startswith(told)
+    assert first.damage.startswith(report)
     assert len(first.damage) < 200
     assert second == Request("threads", {}, 1)
 

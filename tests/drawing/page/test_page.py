@@ -1,4 +1,4 @@
-"""The page to pan and zoom: what is in it, and what a browser makes of it."""
+"""The page to pan and zoom: its contents, and its behaviour in a browser."""
 
 import base64
 import re
@@ -217,7 +217,7 @@ class TestInABrowser:
         def touch(kind, *points):
             fingers = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]
             session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
-            for _ in range(2):  # touches are told once a frame
+            for _ in range(2):  # touches are reported once per frame
                 page.evaluate("new Promise(requestAnimationFrame)")
 
         touch("touchStart", (150, 400), (250, 400))
