@@ -105,7 +105,7 @@ def test_text_has_16_pixels_on_a_slide_and_folding_is_noted(name):
     if "folded into" in svg:
         assert its_letters < LEAST
         assert f"{boxes:,} nodes folded into" in svg
-        assert "detail=&#39;full&#39; draws them all" in svg
+        assert "detail=&#39;full&#39; draws all nodes" in svg
     else:
         assert len(re.findall(r'id="n\d+" class="node"', svg)) == boxes
 
