@@ -223,7 +223,7 @@ def test_edges_show_contributions_with_a_scale():
 def test_boxes_are_filled_by_the_size_of_their_gradient():
     x = Value(0.0, label="x")
     y = (x * 1e-3).sigmoid()
-    assert "filled by" not in tg.draw(y, show="grad,magnitude").source
+    assert "shaded by" not in tg.draw(y, show="grad,magnitude").source
     y.backward()
     source = tg.draw(y, show="grad,magnitude").source
     assert "shaded by |grad|, from 0.00025 (pale) to 1" in source
