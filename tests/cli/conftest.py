@@ -19,6 +19,6 @@ def run():
 
 @pytest.fixture
 def _own_argv(monkeypatch):
-    """Let the command change what Python keeps for a script, for one test."""
+    """Restore what the command changes, such as sys.argv, after one test."""
     monkeypatch.setattr(sys, "argv", [*sys.argv])
     monkeypatch.setattr(sys, "path", [*sys.path])

@@ -33,7 +33,7 @@ FILES = {
 
 @pytest.fixture
 def bare(monkeypatch):
-    """Hide what the extras install, and every Graphviz."""
+    """Hide the packages of the extras, and every Graphviz program."""
     for name in ("matplotlib", "matplotlib.figure", "threadpoolctl", "pygraphviz"):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, "tinygrad_pool.drawing.figure", raising=False)
@@ -50,7 +50,7 @@ def _weights_alone(monkeypatch):
     monkeypatch.setattr("tinygrad_pool.cli.demo.files_of", files_of)
 
 
-def test_the_bar_goes_when_the_training_ends(monkeypatch):
+def test_the_progress_bar_disappears_after_training(monkeypatch):
     from rich.console import Console
 
     half, whole = (SimpleNamespace(share=share, accuracies=[0.5]) for share in (0.5, 1.0))
@@ -59,22 +59,22 @@ def test_the_bar_goes_when_the_training_ends(monkeypatch):
     digits._train(None, 1, 0, 450, Console(file=file, force_terminal=True, width=80))
     *_, after = file.getvalue().rpartition("100%")
     assert "\x1b[2K" in after  # which clears a line
-    assert "images that it has not seen" in after
+    assert "test images are classified correctly" in after
 
 
 class TestDemo:
     @pytest.mark.long
-    def test_it_reaches_97_percent_and_tells_where_the_pictures_are(self, tmp_path, run):
+    def test_it_reaches_97_percent_and_lists_the_pictures(self, tmp_path, run):
         ran = run("demo", cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "utf-8"})
         printed = ran.stdout.decode()
         assert ran.returncode == 0, ran.stderr
         assert {path.name for path in (tmp_path / "tinygrad_pool_demo").iterdir()} == FILES
-        assert float(re.search(r"([\d.]+)% right of 450 images", printed)[1]) >= 97.0
+        assert float(re.search(r"([\d.]+)% of 450 test images", printed)[1]) >= 97.0
         assert "768 of 768 units" in " ".join(printed.split())
         assert "Written to tinygrad_pool_demo" in printed
         assert all(name in printed for name in FILES)
         assert "Open F4 first" in printed
-        assert re.search(r"The whole δ\(2\) = [-.\de]+ goes to unit [1-4], the largest", printed)
+        assert re.search(r"The whole δ\(2\) = [-.\de]+ goes to the winner, unit [1-4]", printed)
 
     @pytest.mark.slow
     @pytest.mark.usefixtures("_weights_alone")
@@ -114,10 +114,12 @@ class TestDemo:
         }
         assert LEGEND in (out / "F2.dot").read_text("utf-8")
         printed = " ".join(capsys.readouterr().out.split())
-        assert "768 of 768 units equal bit for bit" in printed
-        told = printed.partition("Not all is drawn; ")[2]
-        assert told.startswith("pip install 'tinygrad_pool[demo]' brings what it takes: - no Graph")
-        assert "- a plot needs matplotlib: pip install 'tinygrad_pool[plot]'" in told
+        assert "are equal bit for bit in 768 of 768 units" in printed
+        advice = printed.partition("Some files are missing; ")[2]
+        assert advice.startswith(
+            "pip install 'tinygrad_pool[demo]' installs what is missing: - no G"
+        )
+        assert "- a plot needs matplotlib: pip install 'tinygrad_pool[plot]'" in advice
 
     @pytest.mark.slow
     @pytest.mark.usefixtures("bare")
@@ -137,7 +139,7 @@ class TestDemo:
         assert first.endswith("file: is a file, not a folder to write into")
         assert second.endswith("absent does not exist")
 
-    def test_ctrl_c_is_one_line_and_leaves_nothing(self, tmp_path):
+    def test_ctrl_c_prints_one_line_and_writes_nothing(self, tmp_path):
         program = (
             "import signal, sys; from tinygrad_pool.cli import main as cli, demo\n"
             "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job may ignore Ctrl-C
@@ -182,7 +184,7 @@ class TestEquivalence:
         assert re.search(r"pool1 +max_pool2d +450 × 12 × 4 × 4 +345,600 +86,400 +0", printed)
         assert "the same as a layer of 0/1 weights" in out.read_text()
 
-    def test_it_shows_the_network_of_a_script(self, script, tmp_path, capsys):
+    def test_it_compares_the_network_of_a_script(self, script, tmp_path, capsys):
         out = tmp_path / "equal.dot"
         assert main(["equivalence", script, "-o", str(out)]) == 0
         printed = capsys.readouterr().out
@@ -203,7 +205,7 @@ class TestEquivalence:
         )
         assert not out.exists()
 
-    def test_a_difference_ends_with_1(self, script, tmp_path, capsys, monkeypatch):
+    def test_a_difference_exits_with_1(self, script, tmp_path, capsys, monkeypatch):
         real = equivalence.grad
 
         def wrong(y, *more):

@@ -47,7 +47,7 @@ def frames(*commands):
 
 
 def messages(data):
-    """Read what came back."""
+    """Read the messages of the server."""
     found = []
     while data:
         header, _, data = data.partition(b"\r\n\r\n")
@@ -70,7 +70,7 @@ def session(net):
     )
 
 
-def told(found):
+def read(found):
     """Read the places of a session: outputs, stops, and the frames that were asked for."""
     events = [m["event"] for m in found if m["type"] == "event" and m["event"] != "output"]
     output = {}
@@ -83,7 +83,7 @@ def told(found):
 
 
 def check(found):
-    events, output, answers = told(found)
+    events, output, answers = read(found)
     assert events == ["initialized", *["stopped"] * 4]
     assert output["stdout"] == "['1', '2']\n"
     assert output["console"].endswith("sends 2 to y (×), whose grad is now 2\n")
@@ -99,19 +99,19 @@ def test_an_editor_at_the_standard_streams(net):
     assert ran.stderr == b""
 
 
-def test_what_writes_past_python_does_not_break_the_protocol(net):
+def test_output_that_bypasses_python_does_not_break_the_protocol(net):
     net.write_text("import os\nos.write(1, b'aside')\nprint(repr(os.read(0, 9)))\n" + SCRIPT)
     command = [sys.executable, "-m", "tinygrad_pool", "dap"]
     ran = subprocess.run(command, input=session(net), capture_output=True, check=True)
     assert ran.stderr == b"aside"
-    assert told(messages(ran.stdout))[1]["stdout"].splitlines()[0] == "b''"
+    assert read(messages(ran.stdout))[1]["stdout"].splitlines()[0] == "b''"
 
 
 @pytest.mark.usefixtures("_own_argv")
 class TestInThisProcess:
     @pytest.fixture
     def streams(self, tmp_path):
-        """Put files in the place of the standard streams, and hand out what was written."""
+        """Replace the standard streams by files."""
         kept = os.dup(0), os.dup(1)
         out = tmp_path / "out"
         files = []
@@ -168,35 +168,35 @@ class TestInThisProcess:
         check(messages(received[0]))
         assert re.fullmatch(r"waiting for an editor at 127.0.0.1:\d+\n", capsys.readouterr().err)
 
-    def test_a_script_that_fails_is_told_by_its_line(self, streams, net):
+    def test_an_error_of_the_script_is_reported_with_its_line(self, streams, net):
         net.write_text("import tinygrad_pool as tg\n\nx = 1 / 0\n")
         out = streams(session(net))
         assert main(["dap"]) == 0
-        events, output, answers = told(messages(out.read_bytes()))
+        events, output, answers = read(messages(out.read_bytes()))
         assert events == ["exited", "terminated"]
-        said = f'File "{net}", line 3: x = 1 / 0\nZeroDivisionError: division by zero'
-        assert answers["launch"]["message"] == said
-        assert output == {"stderr": said + "\n"}
+        text = f'File "{net}", line 3: x = 1 / 0\nZeroDivisionError: division by zero'
+        assert answers["launch"]["message"] == text
+        assert output == {"stderr": text + "\n"}
         assert answers["disconnect"]["success"]
 
 
 @pytest.mark.usefixtures("_own_argv")
 class TestLoad:
     def test_a_value_can_be_named(self, net):
-        passed, made = editor.load({"program": str(net), "value": "y"})
-        assert made["y"] is passed.loss
-        assert passed.call(passed.loss) == "y"
-        assert len(passed) == 1
-        assert not passed.loss.has_grad
+        recording, made = editor.load({"program": str(net), "value": "y"})
+        assert made["y"] is recording.loss
+        assert recording.call(recording.loss) == "y"
+        assert len(recording) == 1
+        assert not recording.loss.has_grad
 
-    def test_a_loss_from_before_the_last_update_is_told(self, net):
+    def test_a_loss_from_before_the_last_update_is_refused(self, net):
         net.write_text(
             "import tinygrad_pool as tg\nw = tg.Value([1.0])\nloss = w.sum()\nw.data -= 0.5\n"
         )
-        with pytest.raises(GraphError, match=r"^launch: .*: compute loss once more at the end of "):
+        with pytest.raises(GraphError, match=r"^launch: .*: compute loss again at the end of "):
             editor.load({"program": str(net)})
 
-    def test_a_folder_to_run_in_is_entered(self, net, tmp_path, monkeypatch):
+    def test_cwd_is_the_current_folder(self, net, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         (tmp_path / "inside").mkdir()
         net.write_text("import os\n" + SCRIPT + "where = os.getcwd()\n")
@@ -204,7 +204,7 @@ class TestLoad:
         assert os.getcwd() == str(tmp_path / "inside")  # noqa: PTH109
 
     @pytest.mark.parametrize(
-        ("arguments", "said"),
+        ("arguments", "text"),
         [
             ({}, "program must be the path of a script, got None"),
             ({"program": 3}, "program must be the path of a script, got 3"),
@@ -216,11 +216,11 @@ class TestLoad:
             ({"program": __file__, "value": 1}, "value must be the name of a Value, got 1"),
         ],
     )
-    def test_what_a_launch_lacks_is_told(self, arguments, said):
-        with pytest.raises(OptionError, match=f"launch: {said}"):
+    def test_wrong_launch_arguments_are_refused(self, arguments, text):
+        with pytest.raises(OptionError, match=f"launch: {text}"):
             editor.load(arguments)
 
-    def test_a_closure_of_the_script_that_raises_is_told_by_its_line(self, net):
+    def test_an_error_of_a_closure_is_reported_with_its_line(self, net):
         net.write_text(
             "import tinygrad_pool as tg\n\n"
             "def broken(x):\n"
@@ -232,22 +232,22 @@ class TestLoad:
         with pytest.raises(ScriptError, match=r"line 5: raise ValueError(.|\n)*no way back"):
             editor.load({"program": str(net)})
 
-    def test_a_pass_that_cannot_be_walked_says_so(self, net):
+    def test_a_failing_pass_is_reported(self, net):
         net.write_text("import tinygrad_pool as tg\n")
         with pytest.raises(OptionError, match="has no Value that is a number"):
             editor.load({"program": str(net)})
 
-    def test_an_error_without_a_line_of_the_script_is_told_all_the_same(self, net, monkeypatch):
+    def test_an_error_without_a_line_of_the_script_is_reported(self, net, monkeypatch):
         def broken(*_):
             raise RuntimeError("inside")
 
         monkeypatch.setattr(editor.scripts, "recorded", broken)
-        monkeypatch.setattr(editor.user_script, "told", lambda _: "")
+        monkeypatch.setattr(editor.user_script, "error_message", lambda _: "")
         with pytest.raises(ScriptError, match="RuntimeError: inside"):
             editor.load({"program": str(net)})
 
 
-def test_a_port_that_is_taken_or_is_none_is_one_line(capsys):
+def test_a_taken_or_invalid_port_is_one_line(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert main(["dap", "--port", port]) == 1
@@ -257,6 +257,6 @@ def test_a_port_that_is_taken_or_is_none_is_one_line(capsys):
     assert "needs a port, 0 to 65535, got '70000'" in capsys.readouterr().err
 
 
-def test_nothing_but_loopback_is_listened_at():
+def test_it_listens_only_at_loopback():
     assert editor.LOOPBACK == "127.0.0.1"
     assert tg.__version__

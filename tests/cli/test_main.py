@@ -26,17 +26,17 @@ def test_version_and_help(capsys):
     ("command", "about", "out"),
     [
         ("demo", "Train on real digits", "default: tinygrad_pool_demo"),
-        ("draw", "Run a script and draw one of its Values.", "default: graph.svg; or .png"),
+        ("draw", "Run a script and draw the graph of a Value.", "default: graph.svg; or .png"),
         ("frames", "one slide per step.", "default: slides"),
         ("export", "write its network as an ONNX file.", ""),
     ],
 )
-def test_the_help_of_a_command_says_what_it_does_and_what_it_writes(command, about, out, capsys):
+def test_the_help_of_each_command(command, about, out, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])
-    told = capsys.readouterr().out
-    assert about in told
-    assert out in told
+    lines = capsys.readouterr().out
+    assert about in lines
+    assert out in lines
 
 
 def test_without_arguments_it_shows_the_help(capsys):
@@ -53,16 +53,16 @@ def test_without_arguments_it_shows_the_help(capsys):
     [
         (
             ["demo", "--sed", "x"],
-            "unrecognized arguments: --sed x (--help lists the options; a script's own follow --)",
+            "unrecognized arguments: --sed x (--help lists the options; put a script's after --)",
         ),
         (["demo", "--seed", "-1"], "needs a whole number, 0 or more, got '-1'"),
         (["demo", "--epochs", "0"], "needs a whole number, 1 or more, got '0'"),
         (["dance"], "invalid choice: 'dance'"),
-        (["demo", "--", "x"], "arguments after -- are a script's, and there is none"),
-        (["equivalence", "--", "x"], "arguments after -- are a script's, and there is none"),
+        (["demo", "--", "x"], "arguments after -- are for a script, but no script is given"),
+        (["equivalence", "--", "x"], "arguments after -- are for a script, but no script is given"),
     ],
 )
-def test_a_bad_flag_is_one_line(arguments, message, capsys):
+def test_a_bad_option_is_one_line(arguments, message, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
@@ -84,7 +84,7 @@ def test_the_module_is_the_command(monkeypatch, capsys):
     assert capsys.readouterr().err == "tinygrad-pool: draw: there is no script absent.py\n"
 
 
-def test_an_interruption_ends_with_130_on_any_stream(monkeypatch, tmp_path):
+def test_an_interrupt_exits_with_130(monkeypatch, tmp_path):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
@@ -96,7 +96,7 @@ def test_an_interruption_ends_with_130_on_any_stream(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_who_reads_only_the_beginning_gets_no_traceback(tmp_path):
+def test_a_closed_pipe_prints_no_traceback(tmp_path):
     (tmp_path / "net.py").write_text("import tinygrad_pool as tg\nE = tg.Value(2.0).exp()\n")
     commands = "; ".join(["node; back"] * 9000)
     program = [sys.executable, "-m", "tinygrad_pool", "debug", "net.py", "-c", commands]
@@ -116,7 +116,7 @@ def test_who_reads_only_the_beginning_gets_no_traceback(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_full_disk_behind_standard_output_is_one_line(monkeypatch, capsys):
+def test_a_full_disk_is_one_line(monkeypatch, capsys):
     def tree(_):
         sys.stdout.write("a leaf")
 
@@ -132,7 +132,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(monkeypatch, capsys):
     )
 
 
-def test_a_closed_pipe_is_no_error_of_ours(monkeypatch):
+def test_a_closed_pipe_is_not_an_error(monkeypatch):
     closed = []
     monkeypatch.setattr("os.dup2", lambda *files: closed.append(files))
     monkeypatch.setattr("sys.stdout", SimpleNamespace(fileno=lambda: 1))

@@ -1,5 +1,6 @@
-"""The command line with a script: what each command does with one of its Values."""
+"""Commands of the command line that use a Value of a script."""
 
+import linecache
 import runpy
 import sys
 from pathlib import Path
@@ -50,22 +51,22 @@ class TestDraw:
         assert main(["draw", str(script), "-o", str(out)]) == 0
         assert "<h1>Computation graph of the add node</h1>" in out.read_text(encoding="utf-8")
 
-    def test_an_unknown_name_lists_those_there_are(self, script, tmp_path, capsys):
+    def test_an_unknown_name_lists_the_values(self, script, tmp_path, capsys):
         assert main(["draw", str(script), "--value", "lost", "-o", str(tmp_path / "g.svg")]) == 1
         error = capsys.readouterr().err
         assert "has no Value called 'lost' at top level; it has a, loss, table, other" in error
         assert error.endswith(" (--value other selects that one)\n")
         assert not (tmp_path / "g.svg").exists()
 
-    def test_a_script_without_values_says_so(self, tmp_path, capsys):
+    def test_a_script_without_values_is_an_error(self, tmp_path, capsys):
         (tmp_path / "empty.py").write_text("x = 1\n")
         assert main(["draw", str(tmp_path / "empty.py"), "-o", str(tmp_path / "g.svg")]) == 1
         assert capsys.readouterr().err.endswith(
-            " has no Value that is a number at top level; it has none; what a function makes "
-            "counts if it is kept outside, as in loss = main()\n"
+            " has no Value that is a number at top level; it has no Values; return a function's "
+            "result to the top level, as in loss = main()\n"
         )
 
-    def test_a_script_of_arrays_alone_is_told_what_to_ask_for(self, tmp_path, capsys):
+    def test_a_script_with_only_arrays_is_told_to_use_value(self, tmp_path, capsys):
         (tmp_path / "net.py").write_text("import tinygrad_pool as tg\ny = tg.Value([1.0, 2.0])\n")
         assert main(["tree", str(tmp_path / "net.py")]) == 1
         error = capsys.readouterr().err
@@ -115,7 +116,7 @@ class TestStepping:
     def test_frames_draws_slides(self, script, tmp_path, capsys):
         out = tmp_path / "slides"
         assert main(["frames", script, "-o", str(out), "--value", "v"]) == 0
-        assert f"2 files in {out}, from frame_0.svg on" in capsys.readouterr().out
+        assert f"2 files in {out}; the first is frame_0.svg" in capsys.readouterr().out
         assert main(["frames", script, "-o", str(out), "--format", "mp4"]) == 1
         assert "frames: format must be one of" in capsys.readouterr().err
 
@@ -143,7 +144,7 @@ class TestStepping:
     "command",
     ["draw {} -o {}", "frames {} -o {}", "play {} -o {}", "equivalence {} -o {}", "export {} {}"],
 )
-def test_a_folder_that_is_not_there_is_told_before_the_script_runs(command, tmp_path, capsys):
+def test_a_missing_folder_is_reported_before_the_script_runs(command, tmp_path, capsys):
     script, ran = tmp_path / "net.py", tmp_path / "ran"
     script.write_text(f"open({str(ran)!r}, 'w').close()\n", encoding="utf-8")
     assert main(command.format(script, tmp_path / "absent" / "out.svg").split()) == 1
@@ -152,9 +153,10 @@ def test_a_folder_that_is_not_there_is_told_before_the_script_runs(command, tmp_
 
 
 @pytest.mark.usefixtures("_own_argv")
-def test_paths_mean_what_they_meant_before_a_script_went_elsewhere(tmp_path, capsys, monkeypatch):
+def test_paths_are_relative_to_the_folder_of_the_command(tmp_path, capsys, monkeypatch):
     (tmp_path / "else").mkdir()
     monkeypatch.chdir(tmp_path)
+    linecache.clearcache()  # another test may have read another net.py
     Path("net.py").write_text(
         "import os, tinygrad_pool as tg\nos.chdir('else')\nE = tg.Value(2.0) * 3.0\n", "utf-8"
     )
@@ -186,7 +188,7 @@ def test_play_writes_a_page_and_opens_it_if_asked(tmp_path, capsys, monkeypatch)
 
 
 @pytest.mark.usefixtures("_own_argv")
-def test_play_begins_an_array_with_ones(tmp_path):
+def test_play_starts_an_array_with_ones(tmp_path):
     (tmp_path / "net.py").write_text("import tinygrad_pool as tg\ny = tg.Value([1.0, 2.0]).exp()\n")
     page = tmp_path / "pass.html"
     assert main(["play", str(tmp_path / "net.py"), "--value", "y", "-o", str(page)]) == 0
@@ -228,19 +230,19 @@ class TestGradientsOfTheScript:
 
         return run
 
-    def test_its_own_is(self, debug):
-        said = debug("w.zero_grad()", "-c", "finish; why w")
-        assert "whose grad is now −13.54" in said
-        assert "earlier" not in said
-        assert "before this pass" not in said.replace("w was set", "")
+    def test_gradients_of_its_own_pass_are_removed(self, debug):
+        output = debug("w.zero_grad()", "-c", "finish; why w")
+        assert "whose grad is now −13.54" in output
+        assert "earlier" not in output
+        assert "before this pass" not in output.replace("w was set", "")
 
-    def test_those_of_earlier_passes_are_not(self, debug):
-        said = debug("pass", "-c", "finish; why w")
-        assert said.splitlines()[1].startswith(
+    def test_gradients_of_earlier_passes_are_kept(self, debug):
+        output = debug("pass", "-c", "finish; why w")
+        assert output.splitlines()[1].startswith(
             "before this pass, which adds to it: w.grad = −30.72; zero_grad()"
         )
-        assert "whose grad is now −42.98" in said
-        assert "earlier passes left −30.72 in w.grad, so that it is −42.98" in said
+        assert "whose grad is now −42.98" in output
+        assert "earlier passes left −30.72 in w.grad, so that it is −42.98" in output
         assert "before this pass, which adds to it: w.grad = −30.72" in debug(
             "pass", "--pdb", "-c", "c"
         )
@@ -291,7 +293,7 @@ for _ in range(3):
 @pytest.mark.parametrize(
     "command", ["diagnose", "play", "debug -c q", "frames", "unroll", "equivalence"]
 )
-def test_a_training_script_is_told_to_compute_its_loss_once_more(
+def test_a_training_script_is_told_to_compute_its_loss_again(
     command, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -301,7 +303,7 @@ def test_a_training_script_is_told_to_compute_its_loss_once_more(
     assert main([name, "net.py", *options]) == 1
     assert capsys.readouterr().err == (
         f"tinygrad-pool: {name}: the data of the leaf 'w' changed in place after the mul node was "
-        "computed from it; run the forward pass again: compute loss once more at the end of "
+        "computed from it; run the forward pass again: compute loss again at the end of "
         "net.py, after the last update\n"
     )
     script.write_text(f"{TRAINED}loss = (w * w).max()\n", encoding="utf-8")
@@ -317,7 +319,7 @@ def test_a_training_script_is_told_to_compute_its_loss_once_more(
         ("a stale graph", "suspicious: w: its data was set after loss was computed from it"),
     ],
 )
-def test_one_command_finds_it(script, says, tmp_path, capsys):
+def test_diagnose_finds_the_problem(script, says, tmp_path, capsys):
     file = tmp_path / "net.py"
     file.write_text(
         "import numpy as np, tinygrad_pool as tg\nrng = np.random.default_rng(0); "
@@ -339,7 +341,7 @@ class TestExport:
     def test_the_last_network_of_a_script(self, script, tmp_path, capsys):
         path = tmp_path / "net.onnx"
         assert main(["export", str(script), str(path), "--inputs", "x"]) == 0
-        assert capsys.readouterr().out == f"{path} has Sequential of {script}\n"
+        assert capsys.readouterr().out == f"{path} holds the Sequential of {script}\n"
         assert tg.from_onnx(path)(np.ones((7, 3), np.float32)).shape == (7, 2)
 
     def test_a_network_by_name(self, script, tmp_path):
@@ -351,11 +353,11 @@ class TestExport:
         assert main(["export", str(script), str(path), "--value", "E", "--inputs", "w"]) == 0
         assert tg.from_onnx(path)(1.0).data * 2 == tg.from_onnx(path)(2.0).data
 
-    def test_what_is_missing_is_listed(self, script, tmp_path, capsys):
+    def test_missing_inputs_are_listed(self, script, tmp_path, capsys):
         path = str(tmp_path / "net.onnx")
         assert main(["export", str(script), path]) == 1
-        said = "export: a network needs example inputs: --inputs x names arrays or Values that the"
-        assert said in (error := capsys.readouterr().err)
+        output = "export: a network needs example inputs: --inputs x names arrays or Values of"
+        assert output in (error := capsys.readouterr().err)
         assert error.endswith("it has x, w, E\n")
         assert main(["export", str(script), path, "--inputs", "y"]) == 1
         assert "has no array or Value called 'y'; it has x, w, E" in capsys.readouterr().err
@@ -380,7 +382,7 @@ class TestCrosscheck:
         assert main(["crosscheck", str(tmp_path / "script.py")]) == 0
         assert capsys.readouterr().out == "7 nodes computed in PyTorch, too: all agree\n"
 
-    def test_a_wrong_rule_of_the_script_is_named_by_its_line(self, peer, tmp_path, capsys):
+    def test_a_wrong_rule_of_the_script_is_reported_with_its_line(self, peer, tmp_path, capsys):
         peer("torch")
         (tmp_path / "script.py").write_text(
             "import tinygrad_pool as tg\n"

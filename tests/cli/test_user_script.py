@@ -1,4 +1,4 @@
-"""A user's script, run by a command: how it ends, and what is told if it ends badly."""
+"""A user's script, run by a command: how it ends, and how its errors are reported."""
 
 import io
 import json
@@ -13,7 +13,7 @@ import pytest
 
 from tinygrad_pool.cli import scripts
 from tinygrad_pool.cli.main import _parser, main
-from tinygrad_pool.cli.user_script import run, told
+from tinygrad_pool.cli.user_script import error_message, run
 from tinygrad_pool.errors import ScriptError
 
 ALONE = ("tree", "unroll", "diagnose", "draw", "frames", "play", "debug", "equivalence")
@@ -31,7 +31,7 @@ loss = tg.maximum(w * w, 1.0)
 
 @pytest.fixture(autouse=True)
 def _own_argv(monkeypatch, tmp_path):
-    """Let the command change what Python keeps for a script, for one test."""
+    """Restore what the command changes, such as sys.argv, after one test."""
     monkeypatch.setattr(sys, "argv", [*sys.argv])
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "stdin", io.StringIO())
@@ -42,7 +42,7 @@ def _own_argv(monkeypatch, tmp_path):
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a script, after SCRIPT unless it is to stand alone; return its path."""
+    """Write a script, by default appended to SCRIPT; return its path."""
 
     def script(text, name="net.py", start=SCRIPT):
         path = tmp_path / name
@@ -64,7 +64,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_an_exit_with_0_ends_a_script_as_its_last_line_does(write, end):
+def test_exit_0_counts_as_the_end_of_the_script(write, end):
     write("import sys\nsys.exit()\n", "ending.py", start="")
     made = run(write(f"late = w * 3.0\n{ENDS[end]}never = 1\n"))
     assert made["late"].data == 6.0
@@ -73,11 +73,9 @@ def test_an_exit_with_0_ends_a_script_as_its_last_line_does(write, end):
     assert not sys.stdin.closed
 
 
-def test_a_notebook_is_no_script(write, capsys):
+def test_a_notebook_is_refused(write, capsys):
     assert main(["debug", str(write("", "net.ipynb"))]) == 1
-    assert (
-        "net.ipynb is a notebook: ask in a cell of it, as with tg.debug(" in capsys.readouterr().err
-    )
+    assert "net.ipynb is a notebook: call tg.debug(" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("end", ["", "import sys\nsys.exit()\n"])
@@ -97,7 +95,7 @@ def test_a_module_of_a_package_is_run_as_python_does(
     assert main(["tree", str(tmp_path / file)]) == 1
     assert capsys.readouterr().err.splitlines()[1:] == [
         "ImportError: attempted relative import with no known parent package",
-        f"from the folder above, give its name, as to python -m: {file[:-3].replace('/', '.')}",
+        f"run it as a module, from the folder above: {file[:-3].replace('/', '.')}",
     ]
     assert main(["tree", "part.nothing"]) == 1
     assert capsys.readouterr().err == "tinygrad-pool: tree: there is no script part.nothing\n"
@@ -107,7 +105,7 @@ def test_a_module_of_a_package_is_run_as_python_does(
 @pytest.mark.parametrize(
     "command", [*ALONE, *[pytest.param(name, marks=pytest.mark.peer) for name in NEEDS]]
 )
-def test_every_command_goes_on_after_an_exit_with_0(write, peer, command):
+def test_every_command_continues_after_exit_0(write, peer, command):
     if command in NEEDS:
         peer(NEEDS[command])
     script = write("sys.exit(0)\n")
@@ -117,33 +115,33 @@ def test_every_command_goes_on_after_an_exit_with_0(write, peer, command):
     assert ran.stdout
 
 
-def test_a_prompt_can_still_ask_after_quit(write):
+def test_the_prompt_works_after_quit(write):
     above, below = pty.openpty()
     program = [sys.executable, "-m", "tinygrad_pool", "debug", write("quit()\n"), "-c", "node"]
     with subprocess.Popen(program, stdin=below, stdout=below, stderr=below) as running:
         os.close(below)
         os.write(above, b"node\nquit\n")
-        said = b""
-        while b"2 of 2" not in said:
-            said += os.read(above, 1000)
+        answer = b""
+        while b"2 of 2" not in answer:
+            answer += os.read(above, 1000)
         assert running.wait(timeout=60) == 0
     os.close(above)
 
 
 @pytest.mark.parametrize("code", [1, 3, True, "'no data'", 2.5])
-def test_any_other_exit_is_told_with_its_line(write, capsys, code):
+def test_any_other_exit_is_reported_with_its_line(write, capsys, code):
     script = write(f"def main():\n    return {code}\n\nsys.exit(main())\n")
     assert main(["tree", str(script)]) == 1
     printed = capsys.readouterr()
-    said = str(code).strip("'")
+    answer = str(code).strip("'")
     assert printed.err == (
-        f'tinygrad-pool: File "{script}", line 9: sys.exit(main())\nSystemExit: {said}\n'
+        f'tinygrad-pool: File "{script}", line 9: sys.exit(main())\nSystemExit: {answer}\n'
     )
     assert printed.out == ""
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_an_error_is_told_by_the_users_lines_and_none_of_ours(write, capsys, command):
+def test_an_error_is_reported_with_the_users_lines_only(write, capsys, command):
     write("def f(x):\n    return x @ [1.0, 2.0]\n", "layers.py", start="")
     script = write("from layers import f\ny = f(\n    tg.Value([[1.0, 2.0, 3.0]]))\n")
     assert main([command, str(script), *MORE.get(command, [])]) == 1
@@ -156,7 +154,7 @@ def test_an_error_is_told_by_the_users_lines_and_none_of_ours(write, capsys, com
 
 
 @pytest.mark.parametrize("command", ["diagnose", "play", "frames", "unroll", "equivalence"])
-def test_an_error_in_a_closure_of_the_scripts_is_told_so_too(write, capsys, command):
+def test_an_error_in_a_closure_of_the_script_is_reported_the_same(write, capsys, command):
     script = write(
         "def cube(x):\n"
         "    def cube_backward(g):\n"
@@ -171,13 +169,13 @@ def test_an_error_in_a_closure_of_the_scripts_is_told_so_too(write, capsys, comm
     assert third == "in the backward closure of the cube node, made at net.py:10"
 
 
-def test_an_error_of_ours_alone_keeps_its_traceback(write, monkeypatch):
+def test_an_internal_error_keeps_its_traceback(write, monkeypatch):
     monkeypatch.setattr(scripts, "value_of", json.loads)
     with pytest.raises(TypeError):
         main(["tree", str(write(""))])
 
 
-def test_a_closed_standard_output_is_told(write, monkeypatch, capsys):
+def test_a_closed_standard_output_is_an_error(write, monkeypatch, capsys):
     script = write("sys.stdout.close()\n")
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert main(["tree", str(script)]) == 1
@@ -187,7 +185,7 @@ def test_a_closed_standard_output_is_told(write, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("end", ["", "raise ValueError('bad')\n"])
-def test_what_a_script_prints_elsewhere_is_not_where_the_command_prints(write, end, capsys):
+def test_redirected_streams_are_restored(write, end, capsys):
     script = write(f"import io\nsys.stdout = sys.stderr = io.StringIO()\nprint('hello')\n{end}")
     with suppress(ScriptError):
         assert "loss" in run(script)
@@ -200,7 +198,7 @@ def test_what_a_script_prints_elsewhere_is_not_where_the_command_prints(write, e
 @pytest.mark.parametrize(
     "command", [pytest.param(c, marks=[pytest.mark.peer] * (c in NEEDS)) for c in COMMANDS]
 )
-def test_what_follows_two_dashes_is_the_script_s(write, peer, command):
+def test_arguments_after_two_dashes_are_the_script_s(write, peer, command):
     if command in NEEDS:
         peer(NEEDS[command])
     script = write("assert sys.argv[1:] == ['--n', '3', '--', 'x'], sys.argv\n")
@@ -208,11 +206,11 @@ def test_what_follows_two_dashes_is_the_script_s(write, peer, command):
     assert main(arguments) == 0
 
 
-def test_an_exit_is_followed_whatever_a_script_makes_of_its_file(write):
+def test_exit_works_if_the_script_changes_file(write):
     assert run(write("__file__ = 'other.py'\nsys.exit(0)\n"))["loss"].data == 4.0
 
 
-def test_a_library_is_not_the_users(write):
+def test_lines_of_libraries_are_left_out(write):
     with pytest.raises(ScriptError) as caught:
         run(write("import numpy as np\nnp.linalg.inv(\n    np.zeros((2, 2)))\n"))
     first, second = str(caught.value).splitlines()
@@ -221,7 +219,7 @@ def test_a_library_is_not_the_users(write):
     assert isinstance(caught.value.__cause__, np.linalg.LinAlgError)
 
 
-def test_what_happened_before_is_told(write):
+def test_an_earlier_error_is_reported(write):
     with pytest.raises(ScriptError) as caught:
         run(
             write("try:\n    {}['a']\nexcept KeyError as e:\n    raise ValueError('no a') from e\n")
@@ -236,7 +234,7 @@ def test_what_happened_before_is_told(write):
     assert len(str(caught.value).splitlines()) == 2
 
 
-def test_of_many_calls_the_last_are_told(write):
+def test_only_the_last_of_many_calls_are_listed(write):
     with pytest.raises(ScriptError) as caught:
         run(write("def f(n):\n    return f(n + 1) if n else 1 / n\n\nf(-20)\n"))
     lines = str(caught.value).splitlines()
@@ -258,14 +256,14 @@ def test_of_many_calls_the_last_are_told(write):
         (b"x = 1\x00\n", r"bad\.py: (SyntaxError|ValueError): source code .*null bytes"),
     ],
 )
-def test_what_is_no_python_is_told_with_its_place(tmp_path, content, message):
+def test_a_syntax_error_is_reported_with_its_line(tmp_path, content, message):
     script = tmp_path / "bad.py"
     script.write_bytes(content)
     with pytest.raises(ScriptError, match=f"(?s){message}"):
         run(script)
 
 
-def test_a_syntax_error_in_another_file_is_told_with_its_place(write):
+def test_a_syntax_error_in_another_file_is_reported_with_its_line(write):
     write("def f(:\n", "layers.py", start="")
     with pytest.raises(ScriptError) as caught:
         run(write("import layers\n"))
@@ -275,17 +273,17 @@ def test_a_syntax_error_in_another_file_is_told_with_its_place(write):
     assert third.endswith('net.py", line 6: import layers')
 
 
-def test_what_no_line_of_the_users_led_to_is_not_theirs():
-    assert told(ValueError("of nobody")) == ""
+def test_an_error_without_user_lines_has_no_message():
+    assert error_message(ValueError("of nobody")) == ""
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
-def test_an_interruption_is_no_error_of_the_scripts(write, error):
+def test_an_interrupt_is_not_an_error_of_the_script(write, error):
     with pytest.raises(error):
         run(write(f"raise {error.__name__}\n"))
 
 
-def test_every_command_for_a_script_is_tried_here():
+def test_every_script_command_is_tested():
     (commands,) = _parser()._subparsers._group_actions
     takes = {n: {action.dest for action in p._actions} for n, p in commands.choices.items()}
     assert {*COMMANDS} == {name for name, options in takes.items() if "script" in options}

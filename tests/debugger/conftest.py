@@ -26,7 +26,7 @@ def network():
 
 @pytest.fixture
 def run(capsys, network):
-    """Run commands on the network; return what was printed."""
+    """Run commands on the network; return the output."""
 
     def commands(text, loss=None, **names):
         tg.debug(network()[2] if loss is None else loss, names=names, commands=text)
@@ -37,7 +37,7 @@ def run(capsys, network):
 
 @pytest.fixture
 def kernel(peer):
-    """Run a cell in a kernel of Jupyter's, and return what was shown; `answers` are typed in."""
+    """Run a cell in a Jupyter kernel, and return its output; `answers` are typed in."""
     peer("ipykernel")
     manager, client = peer("jupyter_client.manager").start_new_kernel(kernel_name="python3")
 
@@ -103,7 +103,7 @@ class Client:
         return self.sent
 
     def wait(self, **wanted):
-        """Wait for a message; others are kept for who waits for them."""
+        """Wait for a message; keep all others."""
         fits = lambda message: wanted.items() <= message.items()  # noqa: E731
         for message in filter(fits, self.kept):
             self.kept.remove(message)
@@ -151,7 +151,7 @@ class Client:
         return self.ask("stackTrace", threadId=1, levels=1)["stackFrames"][0]
 
     def position(self):
-        """Return the position, as the name of the thread tells it."""
+        """Return the position in the pass, from the name of the thread."""
         return int(self.ask("threads")["threads"][0]["name"].split()[1])
 
     def scope(self, name, frame=None):
@@ -170,7 +170,7 @@ class Client:
         return self.ask("evaluate", expression=command, context="repl")["result"]
 
     def output(self, category):
-        """Return what was written so far, up to the last answer."""
+        """Return the output up to the last answer."""
         self.ask("threads")
         events = [m["body"] for m in self.kept if m.get("event") == "output"]
         return "".join(body["output"] for body in events if body["category"] == category)

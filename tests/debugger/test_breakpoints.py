@@ -25,7 +25,7 @@ def chain():
 
 @pytest.fixture
 def run():
-    """Run commands on a pass; return what was answered."""
+    """Run commands on a pass; return the output."""
 
     def commands(loss, text):
         shell = Shell(tg.record(loss), stdout=io.StringIO())
@@ -36,10 +36,10 @@ def run():
     return commands
 
 
-def test_a_condition_that_raises_stops_there_and_says_so(run):
-    said = run(array(), "break power if 1 / 0; c").splitlines()
-    assert said[1].startswith("in breakpoint 1, '1 / 0': ZeroDivisionError: ")
-    assert said[3] == "2 of 3: power#2 gets 1 1 1"
+def test_a_condition_that_raises_stops_and_reports_it(run):
+    answer = run(array(), "break power if 1 / 0; c").splitlines()
+    assert answer[1].startswith("in breakpoint 1, '1 / 0': ZeroDivisionError: ")
+    assert answer[3] == "2 of 3: power#2 gets 1 1 1"
 
 
 def test_a_breakpoint_is_ignored_as_many_times_as_asked(run):
@@ -47,7 +47,7 @@ def test_a_breakpoint_is_ignored_as_many_times_as_asked(run):
     assert stops == ["3 of 3, the last: relu#1 gets 1"]
     assert "1 of 3: relu#3" in run(chain(), "b relu; ignore 1 0; c")
     assert "2 of 3: relu#2" in run(chain(), "b relu; ignore 1 1; c")
-    assert "met 3 times" in run(chain(), "b relu; ignore 1 2; c; info").splitlines()[-2]
+    assert "hit 3 times" in run(chain(), "b relu; ignore 1 2; c; info").splitlines()[-2]
 
 
 def test_a_label_comes_before_a_rule_of_that_name(run):
@@ -72,13 +72,13 @@ def test_all_nodes_of_one_name_are_stopped_at(run):
 def test_all_leaves_of_one_name_are_watched(run):
     a, b = tg.Value(2.0, label="w"), tg.Value(3.0, label="w")
     E = (a.exp() * b).log()
-    said = run(E, "watch w; c; c").splitlines()
-    assert said[1:4] == [
-        "breakpoint 1: into w, met once",
+    answer = run(E, "watch w; c; c").splitlines()
+    assert answer[1:4] == [
+        "breakpoint 1: gradient of w, hit once",
         "  w#1: grad – -> 0.3333",
         "2 of 3: mul#3 gets 0.04511",
     ]
-    assert "  w#0: grad – -> 1" in said
+    assert "  w#0: grad – -> 1" in answer
 
 
 def test_an_expression_cannot_change_what_it_reads():
@@ -90,18 +90,18 @@ def test_an_expression_cannot_change_what_it_reads():
 
 
 @pytest.mark.parametrize("expression", ["exit()", "__import__('sys').exit(3)", "1 / 0"])
-def test_an_expression_that_leaves_or_raises_is_answered(expression):
+def test_an_expression_that_exits_or_raises_is_an_option_error(expression):
     with pytest.raises(OptionError, match=r"SystemExit|ZeroDivisionError"):
         evaluate(expression, {})
 
 
 @pytest.mark.parametrize("expression", ["(" * 10_000, "-" * 10_000 + "1", "\0", "1 +", "g = 3"])
-def test_what_is_no_expression_is_answered(expression):
+def test_invalid_expressions_raise_option_error(expression):
     with pytest.raises(OptionError, match="Error"):
         check(expression)
 
 
-def test_what_python_finds_odd_in_an_expression_is_its_writer_s_business():
+def test_syntax_warnings_of_an_expression_are_ignored():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert evaluate("1 is 1", {}) is True

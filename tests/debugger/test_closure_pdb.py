@@ -14,7 +14,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.debugger.closure_pdb import ClosurePdb, Stop, _live, code_of
+from tinygrad_pool.debugger.closure_pdb import ClosurePdb, Stop, _running_steps, code_of
 from tinygrad_pool.errors import DataError, GraphError, RuleError, ToolError
 from tinygrad_pool.recording.naming import Named
 
@@ -29,7 +29,7 @@ def network():
 
 @pytest.fixture
 def run(capsys):
-    """Run pdb's commands on a pass; return what was printed."""
+    """Run pdb's commands on a pass; return the output."""
 
     def commands(text, loss=None, **options):
         tg.debug(network()[2] if loss is None else loss, commands=text, pdb=True, **options)
@@ -43,7 +43,7 @@ def stops(printed):
     return re.findall(r"step (\d+) of \d+: .*\n(?:  .*\n)?> .*\)([\w<>]+)\(\)\n", printed)
 
 
-def test_a_command_a_node(run):
+def test_node_stops_once_per_node(run):
     a, b, E = network()
     printed = run("node; node; node; node; node", E)
     assert stops(printed) == [
@@ -53,7 +53,7 @@ def test_a_command_a_node(run):
         ("4", "mul_backward"),
         ("5", "maximum_backward"),
     ]
-    assert printed.endswith("the pass is done\n")
+    assert printed.endswith("the pass is complete\n")
     assert (a.grad, b.grad) == (4.0, 0.0)
 
 
@@ -61,7 +61,7 @@ def test_commands_are_shown_as_they_are_run(run):
     assert "(Pdb) node\nstep 2 of 5: power#5 gets 1\n> " in run("node; q")
 
 
-def test_it_says_what_arrives_under_which_name_and_from_which_line(run):
+def test_each_stop_shows_the_gradient_the_name_and_the_line(run):
     with tg.traced():
         _, _, E = network()
     printed = run("node; node; node; node; q", E, names={"E": E})
@@ -95,28 +95,28 @@ def test_continue_runs_to_a_breakpoint_or_the_end(run):
     line = code_of(Value(1.0) * Value(2.0)).co_firstlineno + 1
     printed = run(f"tbreak tinygrad_pool/rules/arithmetic.py:{line}; c; p g; c")
     assert "mul_backward()" in printed
-    assert printed.endswith("the pass is done\n")
-    assert run("c").endswith("the pass is done\n")
+    assert printed.endswith("the pass is complete\n")
+    assert run("c").endswith("the pass is complete\n")
 
 
 def test_quitting_leaves_every_gradient_as_it_was(run):
     a, b, E = network()
     a.grad = 7.0
     printed = run("node; node; node; q", E)
-    assert printed.endswith("the pass was quit; gradients are as before it\n")
+    assert printed.endswith("the pass was quit; all gradients are restored\n")
     assert (a.grad, b.has_grad, E.has_grad) == (7.0, False, False)
-    assert run("node", E).endswith("as before it\n")  # the commands end, and nobody asks
+    assert run("node", E).endswith("all gradients are restored\n")  # no prompt
 
 
-def test_a_recording_that_stands_half_done_gives_way_before_it_is_quit(run):
+def test_a_half_done_recording_gives_way_and_stays_undone_after_quitting(run):
     a, _, E = network()
-    passed = tg.record(E)
-    passed.seek(4)
+    recording = tg.record(E)
+    recording.seek(4)
     run("node; q", E)
-    assert (passed.position, a.has_grad) == (0, False)
+    assert (recording.position, a.has_grad) == (0, False)
 
 
-def test_what_is_no_value_is_named(run):
+def test_anything_but_a_value_is_refused(run):
     with pytest.raises(DataError, match="debug: needs a Value, got int"):
         run("node", 3)
 
@@ -152,12 +152,12 @@ def test_gradients_are_those_of_backward_bit_for_bit(run):
     assert np.array_equal(x.grad, np.full((3, 3), 6.0))
 
 
-def test_rules_of_ones_own_stop_whatever_their_closure_is_called(run):
+def test_custom_rules_stop_whatever_their_closure_is_called(run):
     def halve(x):
         return x / 2, lambda g: (g / 2,)
 
     def call(x):
-        return x * 1.0, len  # no function of Python's: it is passed by
+        return x * 1.0, len  # no function of Python's: it is skipped
 
     y = tg.lift(halve)(Value(4.0, label="x").exp())
     assert [name for _, name in stops(run("node; node", y))] == ["<lambda>", "exp_backward"]
@@ -171,7 +171,7 @@ def test_a_guarded_closure_is_entered_itself(run):
     assert [name for _, name in stops(run("node", y))] == ["exp_backward"]
 
 
-def test_an_error_is_looked_at_in_its_closure_and_raised(capsys):
+def test_an_error_is_shown_in_its_closure_and_raised(capsys):
     def broken(x):
         def broken_backward(g):
             remembered = g * 3
@@ -188,7 +188,7 @@ def test_an_error_is_looked_at_in_its_closure_and_raised(capsys):
     assert not a.has_grad
 
 
-def test_an_error_inside_numpy_is_looked_at_in_the_closure_and_names_its_node(capsys):
+def test_an_error_inside_numpy_is_shown_in_the_closure_with_its_node(capsys):
     def broken(x):
         def broken_backward(g):
             kept = g * 3
@@ -202,13 +202,13 @@ def test_an_error_inside_numpy_is_looked_at_in_the_closure_and_names_its_node(ca
         with pytest.raises(ValueError, match="zero-size") as raised:
             tg.debug(y**2, commands=f"{commands}; p kept; down; p kept; q", pdb=True)
         assert raised.value.__notes__ == ["in the backward closure of the broken node 'y'"]
-        said = capsys.readouterr().out
-        assert "in the closure of step 2 of 2: y gets 4\nValueError: zero-size array" in said
-        assert "(Pdb) p kept\n12.0\n" in said
-        assert "*** NameError" in said.split("(Pdb) down")[1]
+        message = capsys.readouterr().out
+        assert "in the closure of step 2 of 2: y gets 4\nValueError: zero-size array" in message
+        assert "(Pdb) p kept\n12.0\n" in message
+        assert "*** NameError" in message.split("(Pdb) down")[1]
 
 
-def test_an_error_outside_all_closures_is_looked_at_where_it_is(capsys):
+def test_an_error_outside_all_closures_is_shown_where_it_was_raised(capsys):
     def wrong(x):
         return x * 1.0, lambda g: (np.ones((2, 2)),)
 
@@ -240,19 +240,19 @@ class TestNodeByName:
         ("name", "step"),
         [("m", "5"), ("mul", "4"), ("relu#4", "3"), ("maximum_backward", "5"), ("v", "2")],
     )
-    def test_it_goes_on_to_that_node(self, run, name, step):
+    def test_it_runs_to_that_node(self, run, name, step):
         _, _, E = network()
         power = E.parents[1]
         printed = run(f"node {name}; q", E, names={"v": power})
         assert [number for number, _ in stops(printed)] == ["1", step]
 
     @pytest.mark.parametrize("command", ["restart", "run", "back"])
-    def test_it_does_not_begin_anew(self, run, command):
+    def test_it_does_not_restart(self, run, command):
         printed = run(f"node; {command}; node; q")
-        assert "*** in pdb a pass only runs forwards; q leaves it, and the next begins" in printed
+        assert "*** in pdb, a pass only runs forwards; quit with q, then" in printed
         assert [number for number, _ in stops(printed)] == ["1", "2", "3"]
 
-    def test_it_goes_on_some_nodes(self, run):
+    def test_it_runs_several_nodes_ahead(self, run):
         assert [number for number, _ in stops(run("node 3; node 9; q"))] == ["1", "4"]
 
     @pytest.mark.parametrize(
@@ -260,45 +260,47 @@ class TestNodeByName:
         [
             ("nobody", "*** no node is called 'nobody'; known names: a, b, m"),
             ("a", "*** a is a leaf: it has no closure to stop in"),
-            ("add", "*** add has been passed already, and in pdb a pass only runs forwards"),
+            ("add", "*** add has run already, and in pdb, a pass only runs forwards"),
             ("0", "*** no node is called '0'"),
         ],
     )
-    def test_what_cannot_be_met_is_said_and_nothing_moves(self, run, name, answer):
+    def test_an_unreachable_node_is_an_error_and_nothing_moves(self, run, name, answer):
         printed = run(f"node {name}; node; q")
         assert answer in printed
         assert [number for number, _ in stops(printed)] == ["1", "2"]
 
-    def test_one_that_gets_no_gradient_is_not_met(self, run):
+    def test_a_node_without_a_gradient_is_not_reached(self, run):
         def deaf(x):
             return x * 1.0, lambda g: (None,)
 
         printed = run("node exp; q", tg.lift(deaf)(Value(2.0).exp()))
-        assert "that node was not met: no gradient arrives there\nthe pass is done" in printed
+        assert (
+            "that node was not reached: no gradient arrives there\nthe pass is complete" in printed
+        )
 
     def test_a_breakpoint_on_the_way_stops_first(self, run):
         line = code_of(Value(1.0).relu()).co_firstlineno + 1
         printed = run(f"tbreak tinygrad_pool/rules/elementwise.py:{line}; node m; c; q")
         assert [number for number, _ in stops(printed)] == ["1", "3"]
 
-    def test_from_the_prompt_too(self, capsys, monkeypatch):
+    def test_it_works_from_the_prompt(self, capsys, monkeypatch):
         monkeypatch.setattr("sys.stdin", io.StringIO("node m\nq\n"))
         tg.debug(network()[2], commands="node; pdb; info")
         assert "5 of 5: m (max) gets 4" in capsys.readouterr().out
 
 
-def test_gradients_and_data_from_before_are_said_at_first(run):
+def test_gradients_and_data_from_before_are_reported_first(run):
     a, _, E = network()
     a.grad = 7.0
     a.data = 3.0
-    said = run("q", E).splitlines()
-    assert said[1] == "before this pass, which adds to it: a.grad = 7; zero_grad() clears it"
-    assert said[2].startswith(
+    message = run("q", E).splitlines()
+    assert message[1] == "before this pass, which adds to it: a.grad = 7; zero_grad() clears it"
+    assert message[2].startswith(
         "a was set after m was computed from it, so these numbers are out of date"
     )
 
 
-def test_what_numpy_raises_and_catches_inside_stops_nothing(run):
+def test_errors_that_numpy_catches_do_not_stop(run):
     def odd(x):
         def odd_backward(g):
             to_x = g * np.asarray(x).dot(1.0)
@@ -330,13 +332,13 @@ def test_breakpoint_in_a_closure_stops_there(monkeypatch, capsys):
     assert asked == ["watched_backward"] * 3
 
 
-def test_without_a_terminal_it_says_what_to_do(monkeypatch):
+def test_without_a_terminal_the_error_says_what_to_do(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO())
     with pytest.raises(ToolError, match="debug: needs a terminal"):
         tg.debug(network()[2], pdb=True)
 
 
-def test_the_tracer_of_before_is_back(run):
+def test_the_previous_tracer_is_restored(run):
     def tracer(*_):
         return None
 
@@ -349,7 +351,7 @@ def test_the_tracer_of_before_is_back(run):
         sys.settrace(before)
 
 
-def test_ctrl_c_is_as_before_when_pdb_has_gone_on(run):
+def test_the_handler_of_ctrl_c_is_restored_after_continue(run):
     before = signal.getsignal(signal.SIGINT)
     run("node; c")
     assert signal.getsignal(signal.SIGINT) == before
@@ -383,15 +385,15 @@ class TestWithoutATracer:
         sys.setprofile(profiler)
         return frames[0]
 
-    def test_it_stops_in_the_closure_that_is_waited_for(self, debugger):
+    def test_it_stops_in_the_expected_closure(self, debugger):
         y, other = Value(2.0).exp(), Value(2.0).tanh()
-        debugger.waits = Stop(y, lambda: None, "step 1: y gets 1")
+        debugger.expected = Stop(y, lambda: None, "step 1: y gets 1")
         assert debugger.stop_here(self.inside(y))
         assert not debugger.stop_here(self.inside(other))
         debugger.user_call(self.inside(y), None)
         assert debugger.stdout.getvalue() == ""
         debugger.user_line(self.inside(y))
-        assert debugger.waits is None
+        assert debugger.expected is None
         assert debugger.stdout.getvalue().startswith("step 1: y gets 1\n> ")
         assert debugger.stop_here(self.inside(other))  # as pdb's step does
         debugger.user_line(self.inside(other))
@@ -400,10 +402,10 @@ class TestWithoutATracer:
         assert debugger.do_node("") is True
         assert not debugger.stop_here(self.inside(y))
 
-    def test_where_a_closure_ends_it_goes_on_to_the_next_but_for_continue(self, debugger):
+    def test_after_a_closure_it_runs_to_the_next_except_after_continue(self, debugger):
         y = Value(2.0).exp()
         frame = self.inside(y)
-        debugger.waits = Stop(y, lambda: None, "y")
+        debugger.expected = Stop(y, lambda: None, "y")
         debugger.user_line(frame)
         debugger.user_return(sys._getframe(), 1.0)
         assert not debugger.by_node
@@ -414,7 +416,7 @@ class TestWithoutATracer:
         debugger.user_return(frame, 1.0)
         assert not debugger.by_node
 
-    def test_an_error_is_looked_at_but_not_one_of_pdb_itself(self, debugger):
+    def test_errors_are_shown_except_those_of_pdb_itself(self, debugger):
         def fail():
             raise GraphError("no")
 
@@ -436,46 +438,48 @@ class TestWithoutATracer:
             debugger.walk(before_any())
         assert "in the closure of" not in debugger.stdout.getvalue().split("GraphError: no;")[1]
 
-    def test_it_does_not_begin_anew(self, debugger):
+    def test_it_does_not_restart(self, debugger):
         debugger.do_run("")
         debugger.do_restart("x")
         debugger.do_back("")
-        assert debugger.stdout.getvalue().count("q leaves it, and the next begins anew") == 3
+        assert debugger.stdout.getvalue().count("quit with q, then start a new pass") == 3
 
-    def test_a_node_is_found_by_number_or_name_and_not_twice(self, debugger):
+    def test_a_node_is_found_by_number_or_name_but_only_once(self, debugger):
         a, b, E = network()
         add, relu, power = E, *E.parents
         debugger.named = Named([a, b, power.parents[0], *relu.parents, relu, power, add], {})
-        debugger.gone = {add}
+        debugger.visited = {add}
         assert debugger.do_node("2") is True
         assert (debugger.goal, debugger.targets) == (2, set())
         for name in ("relu_backward", "relu", "relu#4"):
             assert debugger.do_node(name) is True
             assert debugger.targets == {relu}
-        for name, answer in (("a", "is a leaf"), ("add", "passed already"), ("x", "no node")):
+        for name, answer in (("a", "is a leaf"), ("add", "has run already"), ("x", "no node")):
             assert debugger.do_node(name) is False
             assert answer in debugger.stdout.getvalue().splitlines()[-1]
-        debugger.waits = Stop(power, lambda: None, "")
+        debugger.expected = Stop(power, lambda: None, "")
         debugger.by_node = True
         assert not debugger.stop_here(self.inside(power))
-        debugger.waits = Stop(relu, lambda: None, "")
+        debugger.expected = Stop(relu, lambda: None, "")
         assert debugger.stop_here(self.inside(relu))
 
-    def test_a_node_that_is_not_met_is_said(self, debugger):
+    def test_a_node_that_is_not_reached_is_reported(self, debugger):
         debugger.targets = {Value(1.0)}
         assert debugger.walk([])
-        assert "that node was not met" in debugger.stdout.getvalue()
+        assert "that node was not reached" in debugger.stdout.getvalue()
 
-    def test_a_pass_leaves_out_nodes_that_get_nothing(self):
+    def test_nodes_without_a_gradient_are_skipped(self):
         def deaf(x):
             return x * 1.0, lambda g: (None,)
 
         y = tg.lift(deaf)(Value(2.0).exp())
-        (stop, *_) = stops = _live(y, Named([*y.parents[0].parents, *y.parents, y], {}), None)
+        (stop, *_) = stops = _running_steps(
+            y, Named([*y.parents[0].parents, *y.parents, y], {}), None
+        )
         stop.take()
         assert next(stops, None) is None
 
-    def test_errors_inside_numpy_are_passed_by(self, debugger):
+    def test_errors_inside_numpy_do_not_stop(self, debugger):
         error = ZeroDivisionError("no")
         inside_numpy = next(
             frame for frame in [eval("sys._getframe()", {"sys": sys, "__name__": "numpy.x"})]
@@ -485,7 +489,7 @@ class TestWithoutATracer:
         debugger.user_exception(sys._getframe(), (type(error), error, None))
         assert "ZeroDivisionError: no" in debugger.stdout.getvalue()
 
-    def test_steps_are_taken_to_the_end_or_one(self, debugger):
+    def test_all_steps_are_taken_or_one(self, debugger):
         y = Value(2.0).exp()
         taken = []
         stops = [Stop(y, lambda i=i: taken.append(i), "") for i in range(3)]
@@ -495,7 +499,7 @@ class TestWithoutATracer:
         assert debugger.walk(stops, one=True)
         assert taken == [0, 1, 2]
 
-    def test_a_whole_pass_and_the_prompt_s_pdb(self, monkeypatch, capsys):
+    def test_a_whole_pass_and_pdb_from_the_prompt(self, monkeypatch, capsys):
         a, b, E = network()
         tg.debug(E, commands="c", pdb=True)
         assert (a.grad, b.grad) == (4.0, 0.0)
@@ -526,24 +530,24 @@ def test_a_session_in_a_terminal(tmp_path):
         echo=False,
         dimensions=(50, 200),
     )
-    said = []
+    message = []
     for command in ("node", "node", "p g", "help node", "node", "node", "c"):
         child.expect_exact("(Pdb) ")
-        said.append(child.before)
+        message.append(child.before)
         child.sendline(command)
     child.expect(pexpect.EOF)
-    assert "node goes to the next node's closure" in said[0]
-    assert "net.py:3: E = (a * b).relu()" in said[0]
-    assert "maximum_backward()" in said[2]
-    assert said[3].strip() == "4.0"
-    assert "go on to the next node of the backward pass" in said[4]
-    assert "mul_backward()" in said[6]
-    assert "the pass is done" in child.before
+    assert "node goes to the next node's closure" in message[0]
+    assert "net.py:3: E = (a * b).relu()" in message[0]
+    assert "maximum_backward()" in message[2]
+    assert message[3].strip() == "4.0"
+    assert "run to the closure of the next node of the backward pass" in message[4]
+    assert "mul_backward()" in message[6]
+    assert "the pass is complete" in child.before
     child.close()
     assert child.exitstatus == 0
 
 
-def test_plain_pdb_looks_at_an_error_in_its_closure(tmp_path):
+def test_plain_pdb_shows_an_error_in_its_closure(tmp_path):
     script = tmp_path / "net.py"
     script.write_text(
         "import tinygrad_pool as tg\n"

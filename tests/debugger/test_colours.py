@@ -1,4 +1,4 @@
-"""Colours at the prompt: only at a terminal, and only if they are wanted."""
+"""Colours at the prompt: only at a terminal, and not if NO_COLOR is set."""
 
 import io
 import re
@@ -22,7 +22,7 @@ def _xterm(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
 
 
-def test_what_is_looked_for_has_a_colour_and_the_text_stays():
+def test_important_parts_are_coloured_and_the_text_is_unchanged():
     shown = coloured(ANSWER, Terminal())
     assert "\x1b[1m3 of 9:\x1b[0m pooled" in shown
     assert "\x1b[33m0 \x1b[0mto z1" in shown
@@ -30,17 +30,17 @@ def test_what_is_looked_for_has_a_colour_and_the_text_stays():
     assert coloured("no\n", Terminal(), MISTAKE).startswith("\x1b[31mno")
 
 
-def test_captured_output_has_none(monkeypatch):
+def test_captured_output_has_no_colours(monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert coloured(ANSWER, io.StringIO()) == ANSWER
 
 
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
-def test_who_wants_none_gets_none(monkeypatch, name, value):
+def test_no_color_disables_colours(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     assert not wants_colours(Terminal())
     assert coloured(ANSWER, Terminal()) == ANSWER
 
 
-def test_a_text_that_has_colours_of_its_own_is_left_as_it_is():
+def test_coloured_text_is_unchanged():
     assert coloured("\x1b[1mE\x1b[0m", Terminal(), {}) == "\x1b[1mE\x1b[0m"

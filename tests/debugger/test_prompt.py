@@ -21,7 +21,7 @@ COMMANDS = sorted(name[3:].replace("_", "-") for name in dir(Shell) if name.star
 
 @pytest.fixture
 def run():
-    """Run commands on a pass; return what was answered."""
+    """Run commands on a pass; return the output."""
 
     def commands(text, loss=None):
         a, b = tg.Value(2.0, label="a"), tg.Value(-3.0, label="b")
@@ -37,12 +37,12 @@ def run():
 def test_each_command_has_help_under_each_of_its_names(run, command):
     if command not in ("?", "EOF"):
         long = SHORT.get(command, command).replace("_", "-")
-        said = run(f"help {command}")
-        assert said.startswith(long)
-        assert all(not line.startswith("    ") for line in said.splitlines())
+        printed = run(f"help {command}")
+        assert printed.startswith(long)
+        assert all(not line.startswith("    ") for line in printed.splitlines())
 
 
-def test_help_lists_every_command_and_says_what_is_short_for_it(run):
+def test_help_lists_every_command_and_its_aliases(run):
     listed = run("help").split()
     assert set(COMMANDS) <= set(listed)
     assert run("?") == run("help")
@@ -51,7 +51,7 @@ def test_help_lists_every_command_and_says_what_is_short_for_it(run):
     assert run("?why").splitlines()[-1] == "Also: y."
 
 
-def test_every_command_stands_in_one_group():
+def test_every_command_is_in_one_group():
     listed = " ".join(GROUPS.values()).split()
     assert sorted(listed) == sorted(COMMANDS)
 
@@ -59,8 +59,8 @@ def test_every_command_stands_in_one_group():
 @pytest.mark.parametrize(
     ("line", "answer"),
     [
-        ("brek mul", "unknown command 'brek'; did you mean break?; help lists all commands"),
-        ("wher", "unknown command 'wher'; did you mean where?; help lists all commands"),
+        ("brek mul", "unknown command 'brek' (did you mean break?); help lists all commands"),
+        ("wher", "unknown command 'wher' (did you mean where?); help lists all commands"),
         ("zzz", "unknown command 'zzz'; help lists all commands"),
         ("a", "a = 2, grad –"),
         ("a.data + 1", "3"),
@@ -71,13 +71,15 @@ def test_every_command_stands_in_one_group():
         ("p np.array([1.0, 2.0])", "1 2"),
         ("print", "print: needs an expression, as in print g * data"),
         ("p nope", "'nope': NameError: name 'nope' is not defined"),
-        ("a = 5", "numbers are given by set, for the next replay: set a = 5"),
-        ("a.data=5", "numbers are given by set, for the next replay: set a = 5"),
+        ("a = 5", "to change a number for the next replay, type set a = 5"),
+        ("a.data=5", "to change a number for the next replay, type set a = 5"),
+        ("b = 5", "to change a number for the next replay, type set b = 5"),
+        ("b * 2 < 0", "True"),
         ("x = 5", "unknown command 'x'; help lists all commands"),
-        ("a += 5", "unknown command 'a'; did you mean a?; help lists all commands"),
+        ("a += 5", "unknown command 'a' (did you mean a?); help lists all commands"),
     ],
 )
-def test_a_name_or_an_expression_shows_what_it_is_and_else_the_nearest_command(run, line, answer):
+def test_names_and_expressions_are_shown_and_unknown_commands_reported(run, line, answer):
     assert run(f"node; {line}").splitlines()[2:] == [answer]
 
 
@@ -87,22 +89,22 @@ def test_a_rule_alone_shows_its_node_or_the_names_of_several(run):
     assert run("exp", x.exp().exp()) == "'exp' is the name of 2 nodes: exp#1, exp#2\n"
 
 
-def test_several_commands_stand_in_a_line(network):
+def test_a_line_may_have_several_commands(network):
     shell = Shell(tg.record(network()[2]), stdin=io.StringIO("n; n;;\n\nq\n"), stdout=io.StringIO())
     shell.cmdloop()
     assert re.findall(r"(\d) of 5:", shell.stdout.getvalue()) == ["1", "2", "3"]
 
 
-def test_ctrl_c_drops_the_commands_that_were_to_follow(network):
+def test_ctrl_c_discards_queued_commands(network):
     def interrupt():
         raise KeyboardInterrupt
 
-    passed = tg.record(network()[2], names={"interrupt": interrupt})
+    recording = tg.record(network()[2], names={"interrupt": interrupt})
     typed = io.StringIO("n; p interrupt(); n\nq\n")
-    shell = Shell(passed, {"interrupt": interrupt}, stdin=typed, stdout=io.StringIO())
+    shell = Shell(recording, {"interrupt": interrupt}, stdin=typed, stdout=io.StringIO())
     shell.cmdloop()
     assert "interrupted, after 1 of 5 steps" in shell.stdout.getvalue()
-    assert passed.position == 1
+    assert recording.position == 1
 
 
 def test_the_end_of_input_ends_the_line_of_the_prompt(network):
@@ -112,36 +114,36 @@ def test_the_end_of_input_ends_the_line_of_the_prompt(network):
 
 
 @pytest.mark.parametrize("leave", ["quit()", "exit()", "exit"])
-def test_it_is_left_as_python_is(network, leave):
+def test_it_is_quit_in_the_same_ways_as_python(network, leave):
     shell = Shell(tg.record(network()[2]), stdout=io.StringIO())
     assert shell.onecmd(shell.precmd(leave))
 
 
 def test_up_and_down_select_a_node_of_the_path_until_the_next_step(run):
-    said = run("up; node 2; up; p op; up; down; down; p op; up; rs; p op").splitlines()
-    assert said[0] == "this is the loss: nothing is above it"
-    assert said.count(said[0]) == 2
-    assert said.count("this is the node of this step: back undoes steps") == 1
-    assert [line for line in said if line.startswith("'")] == ["'relu'", "'mul'", "'relu'"]
+    printed = run("up; node 2; up; p op; up; down; down; p op; up; rs; p op").splitlines()
+    assert printed[0] == "this is the loss: nothing is above it"
+    assert printed.count(printed[0]) == 2
+    assert printed.count("this is the node of this step: back undoes steps") == 1
+    assert [line for line in printed if line.startswith("'")] == ["'relu'", "'mul'", "'relu'"]
 
 
-def test_up_and_down_go_several_at_once_and_not_past_an_end(run):
+def test_up_and_down_take_a_count_and_stop_at_the_ends(run):
     x = tg.Value(2.0, label="x")
     chain = ((x * 3.0).tanh() + 1.0).exp()
-    said = run("finish; up 2; p op; up 9; p op; up 2; down 2; p op; down 9; p op", chain)
-    ops = [line for line in said.splitlines() if line.startswith("'")]
+    printed = run("finish; up 2; p op; up 9; p op; up 2; down 2; p op; down 9; p op", chain)
+    ops = [line for line in printed.splitlines() if line.startswith("'")]
     assert ops == ["'add'", "'exp'", "'tanh'", "'mul'"]
-    assert said.count("this is the loss: nothing is above it") == 1
+    assert printed.count("this is the loss: nothing is above it") == 1
 
 
-def test_gains_tabulates_the_strongest_path_and_says_where_it_is_sharpest(run):
+def test_gains_tabulates_the_strongest_path_and_its_sharpest_step(run):
     x = h = tg.Value(0.5, label="x")
     for _ in range(9):
         h = (h * 0.1).tanh()
-    said = run("gains x; gains", h).splitlines()
-    assert said[0] == f"{tg.record(h).gains(x)}".partition("\n")[0] + ":"
-    assert any(line.split()[:2] == ["mul", "9"] for line in said)
-    assert said[-2:] == [
+    printed = run("gains x; gains", h).splitlines()
+    assert printed[0] == f"{tg.record(h).gains(x)}".partition("\n")[0] + ":"
+    assert any(line.split()[:2] == ["mul", "9"] for line in printed)
+    assert printed[-2:] == [
         "mul × 0.1 (9 times); no step stands out",
         "gains: needs a node below tanh#18, where the pass starts",
     ]
@@ -168,12 +170,12 @@ def test_commands_are_text(commands):
 
 
 @pytest.mark.parametrize("name", ["", " "])
-def test_a_breakpoint_has_a_name(name):
+def test_a_breakpoint_needs_a_name(name):
     with pytest.raises(OptionError, match="a breakpoint needs the name of a node or a rule"):
         at_name(tg.record(tg.Value(1.0).exp()), name)
 
 
-def test_an_empty_line_moves_again_and_repeats_nothing_else(run):
+def test_an_empty_line_repeats_only_moves(run):
     assert (
         run("n; ; ; rs; ; rs").splitlines()[-1]
         == "before the first of 2 steps; type node to take it"
@@ -186,7 +188,7 @@ def test_help_fits_a_narrow_terminal(run, monkeypatch):
     assert max(map(len, run("help").splitlines())) <= 40
 
 
-def test_help_is_whole_in_80_columns(run, monkeypatch):
+def test_help_is_not_cut_at_80_columns(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert "…" not in run("help")
 
@@ -195,8 +197,8 @@ def test_help_is_whole_in_80_columns(run, monkeypatch):
     ("line", "answer"),
     [
         ("help foo", "unknown command 'foo'; help lists all commands"),
-        ("back 99999999999999999999", "back: needs a whole number from 1, got '9999"),
-        ("node " + "9" * 5000, "node: needs a whole number from 1, got '9999"),
+        ("back 99999999999999999999", "back: needs a whole number, 1 or more, got '9999"),
+        ("node " + "9" * 5000, "node: needs a whole number, 1 or more, got '9999"),
         ("break net.py:" + "9" * 5000, "no node is called 'net.py:9999"),
         ("delete " + "9" * 5000, "there is no breakpoint '9999"),
         ("why " + "x" * 10_000, "no node is called 'xxxx"),
@@ -208,22 +210,22 @@ def test_help_is_whole_in_80_columns(run, monkeypatch):
         ("[", "unknown command '['; help lists all commands"),
     ],
 )
-def test_every_mistake_is_answered_in_one_short_line(run, line, answer):
+def test_every_error_is_one_short_line(run, line, answer):
     before = run("node")
-    said = run(f"node; {line}")[len(before) :]
-    assert said.startswith(answer)
-    assert len(said.splitlines()) == 1
-    assert len(said) < 500
+    printed = run(f"node; {line}")[len(before) :]
+    assert printed.startswith(answer)
+    assert len(printed.splitlines()) == 1
+    assert len(printed) < 500
 
 
-def test_an_error_of_a_rule_is_answered_too(run):
+def test_an_error_of_a_rule_is_reported(run):
     def odd(x):
         if x > 5:
             raise KeyError("too\nlarge")
         return x * 1.0, lambda g: (g,)
 
-    said = run("set x = 9; replay; info", tg.lift(odd)(tg.Value(2.0, label="x"))).splitlines()
-    assert said[-3:] == [
+    printed = run("set x = 9; replay; info", tg.lift(odd)(tg.Value(2.0, label="x"))).splitlines()
+    assert printed[-3:] == [
         "replay: KeyError: 'too\\nlarge'",
         "set for the next replay: x = 9",
         "0 of 1 steps taken",
@@ -235,52 +237,57 @@ def test_a_label_may_be_anything(run, label):
     x = tg.Value(2.0, label=label)
     E = x.exp()
     assert f"grad of {label} is 7.389" in run(f"why {label}", E)
-    assert f"{label} is 3 at the next replay; it was 2" in run(f"set {label} = 3", E)
-    assert f"breakpoint 1: {label} if g > 0, met once" in run(f"break {label} if g > 0; c", E)
+    assert f"{label} will be 3 in the next replay (now 2)" in run(f"set {label} = 3", E)
+    assert f"breakpoint 1: {label} if g > 0, hit once" in run(f"break {label} if g > 0; c", E)
 
 
 def test_an_element_of_an_array_whose_label_has_brackets_or_signs_is_set(run):
     x = tg.Value([2.0, 3.0], label="p=q[0]")
-    assert "p=q[0][1] is 7 at the next replay; it was 3" in run("set p=q[0][1] = 7", x.sum())
+    assert "p=q[0][1] will be 7 in the next replay (now 3)" in run("set p=q[0][1] = 7", x.sum())
 
 
-def test_info_shows_all_that_is_going_on(run, tmp_path):
-    said = run(f"break relu; watch a; set b = 4; draw {tmp_path}/now.dot; node; info").splitlines()
-    assert said[-5:] == [
-        "breakpoint 1: relu, met 0 times",
-        "breakpoint 2: into a, met 0 times",
+def test_info_shows_breakpoints_changes_and_the_drawing(run, tmp_path):
+    printed = run(
+        f"break relu; watch a; set b = 4; draw {tmp_path}/now.dot; node; info"
+    ).splitlines()
+    assert printed[-5:] == [
+        "breakpoint 1: relu, hit 0 times",
+        "breakpoint 2: gradient of a, hit 0 times",
         "set for the next replay: b = 4",
-        f"{tmp_path}/now.dot follows each step; draw off ends that",
+        f"{tmp_path}/now.dot is updated at each step; draw off stops that",
         "1 of 2 steps taken",
     ]
-    assert run("set b = 4; replay; info").splitlines()[-1].endswith("of a replay; revert leaves it")
+    assert run("set b = 4; replay; info").splitlines()[-1].endswith("in a replay; revert leaves it")
 
 
-def test_until_what_was_passed_says_that_it_was_not_met(run):
-    assert run("finish; until mul").splitlines()[-1] == "mul was not met: this is the end"
-    assert run("until mul").splitlines()[-1] != "mul was not met: this is the end"
+def test_until_a_node_that_is_behind_reports_that_it_was_not_reached(run):
+    assert (
+        run("finish; until mul").splitlines()[-1]
+        == "mul was not reached: this is the end of the pass"
+    )
+    assert run("until mul").splitlines()[-1] != "mul was not reached: this is the end of the pass"
 
 
-def test_many_operands_are_counted_where_they_would_fill_the_screen(run):
+def test_many_operands_are_counted_instead_of_filling_the_screen(run):
     xs = [tg.Value(float(i), label=f"x{i}") for i in range(100)]
     E = tg.maximum(*xs)
     for command in ("node", "show", "node; contrib", "jac"):
-        said = run(command, E)
-        assert "… and 84 more" in said
-        assert len(said.splitlines()) < 40
+        printed = run(command, E)
+        assert "… and 84 more" in printed
+        assert len(printed.splitlines()) < 40
 
 
 def test_a_long_path_is_shown_from_both_ends(run):
     v = tg.Value(1.0, label="x")
     for _ in range(200):
         v = v * 1.01
-    said = run("finish; where", v).splitlines()[-17:]
-    assert said[0] == "   mul#200 gets 1"
-    assert said[8] == "   … 184 nodes"
-    assert said[-1].startswith("-> mul#1 gets ")
+    printed = run("finish; where", v).splitlines()[-17:]
+    assert printed[0] == "   mul#200 gets 1"
+    assert printed[8] == "   … 184 nodes"
+    assert printed[-1].startswith("-> mul#1 gets ")
 
 
-def test_what_a_terminal_cannot_write_is_replaced():
+def test_characters_that_a_terminal_cannot_encode_are_replaced():
     stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     shell = Shell(tg.record(tg.Value(-1.0, label="δ").exp()), stdout=stdout)
     shell.onecmd("show δ")
@@ -288,7 +295,7 @@ def test_what_a_terminal_cannot_write_is_replaced():
     assert stdout.buffer.getvalue() == b"delta = -1, grad -\n"
 
 
-def test_when_the_reader_has_gone_it_ends_quietly(tmp_path):
+def test_it_ends_quietly_when_the_pipe_is_closed(tmp_path):
     script = tmp_path / "net.py"
     script.write_text("import tinygrad_pool as tg\nE = tg.Value(2.0).exp()\n")
     command = [sys.executable, "-m", "tinygrad_pool", "debug", str(script), "-c", "help;" * 5000]
@@ -301,7 +308,7 @@ def test_when_the_reader_has_gone_it_ends_quietly(tmp_path):
     assert child.returncode == 141
 
 
-def test_a_program_is_told_that_the_reader_has_gone():
+def test_a_program_gets_broken_pipe_error():
     class Gone(io.StringIO):
         def write(self, _):
             raise BrokenPipeError
@@ -315,14 +322,14 @@ def test_a_program_is_told_that_the_reader_has_gone():
     ("kernel", "asks"),
     [(None, True), (SimpleNamespace(), True), (SimpleNamespace(_allow_stdin=False), False)],
 )
-def test_a_notebook_is_asked_only_if_it_may_answer(monkeypatch, kernel, asks):
+def test_a_notebook_is_prompted_only_if_it_allows_input(monkeypatch, kernel, asks):
     session = SimpleNamespace(kernel=kernel)
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: session))
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     assert can_ask() is asks
 
 
-def test_conditions_leave_the_pass_as_it_is(run):
+def test_conditions_cannot_change_the_pass(run):
     x = tg.Value(np.array([1.0, 2.0]), label="x")
     E = (x * x).sum()
     run("break mul if g.sort() or data.fill(0); c; set x = data.sort()", E)

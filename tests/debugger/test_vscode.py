@@ -33,22 +33,22 @@ E.backward()
 """
 
 
-def test_it_is_written_where_an_editor_looks_for_it(tmp_path, capsys):
+def test_launch_json_is_written_where_an_editor_looks(tmp_path, capsys):
     assert main(["vscode", str(tmp_path)]) == 0
     written = json.loads((tmp_path / ".vscode" / "launch.json").read_text())
     assert written == {"version": "0.2.0", "configurations": [CONFIGURATION]}
     assert "function breakpoint by name: relu_backward" in capsys.readouterr().out
 
 
-def test_what_is_there_already_is_kept(tmp_path, capsys):
+def test_an_existing_file_is_kept(tmp_path, capsys):
     (tmp_path / ".vscode").mkdir()
     kept = tmp_path / ".vscode" / "launch.json"
     kept.write_text("{ // mine\n}")
     assert main(["vscode", str(tmp_path)]) == 1
     assert kept.read_text() == "{ // mine\n}"
-    said = capsys.readouterr().err
-    assert "exists already; add this to its configurations:" in said
-    assert '"justMyCode": false' in said
+    output = capsys.readouterr().err
+    assert "exists already; add this to its configurations:" in output
+    assert '"justMyCode": false' in output
 
 
 def test_it_can_be_printed_and_a_missing_folder_is_named(tmp_path, capsys):
@@ -68,8 +68,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys, monkeypat
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     assert main(["vscode", str(tmp_path)]) == 1
-    said = f"tinygrad-pool: {tmp_path}/.vscode: cannot be written: Read-only file system\n"
-    assert capsys.readouterr().err == said
+    output = f"tinygrad-pool: {tmp_path}/.vscode: cannot be written: Read-only file system\n"
+    assert capsys.readouterr().err == output
     assert [p.name for p in tmp_path.iterdir()] == made
 
 
@@ -82,7 +82,7 @@ def test_a_file_in_the_place_of_a_folder_is_one_line(tmp_path, capsys, file):
     assert (tmp_path / file).read_text() == "mine"
 
 
-def test_what_is_stepped_over_holds_no_closures_of_a_first_order_pass():
+def test_skipped_modules_have_no_closures_of_a_first_order_pass():
     rules = Path(tinygrad_pool.__file__).parent / "rules"
     for name in AIDS:
         closures = set(re.findall(r"def (\w+_backward)\(", (rules / f"{name}.py").read_text()))
@@ -172,7 +172,7 @@ class TestWithDebugpy:
         assert reached == closures
 
     @pytest.mark.parametrize("n", [2, 8])
-    def test_it_takes_a_press_a_line_and_no_more_whatever_the_number_of_operands(
+    def test_one_key_press_per_line_for_any_number_of_operands(
         self, client, configuration, tmp_path, n
     ):
         (tmp_path / "net.py").write_text(
@@ -226,7 +226,7 @@ def folder(tmp_path, capsys):
     return tmp_path / NAME
 
 
-def test_the_manifest_has_what_an_editor_needs(folder):
+def test_the_manifest_is_complete(folder):
     assert sorted(p.name for p in folder.iterdir()) == ["README.md", "extension.js", "package.json"]
     manifest = json.loads((folder / "package.json").read_text("utf-8"))
     assert re.fullmatch(r"[a-z0-9-]+", manifest["name"])

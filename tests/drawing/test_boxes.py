@@ -1,4 +1,4 @@
-"""The box of a node: its numbers stand in columns."""
+"""The box of a node: its numbers are in columns."""
 
 import re
 
@@ -22,5 +22,5 @@ def test_a_matrix_has_a_cell_for_each_number():
     assert "\N{FIGURE SPACE}" not in source
 
 
-def test_one_row_is_a_line():
+def test_a_single_row_is_plain_text():
     assert rows_of(tg.draw(tg.Value([1.5, -22.0])).source) == []

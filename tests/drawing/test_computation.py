@@ -33,7 +33,7 @@ def test_a_node_used_twice_has_two_edges():
     assert edges(tg.draw(a * a)) == ["n0 -> n1", "n0 -> n1"]
 
 
-def test_edges_come_in_the_order_of_the_operands():
+def test_edges_are_in_the_order_of_the_operands():
     a, b = Value(1.0), Value(2.0)
     assert edges(tg.draw(b - a)) == ["n1 -> n2", "n0 -> n2"]
 
@@ -60,7 +60,7 @@ def test_the_root_has_a_thick_frame():
     assert 'BORDER="3"' in last
 
 
-def test_constants_have_boxes_of_their_own():
+def test_constants_have_separate_boxes():
     graph = tg.draw(2 * Value(3.0) + np.ones(2))
     assert edges(graph) == ["n1c0 -> n1", "n0 -> n1", "n1 -> n2", "n2c1 -> n2"]
 
@@ -92,7 +92,7 @@ def test_a_max_of_arrays_has_plain_edges():
     assert "dashed" not in tg.draw(tg.maximum(Value([1.0, 2.0]), 0.0)).source
 
 
-def test_scopes_are_nested_frames_and_leaves_stand_where_they_are_used():
+def test_scopes_are_nested_frames_with_the_leaves_they_use():
     x, w = Value(1.0, label="x"), Value(2.0, label="w")
     with tg.scope("net"):
         with tg.scope("layer1"):
@@ -106,7 +106,7 @@ def test_scopes_are_nested_frames_and_leaves_stand_where_they_are_used():
     assert source.count("subgraph") == 3
 
 
-def test_a_value_cut_from_its_graph_is_drawn_without_one():
+def test_a_detached_value_is_drawn_without_its_graph():
     y = Value(2.0).exp().detach() * 3.0
     assert edges(tg.draw(y)) == ["n0 -> n1", "n1c1 -> n1"]
     assert "<B>detach</B>" in tg.draw(y).source
@@ -174,7 +174,7 @@ def small():
     return a, b, tg.maximum(a * b, a) ** 2
 
 
-def test_show_chooses_what_a_box_holds():
+def test_show_selects_the_rows_of_a_box():
     a, _, E = small()
     shown = boxes(tg.draw(E, show="grad"))
     assert [("data" in box, "grad" in box) for box in shown] == [
@@ -209,7 +209,7 @@ def test_edges_show_contributions_with_a_scale():
     assert "what goes back" not in tg.draw(E, show="contribution").source
     E.backward()
     source = tg.draw(E, show="contribution", title="square").source
-    assert r"arrows: what goes back along them, the widest 4\nblue above 0, orange and" in source
+    assert r"arrows: gradients sent back; the widest is 4\nblue above 0, orange and" in source
     assert source.count('penwidth="5.00"') + source.count("penwidth=5.00") == 2
     (x,) = (Value([3.0, -5.0]),)
     y = (x * x).sum()
@@ -223,10 +223,10 @@ def test_edges_show_contributions_with_a_scale():
 def test_boxes_are_filled_by_the_size_of_their_gradient():
     x = Value(0.0, label="x")
     y = (x * 1e-3).sigmoid()
-    assert "filled by" not in tg.draw(y, show="grad,magnitude").source
+    assert "shaded by" not in tg.draw(y, show="grad,magnitude").source
     y.backward()
     source = tg.draw(y, show="grad,magnitude").source
-    assert "filled by |grad|, from 0.00025 (pale) to 1" in source
+    assert "shaded by |grad|, from 0.00025 (pale) to 1" in source
     assert "#f4f4f4" in source
     assert "#b2b2b2" in source
 
@@ -237,7 +237,7 @@ def fill_of(graph, name):
     return row
 
 
-def test_a_weight_of_a_product_is_no_input():
+def test_a_weight_of_a_product_is_not_an_input():
     x, w, b = Value(2.0, label="x"), Value(3.0, label="w"), Value(1.0, label="b")
     graph = tg.draw(x * w + b)
     kinds = [theme.LEAF, theme.WEIGHT, theme.WEIGHT]
@@ -248,7 +248,7 @@ def test_a_weight_of_a_product_is_no_input():
     assert [fill_of(tg.draw(Value(2.0, label="wave") * x), name) for name in ("wave",)] == kinds[:1]
 
 
-def test_the_weights_of_a_recurrent_network_stand_in_front_of_its_inputs():
+def test_recurrent_weights_are_drawn_before_the_inputs():
     h, x = Value([0.0, 1.0], label="h"), Value([2.0, 3.0], label="x0")
     w, u = Value(np.eye(2), label="W"), Value(np.eye(2), label="U")
     graph = tg.draw((w @ h + u @ x).tanh().sum())
@@ -272,7 +272,7 @@ def places(graph, axis):
 @pytest.mark.parametrize("scope", [nullcontext, lambda: tg.scope("neuron")], ids=["bare", "framed"])
 @pytest.mark.parametrize("label", ["", "x"])
 @pytest.mark.parametrize(("direction", "axis"), [("LR", "y"), ("TB", "x")])
-def test_operands_stand_in_order_from_the_top_or_the_left(scope, label, direction, axis):
+def test_operands_are_in_order_from_the_top_or_the_left(scope, label, direction, axis):
     with scope():
         w = [Value(0.5, label=label and f"w{i}") for i in (1, 2)]
         x = [Value(2.0, label=label and "x1"), 3.0]
@@ -284,23 +284,23 @@ def test_operands_stand_in_order_from_the_top_or_the_left(scope, label, directio
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("show", ["data", "data,grad,contribution"])
 @pytest.mark.parametrize(("direction", "axis"), [("LR", "y"), ("TB", "x")])
-def test_units_below_a_maximum_stand_in_order(shared, show, direction, axis):
+def test_units_below_a_maximum_are_in_order(shared, show, direction, axis):
     x = [Value(i) if shared else i for i in (1.0, 2.0, 3.0)]
     z = [tg.weighted_sum([Value(0.1 * i) for _ in x], x).relu() for i in range(3 + shared)]
     top = tg.maximum(*z) - 1.0
     top.backward()
-    passed = tg.record(top)
-    units = [f"n{passed.number(v)}" for v in z]
+    recording = tg.record(top)
+    units = [f"n{recording.number(v)}" for v in z]
     drawn = places(tg.draw(top, show=show, direction=direction), axis)
     assert [name for name in drawn if name in units] == units
 
 
-def test_a_leaf_without_a_name_is_a_whole_box():
+def test_a_leaf_without_a_name_has_a_full_box():
     graph = tg.draw(tg.weighted_sum([Value(0.5)], [Value(2.0)]))
     assert [fill_of(graph, kind) for kind in ("weight", "leaf")] == [theme.WEIGHT, theme.LEAF]
 
 
-def test_variables_give_names_and_some_can_be_lit():
+def test_variables_give_names_and_values_can_be_highlighted():
     _, b, E = small()
     source = tg.draw(E, names={"E": E, "b": b, "n": 3}, highlight=[b]).source
     assert "<B>b</B>" in source
@@ -308,7 +308,7 @@ def test_variables_give_names_and_some_can_be_lit():
     assert tg.draw(E, highlight=b).source.count("#FFE08A") == 1
 
 
-def test_depth_leaves_out_what_is_far():
+def test_depth_limits_the_graph():
     _, _, E = small()
     graph = tg.draw(E, depth=1)
     assert edges(graph) == ["n0c0 -> n0", "n0c1 -> n0", "n0 -> n1", "n1c1 -> n1"]
@@ -316,11 +316,11 @@ def test_depth_leaves_out_what_is_far():
 
 
 @pytest.mark.parametrize("detail", ["scopes", "layers", "forms", "turns"])
-def test_depth_leaves_out_what_is_far_of_a_folded_graph_too(detail):
+def test_depth_limits_a_folded_graph(detail):
     _, _, E = small()
     graph = tg.draw(E, depth=1, detail=detail)
     assert edges(graph) == ["g0 -> g1"]
-    assert "2 nodes folded into 2 by" in graph.source
+    assert "2 nodes folded into 2 boxes by" in graph.source
 
 
 def test_a_dark_page_has_dark_colours():
@@ -332,7 +332,7 @@ def test_a_dark_page_has_dark_colours():
 
 
 @pytest.mark.covered
-def test_detail_folds_and_says_so():
+def test_detail_folds_with_a_note():
     y = Value(np.ones(3), label="x")
     for i in range(400):
         with tg.scope(f"layer{i % 40}"):
@@ -346,7 +346,7 @@ def test_detail_folds_and_says_so():
     deep = y
     for _ in range(500):
         deep = deep * 0.9
-    assert "detail='full' draws them all" in tg.draw(deep).source
+    assert "detail='full' draws all nodes" in tg.draw(deep).source
     many = Value(1.0)
     for i in range(800):
         with tg.scope(f"s{i}"):
@@ -360,11 +360,11 @@ def test_layers_are_drawn_however_many_there_are():
         with tg.scope(f"s{i}"):
             y = y * 2.0
     source = tg.draw(y, detail="layers").source
-    assert "311 nodes folded into 311 by layers;" in source
+    assert "311 nodes folded into 311 boxes by layers;" in source
     assert all(f"<B>s{i}</B>" in source for i in range(310))
 
 
-def test_weights_inputs_and_cut_off_values_are_told_apart_in_a_folded_graph():
+def test_weights_inputs_and_cut_off_values_differ_in_a_folded_graph():
     w, b = Value(np.ones((2, 1, 3)), label="weight"), Value(np.ones(2), label="bias")
     x = Value(np.ones((1, 1, 8)), label="x")
     with tg.scope("conv"):
@@ -396,7 +396,7 @@ def test_an_option_out_of_its_range_is_named(options, message):
         tg.draw(Value(1.0), highlight=[3])
 
 
-def test_an_overview_shows_weights_green_and_inputs_apart_from_them():
+def test_an_overview_separates_weights_and_inputs():
     w, x = ([Value(1.0) for _ in range(5)] for _ in "wx")
     weights, inputs, _ = boxes(tg.draw(tg.weighted_sum(w, x), detail="layers"))
     assert "#E4F2E1" in weights
@@ -423,26 +423,26 @@ def test_a_folded_box_shows_its_gradients_in_the_colour_of_their_signs(grads, ce
     assert ("1 … 1, 1 nan" in source) == (not cells)
 
 
-# -- the road of a reader
+# -- the order in which modules are entered
 
 PACKAGE = Path(tg.__file__).parent
 
 
 def place_of(frame):
-    """Name the module of drawing, or the other room, that a function is in."""
+    """Return the folder of a function, and its module if that is in drawing."""
     path = Path(frame.f_code.co_filename).with_suffix("")
     parts = path.relative_to(PACKAGE).parts if path.is_relative_to(PACKAGE) else ("",)
     return parts[0], parts[-1] if parts[0] == "drawing" else parts[0]
 
 
 def road(f):
-    """List where the functions are that drawing calls, in order; a call in a loop counts once."""
+    """List the modules of the functions that drawing calls, in order; a call site counts once."""
     entered, seen = [], set()
 
     def look(frame, event, _):
         by = frame.f_back
         (room, place), site = place_of(frame), (by.f_code, by.f_lasti, frame.f_code)
-        called = event == "call" and "." not in frame.f_code.co_qualname  # of no object
+        called = event == "call" and "." not in frame.f_code.co_qualname  # not a method
         if called and room and "drawing" in (room, place_of(by)[0]) and site not in seen:
             seen.add(site)
             entered.append(place)
@@ -455,16 +455,16 @@ def road(f):
     return [place for place, _ in groupby(entered)]
 
 
-def test_its_road_leads_from_what_is_decided_by_the_layout_to_what_is_written():
+def test_facts_are_computed_before_boxes_are_written():
     x, w, b = Value(2.0, label="x"), Value(3.0, label="w"), Value(1.0, label="b")
     z = (w * x + b).relu()
     z.backward()
-    tg.draw(z)  # imports are no part of it
+    tg.draw(z)  # import everything first
     assert road(lambda: tg.draw(z)) == [
         *("computation", "engine", "computation", "engine", "rules"),
         *("theme", "dot_program", "rules", "words", "formatting", "engine", "formatting"),
         *("computation", "variables", "labels", "derivatives", "labels", "engine"),
-        *("layout", "formatting", "frames", "wrapping", "edges"),
-        *("nodes", "boxes", "labels", "rules", "labels", "formatting", "theme", "boxes"),
+        *("layout", "formatting", "frames", "wrapping", "edges", "theme"),
+        *("nodes", "boxes", "labels", "rules", "boxes", "formatting", "theme", "boxes"),
         *("theme", "rules"),
     ]

@@ -7,7 +7,7 @@ from tinygrad_pool import Value
 from tinygrad_pool.drawing.digraph import Drawing
 
 
-def test_what_is_drawn_copies_as_what_it_is():
+def test_a_copy_has_the_same_type():
     drawn = tg.draw(Value(2.0, label="a"))
     for again in (drawn.copy(), pickle.loads(pickle.dumps(drawn))):
         assert type(again) is Drawing

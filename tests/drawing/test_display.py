@@ -1,4 +1,4 @@
-"""What a notebook shows by itself, as IPython asks for it; marimo and VS Code ask for the same."""
+"""What a notebook shows for objects, as in IPython; marimo and VS Code use the same methods."""
 
 import subprocess
 import sys
@@ -42,7 +42,7 @@ class TestANotebook:
         assert "image/svg+xml" in show(x)
         assert show(x + 1.0).keys() == {"text/plain"}
 
-    def test_a_long_chain_is_not_walked(self, show, count_calls):
+    def test_a_long_chain_is_not_traversed(self, show, count_calls):
         x = Value(1.0)
         for _ in range(1_000):
             x = x + 1.0
@@ -54,9 +54,9 @@ class TestANotebook:
     def test_without_a_graphviz_there_is_text_and_no_error(self, show, monkeypatch):
         monkeypatch.setenv(VARIABLE, "absent")
         assert show(Value(2.0)) == {"text/plain": "Value(data=2.0)"}
-        passed = tg.record(Value(2.0).exp())
-        said = "Recording(1 step, at 0)"
-        assert show(passed) == {"text/plain": said, "text/html": f"<pre>{said}</pre>"}
+        recording = tg.record(Value(2.0).exp())
+        answer = "Recording(1 step, at 0)"
+        assert show(recording) == {"text/plain": answer, "text/html": f"<pre>{answer}</pre>"}
         assert "pip install 'tinygrad_pool[render]'" in show(tg.draw(Value(2.0)))["text/plain"]
 
     def test_many_operands_are_not_drawn(self, show, count_calls):
@@ -140,7 +140,7 @@ class TestANotebook:
 
     @pytest.mark.parametrize("data", [np.nan, np.zeros(0), np.zeros((2, 0, 3)), np.float16(np.inf)])
     @pytest.mark.parametrize("label", ["", "\x00", "<&\n>", "N" * 10_000])
-    def test_whatever_the_data_and_the_label_there_is_a_picture(self, show, data, label):
+    def test_any_data_and_label_can_be_drawn(self, show, data, label):
         with np.errstate(all="ignore"):
             assert "image/svg+xml" in show(Value(data, label=label) * 2.0)
 
@@ -154,7 +154,7 @@ def test_every_class_of_values_can_be_shown():
         assert value._repr_text_() == repr(value)
 
 
-def test_the_engine_alone_knows_no_picture():
+def test_the_engine_does_not_import_drawing():
     program = (
         "import sys, tinygrad_pool as tg\n"
         "repr(tg.Value(2.0))\n"

@@ -1,4 +1,4 @@
-"""Which Graphviz draws, and what is said when none can."""
+"""Which Graphviz draws, and the errors if none can."""
 
 import os
 import subprocess
@@ -54,7 +54,7 @@ def _which(folder: Path, name: str) -> str | None:
     return str(folder / name) if (folder / name).exists() else None
 
 
-def test_the_wheel_draws_where_there_is_no_dot(path):
+def test_the_wheel_draws_without_dot(path):
     assert picture(SOURCE, "svg").startswith(b"<?xml")
 
 
@@ -74,14 +74,14 @@ def test_a_broken_dot_gives_way_to_the_wheel(path):
     assert picture(SOURCE, "svg").startswith(b"<?xml")
 
 
-def test_a_broken_choice_of_the_users_is_an_error(path, monkeypatch):
+def test_a_broken_program_chosen_by_the_user_is_an_error(path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(path / "absent"))
     with pytest.raises(ToolError, match="absent: No such file or directory; install Graphviz"):
         picture(SOURCE, "svg")
 
 
 @pytest.mark.usefixtures("no_wheels")
-def test_without_any_the_error_says_what_was_tried_and_what_to_install(path, tmp_path):
+def test_without_graphviz_the_error_lists_attempts_and_what_to_install(path, tmp_path):
     program(path, "dot", "system", code=3)
     with pytest.raises(ToolError) as caught:
         picture(SOURCE, "svg")
@@ -91,7 +91,7 @@ def test_without_any_the_error_says_what_was_tried_and_what_to_install(path, tmp
 
 
 @pytest.mark.usefixtures("no_wheels")
-def test_a_program_that_says_nothing_is_known_by_its_exit_code(path):
+def test_a_silent_program_is_reported_by_its_exit_code(path):
     (path / "dot").write_text("#!/bin/sh\nexit 7\n")
     (path / "dot").chmod(0o755)
     with pytest.raises(ToolError, match="exit code 7"):
@@ -119,7 +119,7 @@ PRINTED = {
 
 @pytest.mark.long
 @pytest.mark.parametrize("printed", PRINTED)
-def test_a_program_that_exits_0_without_a_whole_picture_is_one_error(
+def test_an_incomplete_picture_is_an_error_even_with_exit_code_0(
     path, tmp_path, monkeypatch, printed
 ):
     monkeypatch.setenv(VARIABLE, str(shell(path, "mine", PRINTED[printed])))
@@ -137,18 +137,18 @@ def test_a_program_that_exits_0_without_a_whole_picture_is_one_error(
     assert y._repr_svg_() is None
 
 
-def test_a_program_without_a_whole_picture_gives_way_to_the_wheel(path):
+def test_the_wheel_replaces_a_program_with_incomplete_output(path):
     shell(path, "dot", "echo '<svg>'")
     for kind, start in {"svg": b"<?xml", "png": b"\x89PNG", "json0": b"{"}.items():
         assert picture(SOURCE, kind).startswith(start)
 
 
 @pytest.mark.usefixtures("path")
-def test_half_a_character_is_drawn_as_a_question_mark():
+def test_a_lone_surrogate_is_drawn_as_a_question_mark():
     assert ">?</text>" in picture('digraph { a [label="\ud800"] }', "svg").decode()
 
 
-def test_pdf_is_beyond_the_wheel_for_svg_and_png(path, monkeypatch):
+def test_the_wheel_for_svg_and_png_cannot_write_pdf(path, monkeypatch):
     monkeypatch.setattr(dot_program, "find_spec", lambda _: None)
     with pytest.raises(ToolError, match=r"no Graphviz found here can draw pdf; .*\[pdf\]"):
         picture(SOURCE, "pdf")
@@ -160,7 +160,7 @@ def test_pygraphviz_draws_pdf(path, peer):
     assert picture(SOURCE, "pdf").startswith(b"%PDF-")
 
 
-def test_a_pygraphviz_that_lacks_a_library_is_told_of(path, monkeypatch):
+def test_a_missing_library_of_pygraphviz_is_reported(path, monkeypatch):
     (path / "pygraphviz.py").write_text("raise ImportError('libX11.so.6: cannot open')")
     monkeypatch.syspath_prepend(path)
     monkeypatch.delitem(sys.modules, "pygraphviz", raising=False)
@@ -174,23 +174,23 @@ def test_a_wheel_that_is_not_installed_offers_no_program():
 
 @pytest.mark.usefixtures("path")
 class TestTheGraphvizPackagesOwnHabits:
-    def test_they_use_the_program_found_here(self, monkeypatch):
+    def test_graphviz_uses_the_program_found(self, monkeypatch):
         monkeypatch.setattr(dot_command, "DOT_BINARY", Path("dot"))
         assert tg.draw(Value(2.0)).pipe("svg").startswith(b"<?xml")
 
-    def test_a_choice_made_by_the_user_stays(self, monkeypatch):
+    def test_a_program_set_by_the_user_is_kept(self, monkeypatch):
         monkeypatch.setattr(dot_command, "DOT_BINARY", Path("other"))
         lend_to_graphviz()
         assert Path("other") == dot_command.DOT_BINARY
 
     @pytest.mark.usefixtures("no_wheels")
-    def test_nothing_changes_where_there_is_none(self, monkeypatch):
+    def test_nothing_changes_without_a_program(self, monkeypatch):
         monkeypatch.setattr(dot_command, "DOT_BINARY", Path("dot"))
         lend_to_graphviz()
         assert Path("dot") == dot_command.DOT_BINARY
 
 
-def test_a_layout_that_takes_too_long_says_what_would_not(monkeypatch, tmp_path):
+def test_a_timeout_suggests_faster_alternatives(monkeypatch, tmp_path):
     def slow(*_, **options):
         raise subprocess.TimeoutExpired("dot", options["timeout"])
 

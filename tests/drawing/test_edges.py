@@ -1,4 +1,4 @@
-"""Edges: who won, by how much each operand is multiplied, and what flowed back."""
+"""Edges: winners and losers, local derivatives, and contributions."""
 
 import numpy as np
 import pytest
@@ -35,14 +35,14 @@ def test_contributions_are_what_a_node_sends_to_each_operand():
     assert sent[E] == [1, None]
 
 
-def test_of_an_array_the_largest_counts_with_its_sign():
+def test_arrays_are_drawn_by_their_largest_element_with_its_sign():
     x = Value([1.0, -5.0, 2.0])
     loss = (x * x).sum()
     loss.backward()
     assert contributions_of(topological_order(loss))[loss.parents[0]] == [-5, -5]
 
 
-def test_width_is_by_magnitude_and_hue_by_sign():
+def test_width_shows_size_and_colour_shows_sign():
     styles = [carrying(c, 4.0) for c in (4.0, -2.0, 0.0)]
     assert [s["penwidth"] for s in styles] == ["5.00", "1.45", "0.80"]  # and 1.45 once more
     double = f"invis:{theme.NEGATIVE}:invis:{theme.NEGATIVE}:invis"
@@ -54,17 +54,17 @@ def test_width_is_by_magnitude_and_hue_by_sign():
 
 
 @pytest.mark.parametrize(("c", "width"), [(np.inf, "5.00"), (1.0, "5.00"), (0.0, "0.80")])
-def test_no_scale_spoils_a_width(c, width):
+def test_widths_are_valid_at_any_scale(c, width):
     assert carrying(c, 1.0)["penwidth"] == width
     assert carrying(0.0, 0.0)["penwidth"] == "0.80"
 
 
-def test_what_sends_nothing_has_no_look():
+def test_an_edge_without_a_contribution_has_no_style():
     assert carrying(None, 1.0) == {}
 
 
 @pytest.mark.parametrize("data", [0.0, [0.0, 1.0]])
-def test_nan_goes_back_as_what_is_sent_and_not_as_what_is_still_to_be_sent(data):
+def test_a_nan_is_drawn_as_sent(data):
     v = Value(data)
     with np.errstate(all="ignore"):
         E = (v * Value(np.inf)).sum()
@@ -75,31 +75,31 @@ def test_nan_goes_back_as_what_is_sent_and_not_as_what_is_still_to_be_sent(data)
     assert back["color"] == back["fontcolor"] == theme.NOT_A_NUMBER
 
 
-def test_the_legend_tells_the_scale():
+def test_the_legend_shows_the_scale():
     a = Value(2.0)
     E = a * -7.5
     E.backward()
     sent = contributions_of(topological_order(E))
     first, second = legend(sent).splitlines()
-    assert first == "arrows: what goes back along them, the widest 7.5"
+    assert first == "arrows: gradients sent back; the widest is 7.5"
     assert second == "blue above 0, orange and double below, dashed 0"
     x = Value([1.0, -2.0])
     loss = (x * 3.0).sum()
     loss.backward()
-    told = legend(contributions_of(topological_order(loss)))
-    assert told.endswith("\n" + second + ", of an array by its largest")
+    message = legend(contributions_of(topological_order(loss)))
+    assert message.endswith("\n" + second + "; for arrays, the largest element")
     assert legend({}) == ""
     assert legend({E: [np.inf, np.nan, None]}) == ""
 
 
-def test_local_derivatives_stand_on_the_edges_of_numbers():
+def test_edges_of_numbers_show_local_derivatives():
     a, b = Value(2.0), Value(-3.0)
     assert [s["label"] for s in styles_of(a * b, {"local"})] == [" × −3 ", " × 2 "]
     assert styles_of(a * b, {"data"}) == [{}, {}]
     assert [s.get("label") for s in styles_of(a * 5.0, {"local"})] == [" × 5 ", None]
 
 
-def test_what_flowed_back_comes_before_the_local_derivative():
+def test_contributions_replace_local_derivatives():
     a = Value(2.0)
     E = (a * 3.0) * 5.0
     E.backward()
@@ -117,7 +117,7 @@ def test_a_winner_is_solid_and_a_loser_dashed():
     assert shares_of(Value(1.0).exp()) is None
 
 
-def test_a_share_stands_on_its_edge_as_the_local_derivative_too():
+def test_a_share_is_the_local_derivative_on_its_edge():
     z = tg.maximum(Value(3.0), Value(3.0), Value(1.0), ties="even")
     styles = styles_of(z, {"local"})
     assert [s["label"] for s in styles] == [" × 0.5 ", " × 0.5 ", " × 0 "]
@@ -125,7 +125,7 @@ def test_a_share_stands_on_its_edge_as_the_local_derivative_too():
     assert [s["penwidth"] for s in styles[:2]] == ["2.4", "2.4"]
 
 
-def test_a_loser_stays_dashed_where_contributions_are_shown():
+def test_a_loser_is_dashed_with_contributions():
     a, b = Value(1.0), Value(3.0)
     z = tg.maximum(a, b)
     z.backward()
@@ -134,7 +134,7 @@ def test_a_loser_stays_dashed_where_contributions_are_shown():
     assert (winner["label"], winner["color"]) == (" 1 ", theme.POSITIVE)
 
 
-def test_of_what_was_repeated_the_sum_arrives():
+def test_contributions_of_a_broadcast_operand_are_summed():
     b = Value(1.0)
     loss = (b + np.zeros((10, 3))).sum()
     loss.backward()
@@ -142,7 +142,7 @@ def test_of_what_was_repeated_the_sum_arrives():
 
 
 @pytest.mark.parametrize("f", [tg.log, lambda x: tg.log1p(x - 1.0), lambda x: x**0.5])
-def test_where_python_divides_by_zero_the_slope_is_infinite(f):
+def test_a_slope_at_a_division_by_zero_is_infinite(f):
     with np.errstate(all="ignore"):
         y = f(Value(0.0))
         y.backward()
@@ -152,7 +152,7 @@ def test_where_python_divides_by_zero_the_slope_is_infinite(f):
     assert "penwidth=5.00" in source
 
 
-def test_a_closure_of_a_wrong_number_is_named():
+def test_a_closure_with_a_wrong_number_of_contributions_is_reported():
     def own(x):
         return 2 * x, lambda g: (g, g)
 
@@ -160,7 +160,7 @@ def test_a_closure_of_a_wrong_number_is_named():
         tg.draw(tg.lift(own)(Value(1.0)), show=("local",))
 
 
-def test_what_a_half_done_pass_has_not_sent_yet_is_not_drawn():
+def test_contributions_that_a_half_done_pass_has_not_sent_are_not_drawn():
     a, b = Value(2.0, label="a"), Value(3.0, label="b")
     product = a * b
     E = product**2
@@ -168,46 +168,46 @@ def test_what_a_half_done_pass_has_not_sent_yet_is_not_drawn():
     next(half)
     assert contributions_of(topological_order(E)).keys() == {E}
     half.close()
-    with tg.record(E) as passed:
-        passed.seek(1)
+    with tg.record(E) as recording:
+        recording.seek(1)
         assert contributions_of(topological_order(E)).keys() == {E}
-        passed.seek(2)
+        recording.seek(2)
         assert contributions_of(topological_order(E)).keys() == {product, E}
     E.backward()
     assert contributions_of(topological_order(E))[product] == [36.0, 24.0]
 
 
-def test_a_gradient_that_is_not_the_sum_of_its_arrows_is_told():
+def test_a_note_names_gradients_that_are_not_the_sum_of_their_arrows():
     a, b, c = Value([1.0, 2.0], label="a"), Value(3.0), Value(np.inf, label="c")
     E = (a * a).sum() * b + c * 0.0
 
-    def told():
+    def note():
         source = tg.draw(E, show="grad,contribution", names={"b": b}).source
         return [line for line in source.splitlines() if "earlier passes" in line]
 
-    assert told() == []
+    assert note() == []
     E.backward()
-    assert told() == []
+    assert note() == []
     E.backward()
-    (line,) = told()
-    assert "grad of a, b: not from these arrows alone, but from earlier passes or nodes" in line
+    (line,) = note()
+    assert "grad of a, b also includes earlier passes or nodes" in line
     for v in (a, b):
         v.zero_grad()
-    assert told() == []
+    assert note() == []
     inner = E.parents[0]
     (inner * a).sum().backward()
-    assert "grad of a, the mul node: not" in told()[0]
+    assert "grad of a, the mul node also includes" in note()[0]
     assert tg.draw(E, show="grad,contribution", depth=1).source.count("grad of") == 1
     assert tg.draw(E, show="grad").source.count("earlier passes") == 0
 
 
-def test_local_derivatives_are_told():
+def test_the_legend_explains_local_derivatives():
     a = Value(2.0, label="a")
     E = a * 3.0
-    told = "×: the local derivative"
-    assert told in tg.draw(E, show="local").source
-    assert told in tg.draw(E, show="local,contribution").source
+    message = "×: the local derivative"
+    assert message in tg.draw(E, show="local").source
+    assert message in tg.draw(E, show="local,contribution").source
     E.backward()
-    assert told not in tg.draw(E, show="local,contribution").source
-    assert told not in tg.draw(E).source
-    assert told not in tg.draw(Value([1.0, 2.0]) @ np.ones((2, 2)), show="local").source
+    assert message not in tg.draw(E, show="local,contribution").source
+    assert message not in tg.draw(E).source
+    assert message not in tg.draw(Value([1.0, 2.0]) @ np.ones((2, 2)), show="local").source

@@ -1,4 +1,4 @@
-"""Receptive fields on their grid: what a unit sees, in the place where it stands."""
+"""Receptive fields as grids: the inputs of a unit, in their places."""
 
 import re
 
@@ -33,7 +33,7 @@ def unit(xs, bias=0.5):
     return tg.weighted_sum(w, xs, bias).relu()
 
 
-def test_inputs_in_rows_are_one_grid_a_unit():
+def test_inputs_in_rows_are_one_grid_per_unit():
     x = plane()
     graph = tg.draw_units(unit([x[0][0], x[1][1]]), unit([x[2][2]]), inputs=x)
     first, second = fields(graph)
@@ -46,7 +46,7 @@ def test_inputs_in_rows_are_one_grid_a_unit():
     assert LEGEND in graph.source
 
 
-def test_cells_of_an_array_that_was_taken_apart_find_their_place():
+def test_elements_of_an_exploded_array_are_placed_by_label():
     x = Value(np.arange(72.0).reshape(2, 6, 6), label="x")
     w = Value(np.arange(36.0).reshape(2, 2, 3, 3) - 9, label="w")
     top = tg.explode(tg.max_pool2d(tg.conv2d(x, w), 2)[1, 1, 0])
@@ -81,7 +81,7 @@ def test_inputs_that_other_units_use_are_circles(given):
     assert LEGEND not in graph.source
 
 
-def test_too_large_a_plane_or_leaves_without_a_place_are_circles():
+def test_large_planes_and_leaves_without_a_place_are_circles():
     assert fields(tg.draw_units(unit(plane(9)[0]), inputs=plane(9))) == []
     xs = [Value(1.0, label=f"x[{i}]") for i in range(30)]
     assert fields(tg.draw_units(unit(xs))) == []
@@ -97,7 +97,7 @@ def test_a_place_without_an_input_is_empty():
     assert graph.source.count("<TD></TD>") == 1
 
 
-def test_a_field_in_the_middle_of_a_plane_begins_at_its_own_corner():
+def test_a_field_inside_a_plane_starts_at_its_own_corner():
     xs = [Value(1.0, label=f"x[{2 + i // 5}, {3 + i % 5}]") for i in range(30)]
     graph = tg.draw_units(unit(xs))
     assert len(fields(graph)) == 1

@@ -1,4 +1,4 @@
-"""Many nodes become one, and what is left is still the graph."""
+"""Folding draws several nodes as one, and keeps the edges of the graph."""
 
 import re
 from contextlib import nullcontext
@@ -26,7 +26,7 @@ FOLDS = pytest.mark.parametrize("fold", WAYS.values())
 
 
 def check(nodes, groups):
-    """Every node is in one group, every edge within a group or along one, and none goes round."""
+    """Check that each node is in one group, each edge in or between groups, without cycles."""
     home = {node: i for i, group in enumerate(groups) for node in group.nodes}
     assert sorted(map(id, nodes)) == sorted(id(n) for group in groups for n in group.nodes)
     edges = {(home[p], home[n]) for n in nodes for p in n.parents if isinstance(p, Node)}
@@ -65,7 +65,7 @@ OPERATIONS = st.tuples(
 @FOLDS
 @settings(max_examples=150)
 @given(steps=st.lists(OPERATIONS, max_size=25))
-def test_no_fold_loses_a_node_or_an_edge_or_makes_a_circle(fold, steps):
+def test_folding_keeps_nodes_and_edges_and_makes_no_cycle(fold, steps):
     made = [Value(0.5), Value(0.25)]
     for op, i, k, where in steps:
         x, y = made[i % len(made)], made[k % len(made)]
@@ -91,7 +91,7 @@ class TestByForm:
         groups = folded_by(by_form, *[tg.tanh(v * 2.0) for v in x])
         assert [len(group.nodes) for group in groups] == [10, 10, 10]
 
-    def test_different_operations_and_forms_stay_apart(self):
+    def test_different_operations_and_forms_are_separate(self):
         a, b = Value(1.0, label="a"), Value(2.0, label="b")
         groups = folded_by(by_form, a + b, a * b, (a + b) * b, a * 2.0)
         assert [labels(group) for group in groups] == [
@@ -112,7 +112,7 @@ class TestByForm:
         groups = folded_by(by_form, v)
         assert [len(group.nodes) for group in groups] == [1, n]
 
-    def test_a_chain_of_two_operations_in_turn_stays_long(self):
+    def test_a_chain_of_alternating_operations_is_not_folded(self):
         v = Value(1.0)
         for _ in range(5):
             v = (v + 1.0) * 2.0
@@ -152,7 +152,7 @@ class TestByForm:
         assert len(groups) < 30
         assert len(nodes) > 3_000
 
-    def test_cut_off_values_are_no_leaves(self):
+    def test_cut_off_values_are_not_leaves(self):
         a = Value(1.0, label="a")
         groups = folded_by(by_form, a + a.exp().detach())
         assert [labels(group) for group in groups] == [["a"], ["detach"], ["add"]]
@@ -175,7 +175,7 @@ class TestByLayers:
         ]
         assert [group.sources for group in groups] == [[2], [3], [], [0], [1]]
 
-    def test_a_layer_used_twice_is_drawn_twice_and_its_weights_stand_once(self):
+    def test_a_layer_used_twice_is_drawn_twice_with_its_weights_once(self):
         w, x = Value(2.0, label="w"), Value(1.0, label="x")
 
         def layer(x):
@@ -191,7 +191,7 @@ class TestByLayers:
         ]
         assert groups[3].sources == [0, 2]
 
-    def test_a_weight_that_was_used_before_stands_before_its_layer(self):
+    def test_a_weight_that_was_used_before_is_outside_its_layer(self):
         w = Value(2.0, label="w")
         before = w.exp()
         with tg.scope("layer"):
@@ -199,7 +199,7 @@ class TestByLayers:
         groups = folded_by(by_layers, after)
         assert [labels(group) for group in groups] == [["w"], ["exp"], ["tanh", "add"]]
 
-    def test_what_has_no_scope_stays_as_it_is(self):
+    def test_nodes_without_a_scope_are_single(self):
         a, b = Value(1.0, label="a"), Value(2.0, label="b")
         groups = folded_by(by_layers, tg.exp(a * b) + a)
         assert [labels(group) for group in groups] == [["a"], ["b"], ["mul"], ["exp"], ["add"]]
@@ -214,7 +214,7 @@ class TestByLayers:
         assert [labels(group) for group in folded_by(by_layers, y)] == [["x"], ["exp", "tanh"]]
 
 
-def test_an_inner_scope_is_one_too_and_each_way_leaves_fewer_boxes():
+def test_inner_scopes_fold_and_each_way_leaves_fewer_boxes():
     net = nn.MLP(2, [3, 1])
     E = net([Value(1.0, label="x1"), Value(2.0, label="x2")]).tanh()
     groups = folded_by(by_scopes, E)
@@ -222,10 +222,10 @@ def test_an_inner_scope_is_one_too_and_each_way_leaves_fewer_boxes():
     assert [*coarser(topological_order(E))] == ["scopes", "layers"]
     source = tg.draw(E, detail="scopes").source
     assert source.count("<B>layers.0/neurons.") == 3
-    assert "folded into 6 by scopes; detail=" in source
+    assert "folded into 6 boxes by scopes; detail=" in source
 
 
-def test_a_layer_shows_the_numbers_that_it_hands_on():
+def test_a_layer_shows_its_results():
     with tg.scope("layer"):
         a, b = Value(2.0) * 3.0, Value(-4.0) * 5.0
         units = a.relu(), b.relu()
@@ -266,7 +266,7 @@ def test_boxes_are_counted_before_they_are_made():
 
 
 class TestBoxes:
-    """What is written in a box that stands for several nodes."""
+    """The text in a box for several nodes."""
 
     def loop(self, turns=4):
         W, x = Value(np.full((2, 2), 0.5)), Value(np.full((3, 2), 4.0))
@@ -278,12 +278,12 @@ class TestBoxes:
     def titles(self, drawn):
         return re.findall("<B>(.*?)</B>", drawn)
 
-    def test_leaves_are_called_by_their_variables(self):
+    def test_leaves_are_named_by_their_variables(self):
         E, names = self.loop()
         drawn = tg.draw(E, detail="turns", names=names).source
         assert self.titles(drawn) == ["W", "x", "b, c", "@ ×2", "loop ×6", "Σ"]
 
-    def test_a_variable_tells_an_input_from_a_weight(self):
+    def test_a_variable_name_distinguishes_inputs_and_weights(self):
         W, x = Value(np.ones((2, 2))), Value(np.ones((2, 2)))
         for called in ({id(x): "x"}, {id(W): "W"}):
             for fold in WAYS.values():
@@ -298,7 +298,7 @@ class TestBoxes:
         h = Value(np.array([1.0, 3.0]))
         assert "2 … 24" in tg.draw(h * 2.0 * 2.0 * 2.0, detail="forms").source
 
-    def test_a_circle_that_is_gone_through_once_is_no_loop(self):
+    def test_a_cycle_that_runs_once_is_not_a_loop(self):
         x = Value(2.0)
         drawn = tg.draw((x * 3.0 + 1.0).exp() * x + 1.0, detail="turns").source
         assert "4 operations" in self.titles(drawn)

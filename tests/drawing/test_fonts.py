@@ -37,7 +37,7 @@ def test_each_text_of_an_svg_is_given_its_width():
     assert svg.count("textLength") == 1
 
 
-def test_what_the_layout_takes_for_narrower_is_set_closer():
+def test_text_that_the_layout_underestimates_is_condensed():
     """A relu's data, 0 … 1.68, would touch the right border of its box."""
     svg = contents(tg.draw(tg.relu(Value(np.linspace(-1.0, 1.68, 30)))), "svg").decode()
     text = r'<text[^>]* x="([-\d.]+)"[^>]*textLength="([\d.]+)"[^>]*>0 … 1.68<'
@@ -47,7 +47,7 @@ def test_what_the_layout_takes_for_narrower_is_set_closer():
     assert 2.5 < min(edge - right for edge in edges if edge > right) < 4
 
 
-def test_fonts_as_wide_are_asked_for_first():
+def test_fonts_with_the_widths_of_helvetica_come_first():
     assert STACK in contents(tg.draw(Value(2.0)), "svg").decode()
 
 

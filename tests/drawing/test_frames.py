@@ -1,4 +1,4 @@
-"""Frames around scopes: which node is in which, and what stands in them in which order."""
+"""Frames around scopes: the frame of each node, and the order of nodes in a frame."""
 
 import re
 
@@ -20,7 +20,7 @@ def test_a_leaf_is_in_the_frame_that_its_users_share():
     assert (scopes[x], scopes[w], scopes[z]) == ("net/a", "net", "net/b")
 
 
-def test_a_layer_that_is_used_again_has_a_frame_for_each_visit():
+def test_a_layer_has_a_frame_for_each_visit():
     z = Value(0.5)
     for _ in range(3):
         with tg.scope("unit"):
@@ -29,7 +29,7 @@ def test_a_layer_that_is_used_again_has_a_frame_for_each_visit():
     assert tg.draw(z, rows=1).source.count("label=unit") == 3
 
 
-def test_what_needs_nothing_that_came_in_between_stays_in_the_frame():
+def test_independent_nodes_remain_in_the_frame():
     with tg.scope("both"):
         a = Value(1.0).exp()
     b = Value(2.0).exp()
@@ -38,14 +38,14 @@ def test_what_needs_nothing_that_came_in_between_stays_in_the_frame():
     assert tg.draw(a + b + c).source.count("label=both") == 1
 
 
-def test_the_last_that_leads_into_a_frame_before_a_node_is_found():
+def test_the_last_node_into_a_frame_before_a_node():
     x = Value(1.0)
     early, late = x.exp(), x.tanh()
     with tg.scope("net"):
         y = early * late
         last = y + x.sigmoid()
     nodes = topological_order(last)
-    entries = Entries(nodes, scopes_of(nodes))
+    entries = Entries(nodes)
     assert entries.before(y, "net") is late
     assert entries.before(last, "net") is late
     assert entries.before(early, "net") is None
@@ -53,7 +53,7 @@ def test_the_last_that_leads_into_a_frame_before_a_node_is_found():
     assert frames_of("net/a/b") == ["net", "net/a", "net/a/b"]
 
 
-def test_leaves_in_frames_stand_in_the_order_of_the_operands():
+def test_leaves_in_frames_are_in_the_order_of_the_operands():
     net = tg.nn.MLP(2, [2, 1])
     E = net([Value(1.0, label="x1"), Value(-2.0, label="x2")])
     for direction, along in (("LR", 2), ("TB", 1)):

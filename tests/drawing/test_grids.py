@@ -1,4 +1,4 @@
-"""Pooling on its grid: what is written, filled and outlined."""
+"""Pooling on a grid: texts, fills and outlines."""
 
 from itertools import combinations
 
@@ -35,7 +35,7 @@ def legend(figure):
     return figure._supxlabel.get_text().replace("\n", " ")
 
 
-def test_numbers_and_after_a_pass_gradients_are_written():
+def test_cells_show_numbers_and_after_a_pass_gradients():
     x = Value([[1.0, 3.0], [2.0, 0.0]], label="x")
     y = tg.max_pool2d(x, 2)
     left, right = tg.draw_windows(y).axes
@@ -47,7 +47,7 @@ def test_numbers_and_after_a_pass_gradients_are_written():
 
 
 @pytest.mark.covered
-def test_a_window_is_told_by_a_letter_too():
+def test_windows_have_letters():
     x = Value([[1.0, 9.0, 3.0, 4.0]], label="x")
     left, right = tg.draw_windows(tg.max_pool2d(x, (1, 2), stride=1)).axes
     assert (letters(left), letters(right)) == (["ab", "c"], ["a", "b", "c"])
@@ -61,7 +61,7 @@ def test_a_window_is_told_by_a_letter_too():
     assert many[25:28] == ["z", "aa", "bb"]
 
 
-def test_a_grid_may_be_dark():
+def test_a_dark_grid():
     y = tg.max_pool2d(Value(np.eye(4), label="x"), 2)
     y.backward(np.ones((2, 2)))
     light, dark = (tg.draw_windows(y, theme=name) for name in theme.THEMES)
@@ -95,7 +95,7 @@ def test_each_window_is_outlined_padding_included():
     assert "dotted: padding" in legend(figure)
 
 
-def test_a_window_that_hangs_over_the_edge_is_drawn_whole():
+def test_a_window_beyond_the_edge_is_drawn_completely():
     figure = tg.draw_windows(tg.max_pool2d(Value(np.eye(3)), 2, ceil_mode=True))
     left = figure.axes[0]
     assert (2, 2, 2, 2) in boxes(left)
@@ -106,7 +106,7 @@ def test_a_window_that_hangs_over_the_edge_is_drawn_whole():
     assert "dotted" not in legend(tg.draw_windows(tg.max_pool2d(Value(np.eye(2)), 2)))
 
 
-def test_of_many_windows_that_overlap_one_is_outlined_and_wins_are_counted():
+def test_of_many_overlapping_windows_one_is_outlined_and_wins_are_counted():
     x = np.zeros((4, 4))
     x[1, 1] = 9.0
     figure = tg.draw_windows(tg.max_pool2d(Value(x), 3, 1, 1))
@@ -116,18 +116,18 @@ def test_of_many_windows_that_overlap_one_is_outlined_and_wins_are_counted():
     assert "×2: it won two windows" in legend(figure)
 
 
-def test_few_windows_that_overlap_are_outlined():
+def test_few_overlapping_windows_are_outlined():
     x = Value(np.arange(9.0).reshape(3, 3))
     assert len(boxes(tg.draw_windows(tg.max_pool2d(x, 2, 1)).axes[0])) == 4
     average = tg.draw_windows(tg.avg_pool2d(Value(np.ones((4, 4))), 2, 1))
     assert len(boxes(average.axes[0])) == 1  # nine would hide each other's letters
 
 
-def test_what_no_window_sees_is_hatched():
+def test_cells_in_no_window_are_hatched():
     figure = tg.draw_windows(tg.max_pool2d(Value(np.ones((5, 5))), 2))
     hatched = [cell for cell in figure.axes[0].patches if cell.get_hatch()]
     assert len(hatched) == 9
-    assert "hatched: no window sees it" in legend(figure)
+    assert "hatched: in no window" in legend(figure)
     dilated = tg.draw_windows(tg.max_pool1d(Value(np.ones(3)), 2, dilation=2))
     assert [bool(cell.get_hatch()) for cell in dilated.axes[0].patches[:3]] == [False, True, False]
 
@@ -159,7 +159,7 @@ def test_titles_and_the_legend_are_not_cut(size, pool, kernel):
     assert not any(a.overlaps(b) for a, b in combinations(places, 2))
 
 
-def test_no_number_stands_on_another_or_on_letters_or_leaves_its_unit():
+def test_numbers_and_letters_do_not_overlap():
     x = Value([[1e300, 2.0, -3.0], [1.0, 1.76, -0.0558], [0.0, -1.0, -2e-7]], label="x")
     y = tg.max_pool2d(x, 2, stride=1)
     y.backward([[-1.5e-5, 1.0], [1.0, -0.0123]])
@@ -215,12 +215,12 @@ def test_it_is_rendered_as_any_picture(tmp_path):
         ),
     ],
 )
-def test_what_cannot_be_drawn_is_named(ask, error, message):
+def test_wrong_arguments_are_refused(ask, error, message):
     with pytest.raises(error, match=message):
         ask()
 
 
-def test_counts_and_letters_stand_above_the_boxes_of_windows():
+def test_counts_and_letters_are_above_the_boxes_of_windows():
     figure = tg.draw_windows(
         tg.max_pool2d(tg.Value(np.arange(16.0).reshape(4, 4) % 7), 2, stride=1)
     )

@@ -12,7 +12,7 @@ def cells(picture):
     return re.findall(r'<TD (?:BORDER="1" COLOR="#\w{6}" )?BGCOLOR="(#\w{6})"', picture)
 
 
-def test_one_square_a_cell_blue_above_0_and_orange_below():
+def test_one_square_per_element_blue_above_0_and_orange_below():
     assert cells(heat(np.array([[2.0, -2.0, 0.0]]))) == ["#0072b2", "#b84a00", "#ffffff"]
 
 
@@ -45,7 +45,7 @@ def test_a_plane_of_zeros_is_white():
 @pytest.mark.parametrize(
     "shape", [(), (5,), (17, 2), (2, 17), (1, 1), (0, 4), (3, 1, 1), (2, 0, 4, 4)]
 )
-def test_what_has_no_plane_or_too_large_a_one_is_left_out(shape):
+def test_arrays_without_planes_or_with_large_ones_have_no_heat_map(shape):
     assert heat(np.ones(shape)) == ""
 
 
@@ -76,5 +76,5 @@ def test_subnormal_numbers_do_not_overflow():
 
 
 @pytest.mark.parametrize(("share", "shown"), [(2.0, "#0072b2"), (-9.0, "#b84a00")])
-def test_a_share_beyond_1_is_no_darker(share, shown):
+def test_a_share_beyond_1_is_not_darker(share, shown):
     assert colour(share) == shown

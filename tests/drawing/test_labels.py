@@ -8,8 +8,8 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.drawing.boxes import lines
-from tinygrad_pool.drawing.labels import sign, text
+from tinygrad_pool.drawing.boxes import lines, text
+from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import numbers, plain
 from tinygrad_pool.recording.player import stage
@@ -33,7 +33,7 @@ LABELS = [
 
 
 def pictures_of(label, folder):
-    """Draw a graph whose nodes, scope and title have a label, in every kind of picture."""
+    """Draw every kind of picture of a graph with a label for its nodes, scope and title."""
     x = Value(2.0, label=label)
     with tg.scope(label.replace("/", "|")):
         y = tg.maximum(x * 3.0, x)
@@ -48,7 +48,7 @@ def pictures_of(label, folder):
 
 @pytest.mark.long
 @pytest.mark.parametrize("label", LABELS)
-def test_a_label_is_shown_letter_by_letter_in_every_picture(label, tmp_path):
+def test_labels_are_shown_literally_in_every_picture(label, tmp_path):
     for kind, path in pictures_of(label, tmp_path):
         (svg,) = re.findall(r"<svg.*</svg>", path.read_text("utf-8"), re.DOTALL)
         words = [t.text or "" for t in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
@@ -61,7 +61,7 @@ def test_a_label_is_shown_letter_by_letter_in_every_picture(label, tmp_path):
 
 
 @pytest.mark.parametrize("label", ["$x$", r"$\frac$", "$", "a_$b", "x" * 1000])
-def test_a_plot_takes_a_label_for_text_and_not_for_a_formula(label):
+def test_a_plot_shows_labels_as_text_and_not_as_formulas(label):
     figure = tg.draw_windows(tg.max_pool2d(Value(np.eye(2), label=label), 2))
     figure.canvas.draw()
     title = figure.axes[0].title
@@ -69,7 +69,7 @@ def test_a_plot_takes_a_label_for_text_and_not_for_a_formula(label):
     assert not title.get_parse_math()
 
 
-def test_operations_go_by_their_sign():
+def test_operations_have_signs():
     x = Value(2.0)
     assert [sign(v) for v in (x + x, x * x, x.sigmoid(), x.relu(), x)] == [
         "+",
@@ -97,15 +97,15 @@ def test_operations_go_by_their_sign():
     [
         (3, r"names must be a dict, such as locals\(\), got 3"),
         (["x"], r"names must be a dict, such as locals\(\), got \['x'\]"),
-        (dict(enumerate("xy")), r"names must be called by text, as locals\(\) are, got 0"),
+        (dict(enumerate("xy")), r"names must have text as keys, as in locals\(\), got 0"),
     ],
 )
-def test_names_are_a_dict_of_texts(ask, names, message):
+def test_names_are_a_dict_with_text_as_keys(ask, names, message):
     with pytest.raises(OptionError, match=f"^{message}"):
         ask(Value(1.0) * Value(2.0), names=names)
 
 
-def test_a_picture_says_of_what_its_results_are_when_data_was_set_since(tmp_path, monkeypatch):
+def test_a_note_names_leaves_that_were_set_since_the_forward_pass(tmp_path, monkeypatch):
     w, x, V = Value(2.0), Value(3.0, label="x"), Value([1.0], label="V")
     z = w * x + V.sum()
     a, unit = z.tanh(), tg.weighted_sum([w], [x]).tanh()
@@ -130,9 +130,9 @@ def test_a_picture_says_of_what_its_results_are_when_data_was_set_since(tmp_path
     }
     assert not [look for look in looks if "set since" in looks[look]()]
     w.data = 5.0
-    said = "w was set since: the results are from before; run the forward pass again"
-    told = [look for look in looks if said in looks[look]().replace("\N{NO-BREAK SPACE}", " ")]
-    assert told == [*looks][:-1]
+    output = "w was set since the forward pass: the results are old; run it again"
+    legend = [look for look in looks if output in looks[look]().replace("\N{NO-BREAK SPACE}", " ")]
+    assert legend == [*looks][:-1]
     assert "a leaf was set since" in looks["units"]()
     V.data[0] = 4.0  # in the array that was handed out
     assert "w, V were set since" in looks["tree"]()

@@ -1,4 +1,4 @@
-"""Units in layers: whatever picture of them is drawn, its numbers add up by what is drawn."""
+"""Units in layers: in every picture of them, the numbers drawn add up."""
 
 import re
 import runpy
@@ -16,13 +16,13 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def written(text, name):
-    """Read a number that stands behind a name in a picture; None if it does not."""
+    """Read the number after a name in a picture; return None if there is none."""
     found = re.search(rf"{re.escape(name)}\s*(−?[\d.]+(?:e-?\d+)?)", text)
     return None if found is None else float(found[1].replace("−", "-"))
 
 
 def check_sums(graph):
-    """Add up what is drawn: all that comes back along links, and from others, is the gradient."""
+    """Check that the contributions along links and from others add up to the gradient."""
     circles = dict(re.findall(r'^\s*(\w+) \[label="(.*?)" \w+=', graph.source, re.MULTILINE))
     links = re.findall(r"^\s*(\w+) -> (\w+)(?: \[(.*)\])?$", graph.source, re.MULTILINE)
     delta = {name: written(text, "δ =") for name, text in circles.items()}
@@ -51,7 +51,7 @@ def check_sums(graph):
 
 
 def carried(label, above, below):
-    """Read what goes back along a link: as it is written, or its weight times δ."""
+    """Read the contribution along a link: as written, or as its weight times δ."""
     for arrow in "↓←":
         if (sent := written(label, f"{arrow}&nbsp;")) is not None:
             return sent
@@ -62,7 +62,7 @@ def carried(label, above, below):
 
 
 def overlapping():
-    """Two windows of which one is drawn: the other's error arrives at the same units."""
+    """Build two windows and draw one: the other's error arrives at the same units."""
     z = [Value(x, label=f"z{i}") for i, x in enumerate((1.0, 5.0, 2.0))]
     first, second = tg.maximum(*z[:2]), tg.maximum(*z[1:])
     (first * 3.0 + second * 4.0).backward()
@@ -76,7 +76,7 @@ def four():
 
 
 def several_activations():
-    """A sum whose value goes on by two ways is a unit of its own."""
+    """Build a sum that is used twice, and so is a unit of its own."""
     w, x = [Value(0.5), Value(-2.0)], [Value(3.0, label="x1"), Value(1.5, label="x2")]
     a = tg.weighted_sum(w, x, Value(0.25))
     E = tg.maximum(a.tanh(), a.sigmoid()) * x[0]
@@ -123,20 +123,20 @@ PICTURES = {
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_what_is_drawn_as_sent_adds_up_to_the_gradient_that_is_shown(name):
+def test_contributions_drawn_add_up_to_the_gradient_shown(name):
     assert check_sums(PICTURES[name]()) or name == "F2"
 
 
 @pytest.mark.parametrize("name", sorted(PICTURES.keys() - {"F1", "F2"}))
-def test_a_wrong_number_in_a_picture_is_found(name):
+def test_a_wrong_number_in_a_picture_is_detected(name):
     """Of one unit that links lead from, the number that they add up to is another."""
     graph = PICTURES[name]()
     lines = graph.body
     joined = "".join(lines)
     tails = re.findall(r"^\s*(\w+) -> \w+ \[(?!style=invis)", joined, re.MULTILINE)
-    told = [t for t in tails if re.search(rf"^\s*{t} \[label=.*(?:∂E/∂z|δ) = ", joined, re.M)]
+    message = [t for t in tails if re.search(rf"^\s*{t} \[label=.*(?:∂E/∂z|δ) = ", joined, re.M)]
     for k, line in enumerate(lines):
-        if line.strip().startswith(f"{told[0]} ["):
+        if line.strip().startswith(f"{message[0]} ["):
             wrong = re.sub(r"((?:∂E/∂z|δ) = )(−?[\d.]+)", r"\g<1>77", line, count=1)
             lines[k] = wrong
     with pytest.raises(AssertionError):
@@ -145,7 +145,7 @@ def test_a_wrong_number_in_a_picture_is_found(name):
 
 @pytest.mark.long
 def test_the_pictures_of_the_gallery_add_up(monkeypatch, tmp_path):
-    """The scripts of the page run as they stand, and every picture of units is read."""
+    """Run the scripts of the page, and read every picture of units."""
     drawn, scripts = [], []
     monkeypatch.setattr(tg, "render", lambda picture, *_, **__: drawn.append(picture))
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""A graph in a size that was asked for can be read from the back row, or says what is folded."""
+"""A graph in a requested size is legible from the back row, or folded with a note."""
 
 import random
 import re
@@ -95,7 +95,7 @@ def sized(value, **options):
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", GRAPHS)
-def test_text_has_16_pixels_on_a_slide_and_what_is_folded_is_said(name):
+def test_text_has_16_pixels_on_a_slide_and_folding_is_noted(name):
     loss = GRAPHS[name]()
     loss.backward()
     svg, letters = sized(loss, width=1920, height=1080)
@@ -105,12 +105,12 @@ def test_text_has_16_pixels_on_a_slide_and_what_is_folded_is_said(name):
     if "folded into" in svg:
         assert its_letters < LEAST
         assert f"{boxes:,} nodes folded into" in svg
-        assert "detail=&#39;full&#39; draws them all" in svg
+        assert "detail=&#39;full&#39; draws all nodes" in svg
     else:
         assert len(re.findall(r'id="n\d+" class="node"', svg)) == boxes
 
 
-def test_as_much_is_drawn_as_can_be_read():
+def test_as_much_as_is_legible_is_drawn():
     loss = scalars(4, 4, 1)
     loss.backward()
     svg, _ = sized(loss, width=1920, height=1080)
@@ -132,7 +132,7 @@ def test_a_graph_is_turned_before_it_is_folded(monkeypatch):
     assert "folded" in svg
 
 
-def test_only_a_size_and_no_detail_asks_for_it():
+def test_only_a_size_without_a_detail_makes_it_legible():
     loss = scalars(4, 4, 1)
     assert "folded" not in sized(loss)[0]
     assert "folded" in sized(loss, width=640)[0]
@@ -156,7 +156,7 @@ def test_options_reach_the_folded_picture_and_wrong_ones_are_refused():
         tg.render(loss, "graph.svg", width=1920, direction="up")
 
 
-def test_what_cannot_be_folded_is_as_large_as_it_fits():
+def test_a_graph_that_cannot_be_folded_is_as_large_as_possible():
     wide = tg.maximum(*(Value(float(i), label=f"unit number {i}") for i in range(60)))
     wide.backward()
     svg, letters = sized(wide, width=1920, height=1080, depth=1)

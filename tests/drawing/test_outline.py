@@ -12,7 +12,7 @@ def lines(*arguments, **options):
     return tg.tree(*arguments, **options).split("\n")
 
 
-def test_operands_stand_below_what_was_made_of_them():
+def test_operands_are_below_their_node():
     a, b = Value(2.0, label="a"), Value(3.0, label="b")
     E = (a * b + a).tanh()
     E.label = "E"
@@ -42,7 +42,7 @@ def test_the_winner_of_a_maximum_is_marked():
     ]
 
 
-def test_shares_of_a_tie_are_told():
+def test_shares_of_a_tie_are_marked():
     z = tg.minimum(Value(1.0), Value(1.0), Value(5.0), ties="even")
     assert [line.split(" (")[1] for line in lines(z)[1:]] == ["wins 0.5)", "wins 0.5)", "loses)"]
 
@@ -77,7 +77,7 @@ def test_a_large_constant_shows_its_range():
     assert lines(Value(np.ones(9)) * np.arange(9.0))[-1] == "└─ (9,) 0 … 8"
 
 
-def test_names_call_values_by_their_variables():
+def test_names_are_those_of_variables():
     a, b = Value(2.0), Value(3.0, label="own")
     assert lines(a * b, names={"a": a, "b": b, "n": 3})[1:] == [
         "├─ a = 2, grad –",
@@ -91,14 +91,14 @@ def test_a_value_alone_is_one_line():
 
 
 @pytest.mark.parametrize(("depth", "count"), [(0, 1), (1, 2), (2, 3), (9, 5)])
-def test_depth_is_how_many_edges_are_followed(depth, count):
+def test_depth_is_the_number_of_edges(depth, count):
     y = Value(1.0).exp().tanh().exp().tanh()
     text = lines(y, depth=depth)
     assert len(text) == count
     assert text[-1].endswith(" …") == (depth < 4)
 
 
-def test_what_depth_left_out_is_written_where_it_is_nearer():
+def test_a_node_beyond_depth_is_written_on_a_shorter_path():
     a = Value(1.0, label="a")
     b = a.exp()
     b.label = "b"
@@ -110,14 +110,14 @@ def test_what_depth_left_out_is_written_where_it_is_nearer():
     ]
 
 
-def test_limit_is_how_many_lines_are_written():
+def test_limit_is_the_number_of_lines():
     y = Value(1.0).exp().tanh().exp()
     assert lines(y, limit=2)[2:] == ["… (limit= writes more)"]
     assert len(lines(y, limit=4)) == 4
 
 
 @pytest.mark.covered
-def test_of_a_long_chain_only_what_is_written_is_looked_at(count_calls):
+def test_only_the_lines_of_a_long_chain_that_are_written_are_formatted(count_calls):
     def chain(n):
         v = Value(1.0)
         for _ in range(n):

@@ -49,7 +49,7 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
 
 
 @pytest.mark.covered
-def test_every_plot_may_be_dark():
+def test_dark_plots():
     from matplotlib.colors import to_hex
 
     points = np.array([[0.0, 0.0], [1.0, 1.0]])
@@ -73,7 +73,7 @@ def test_every_plot_may_be_dark():
 # -- |grad| by depth, on a log scale
 
 
-def test_the_path_its_names_and_its_sharpest_step():
+def test_by_depth_shows_the_path_names_and_the_sharpest_step():
     figure = by_depth(SIZES, {0: "E", 2: "h1", 3: "h0"}, [(1, 2, "h2 → h1, × 0.002")], "a title")
     (axes,) = figure.axes
     assert axes.get_yscale() == "log"
@@ -95,7 +95,7 @@ def test_without_names_and_steps_there_is_a_line():
     assert axes.get_legend() is None
 
 
-def test_of_many_names_some_are_written_the_last_one_too():
+def test_of_many_names_some_are_written_including_the_last():
     names = {i: f"h{i}" for i in range(100)}
     (axes,) = by_depth([1.0] * 100, names, [], "a title").axes
     written = [text.get_text() for text in axes.get_xticklabels()]

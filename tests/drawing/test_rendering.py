@@ -20,7 +20,7 @@ STARTS = {
 
 
 @pytest.mark.parametrize("kind", STARTS)
-def test_the_suffix_tells_the_format(kind, tmp_path):
+def test_the_suffix_selects_the_format(kind, tmp_path):
     path = tg.render(Value(2.0).exp(), tmp_path / f"graph.{kind}")
     assert path.read_bytes().startswith(STARTS[kind])
     assert list(tmp_path.iterdir()) == [path]
@@ -33,7 +33,7 @@ def test_a_suffix_in_capitals_is_the_same_format(kind, tmp_path):
     assert path.name == f"Graph.{kind.upper()}"
 
 
-def test_a_picture_that_was_drawn_already_is_rendered_as_it_is(tmp_path):
+def test_a_drawn_picture_is_rendered_unchanged(tmp_path):
     drawn = tg.draw_units(Value(2.0).exp())
     path = tg.render(drawn, str(tmp_path / "units.dot"))
     assert path.read_text(encoding="utf-8") == drawn.source
@@ -49,11 +49,11 @@ def test_dpi_scales_a_png(tmp_path):
 def test_options_are_those_of_draw(tmp_path):
     path = tg.render(Value(2.0), tmp_path / "graph.dot", direction="TB")
     assert "rankdir=TB" in path.read_text(encoding="utf-8")
-    with pytest.raises(OptionError, match="render: give direction to the draw function"):
+    with pytest.raises(OptionError, match="render: pass direction to the draw function"):
         tg.render(tg.draw(Value(2.0)), tmp_path / "graph.dot", direction="TB")
 
 
-def test_a_plot_is_rendered_too(tmp_path):
+def test_a_plot_is_rendered(tmp_path):
     path = tg.render(kink(), tmp_path / "kink.svg")
     assert b"<svg" in path.read_bytes()
 
@@ -67,7 +67,7 @@ def test_an_unknown_suffix_and_a_missing_folder_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("given", [5, None, [Value(2.0)]])
-def test_what_is_no_picture_is_named(given, tmp_path):
+def test_anything_but_a_picture_is_refused(given, tmp_path):
     with pytest.raises(DataError, match=f"got {type(given).__name__}"):
         tg.render(given, tmp_path / "graph.svg")
     assert list(tmp_path.iterdir()) == []
@@ -93,7 +93,7 @@ def svg_size(path):
 
 @pytest.mark.parametrize("drawn", [small, plot])
 @pytest.mark.parametrize(("kind", "measure"), [("png", png_size), ("svg", svg_size)])
-def test_a_picture_has_as_many_pixels_as_it_was_asked_for(drawn, kind, measure, tmp_path):
+def test_a_picture_has_the_requested_size(drawn, kind, measure, tmp_path):
     wide = measure(tg.render(drawn(), tmp_path / f"wide.{kind}", width=1920))
     high = measure(tg.render(drawn(), tmp_path / f"high.{kind}", width=1920, height=300))
     assert wide[0] == pytest.approx(1920, abs=1)
@@ -102,14 +102,14 @@ def test_a_picture_has_as_many_pixels_as_it_was_asked_for(drawn, kind, measure, 
 
 
 @pytest.mark.parametrize("side", [0, -5, 2.5, True, "wide"])
-def test_what_is_no_number_of_pixels_is_refused(side, tmp_path):
+def test_invalid_sizes_are_refused(side, tmp_path):
     with pytest.raises(OptionError, match="render: height in pixels must be a whole number from 1"):
         tg.render(small(), tmp_path / "a.svg", height=side)
 
 
 @pytest.mark.parametrize("option", ["dpi", "timeout"])
 @pytest.mark.parametrize("given", [-1, "fast", None, np.nan, np.inf])
-def test_what_is_no_resolution_and_no_time_is_refused(option, given, tmp_path):
+def test_invalid_dpi_and_timeout_are_refused(option, given, tmp_path):
     with pytest.raises(OptionError, match=f"render: {option} must be a number, . … 100000, got"):
         tg.render(small(), tmp_path / "a.png", **{option: given})
 

@@ -36,7 +36,7 @@ def array():
 
 
 def mixed():
-    """Gradients of both signs, of an array that is written and of one that is too large."""
+    """Build gradients of both signs, for an array that is written and one that is too large."""
     x = Value([[1.0, 2.0], [3.0, 4.0]], label="x")
     row = Value(np.linspace(-1.0, 1.0, 7), label="row")
     return (x * [[-1.0, 2.0], [3.0, -4.0]]).sum() + (row * row).sum()
@@ -68,7 +68,7 @@ def shown_grad(group):
 
 @pytest.mark.covered
 @GRAPHS
-def test_every_frame_has_one_size_16_to_9(graph, tmp_path):
+def test_all_frames_have_the_same_size_16_to_9(graph, tmp_path):
     sizes = {
         tuple(slide.get(key) for key in ("width", "height", "viewBox"))
         for slide in slides(tg.frames(graph(), tmp_path / "s"))
@@ -114,7 +114,7 @@ def test_the_first_frame_has_no_gradient_and_the_last_one_those_of_backward(grap
             assert shown_grad(nodes(last)[name]) == given
 
 
-def test_there_is_a_frame_for_each_step_and_its_caption_tells_of_it(tmp_path):
+def test_each_step_has_a_frame_with_a_caption(tmp_path):
     v = example()
     steps = [step.node for step in tg.backward_steps(v)]
     paths = tg.frames(v, tmp_path / "s")
@@ -128,13 +128,13 @@ def test_there_is_a_frame_for_each_step_and_its_caption_tells_of_it(tmp_path):
     ]
 
 
-def test_gradients_grow_from_frame_to_frame(tmp_path):
+def test_gradients_accumulate_from_frame_to_frame(tmp_path):
     """a is used twice: it has 4 first, and 4 + 2 · (−3) in the end."""
     shown = [shown_grad(nodes(s)["n0"]) for s in slides(tg.frames(example(), tmp_path / "s"))]
     assert shown == ["–", "–", "4", "4", "−2"]
 
 
-def test_what_is_sent_points_to_where_it_goes_and_zero_is_dashed_and_thin(tmp_path):
+def test_contributions_point_to_their_operand_and_zeros_are_dashed(tmp_path):
     a, b = Value(1.0, label="a"), Value(3.0, label="b")
     v = tg.maximum(a, b) * 2.0
     last = slides(tg.frames(v, tmp_path / "s"))[-1]
@@ -155,7 +155,7 @@ def test_what_is_sent_points_to_where_it_goes_and_zero_is_dashed_and_thin(tmp_pa
     assert (won.get("stroke"), won.get("stroke-width")) == (POSITIVE.lower(), "4")
 
 
-def test_what_is_below_0_is_a_double_line_with_a_head_and_the_first_slide_says_so(tmp_path):
+def test_negative_contributions_are_double_lines_as_the_legend_says(tmp_path):
     v = Value(1.0, label="a") * -3.0
     first, last = slides(tg.frames(v, tmp_path / "s"))
     (edge,) = (g for g in last.iter(f"{SVG}g") if g.get("id") == "n1e0")
@@ -169,7 +169,7 @@ def test_what_is_below_0_is_a_double_line_with_a_head_and_the_first_slide_says_s
     ]
 
 
-def test_names_of_many_frames_sort(tmp_path):
+def test_file_names_sort_in_order(tmp_path):
     v = Value(1.0)
     for _ in range(12):
         v = v + 1.0
@@ -187,7 +187,7 @@ def test_an_array_takes_a_gradient(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["s"]
 
 
-def test_names_and_labels_call_the_boxes(tmp_path):
+def test_names_and_labels_are_in_the_boxes(tmp_path):
     p, q = Value(1.0), Value(2.0, label="own")
     first = slides(tg.frames(p * q, tmp_path / "s", names={"p": p, "q": q}))[0]
     assert [words(nodes(first)[n])[0] for n in ("n0", "n1")] == ["p", "own"]
@@ -196,7 +196,7 @@ def test_names_and_labels_call_the_boxes(tmp_path):
 @pytest.mark.parametrize(
     "label", ["<b>&\"'\\n", "]]>", "a\nb", "\\G\\N", "x" * 1000, "最大", "\x00"]
 )
-def test_hostile_labels_break_nothing(label, tmp_path):
+def test_hostile_labels(label, tmp_path):
     with tg.scope(label.replace("/", "")):
         v = Value(2.0, label=label).exp()
     v.label = label
@@ -206,7 +206,7 @@ def test_hostile_labels_break_nothing(label, tmp_path):
         assert words(nodes(slides(paths)[1])["caption"]) == ["1 of 1: exp \\G\\N gets 1"]
 
 
-def test_themes_differ_and_the_ground_is_transparent(tmp_path):
+def test_themes_differ_and_the_background_is_transparent(tmp_path):
     light, dark = (
         tg.frames(alone(), tmp_path / name, theme=name)[0].read_text(encoding="utf-8")
         for name in ("light", "dark")
@@ -227,7 +227,7 @@ def test_a_png_is_1920_by_1080(tmp_path, peer):
 
 
 @pytest.mark.slow
-def test_a_gif_has_a_picture_a_step(tmp_path, peer):
+def test_a_gif_has_one_picture_per_step(tmp_path, peer):
     image = peer("PIL.Image")
     (path,) = tg.frames(example(), tmp_path / "s", format="gif")
     with image.open(path) as moving:
@@ -292,7 +292,7 @@ def test_a_layout_that_fails_leaves_no_file(tmp_path, monkeypatch):
         (alone, {"direction": "up"}, OptionError, "direction must be one of"),
     ],
 )
-def test_what_cannot_be_shown_is_named(give, options, error, message, tmp_path):
+def test_invalid_arguments_are_refused(give, options, error, message, tmp_path):
     with pytest.raises(error, match=message):
         tg.frames(give(), tmp_path / "s", **options)
     assert list(tmp_path.iterdir()) == []
@@ -308,7 +308,7 @@ def test_too_many_nodes_are_refused_with_their_count(tmp_path):
         tg.frames(v, tmp_path / "s")
 
 
-def test_a_folder_that_cannot_be_written_is_named_before_anything_is_drawn(tmp_path, monkeypatch):
+def test_an_unwritable_folder_is_reported_before_drawing(tmp_path, monkeypatch):
     monkeypatch.setattr(import_module("tinygrad_pool.drawing.slides"), "picture", None)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OutputError, match="file: is a file, not a folder to write into"):

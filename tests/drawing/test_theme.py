@@ -83,13 +83,13 @@ def test_a_label_that_looks_like_a_colour_keeps_its_text():
     assert f'color=\\"{theme.PAPER}\\"' in source
 
 
-def test_zero_is_white_in_a_heat_map_on_every_page():
+def test_zero_is_white_in_a_heat_map_in_every_theme():
     x = Value(np.array([[0.0, 1e-9, 1.0, 0.0, -1.0]]))
     light, dark = (re.findall(r'"(#\w{6})" FIXED', tg.draw(x, theme=t).source) for t in THEMES)
     assert light == dark == ["#ffffff", "#ffffff", "#0072b2", "#ffffff", "#b84a00"]
 
 
-def test_ink_on_a_box_that_is_filled_by_magnitude_can_be_read_on_every_page():
+def test_text_on_a_shaded_box_is_legible_in_every_theme():
     x = Value(0.1)
     loss = ((x * 0.01).tanh() * 0.01).exp()
     loss.backward()
@@ -120,7 +120,7 @@ def test_a_gradient_has_the_colour_of_its_sign_in_a_box_as_on_an_edge():
         (np.nan, "NOT_A_NUMBER"), (-np.inf, "NEGATIVE"), (np.zeros((0, 2)), "SOFT"),
     ],
 )  # fmt: skip
-def test_what_flows_back_is_coloured_by_its_sign(g, colour):
+def test_gradients_are_coloured_by_sign(g, colour):
     assert theme.of_sign(g) == COLOURS[colour]
 
 
@@ -137,7 +137,7 @@ def test_a_theme_changes_attributes_and_nodes():
     assert f'a [label="{theme.INK}" color="{DARK[theme.INK]}"]' in graph.source
 
 
-def test_a_line_is_written_under_the_title():
+def test_a_legend_line_is_below_the_title():
     graph = canvas("g", "LR", "two\nlines")
     write_on(graph, 'how to "read" it')
     assert 'label="two\nlines\\nhow to \\"read\\" it"' in graph.source

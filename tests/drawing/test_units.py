@@ -50,13 +50,13 @@ def test_f4_is_f1_with_weights_zero_and_one():
     assert ["dashed" in line for line in links(f4)] == [True, False, True]
 
 
-def test_delta_stands_in_each_unit_after_a_backward_pass_only():
+def test_units_show_delta_only_after_a_backward_pass():
     net = network([1.0], [{0: 0.0, 1: 2.0}, {0: 0.0, 1: 1.0}], activation=tg.relu)
     assert "δ" not in tg.draw_units(net.pooled).source
     net.pooled.backward(gradient=-3.0)
     graph = tg.draw_units(net.pooled)
-    told = [re.findall("(∂E/∂z|relu′\\(a\\)|δ) = (−?\\d)", circle) for circle in circles(graph)]
-    assert told == [
+    message = [re.findall("(∂E/∂z|relu′\\(a\\)|δ) = (−?\\d)", circle) for circle in circles(graph)]
+    assert message == [
         [],  # x₀ = 1
         [("δ", "−6")],
         [("∂E/∂z", "−3"), ("relu′(a)", "1"), ("δ", "−3")],
@@ -87,7 +87,7 @@ def test_four_plain_values_show_delta_and_a_rim():
     ]  # fmt: skip
 
 
-def test_what_comes_along_links_that_are_not_drawn_is_told():
+def test_gradients_from_links_that_are_not_drawn_are_shown_as_others():
     z = [Value(x, label=f"z{i}") for i, x in enumerate((1.0, 5.0, 2.0))]
     first, second = tg.maximum(*z[:2]), tg.maximum(*z[1:])
     (first * 3.0 + second * 4.0).backward()
@@ -97,7 +97,7 @@ def test_what_comes_along_links_that_are_not_drawn_is_told():
     assert "others" not in tg.draw_units(first, second).source
 
 
-def test_a_picture_may_be_dark():
+def test_a_dark_picture():
     light, dark = (tg.draw_units(example().pooled, theme=t).source for t in theme.THEMES)
     assert theme.LEAF in light
     assert [c for c in re.findall("#\\w{6}", dark) if c in theme.DARK] == []
@@ -105,7 +105,7 @@ def test_a_picture_may_be_dark():
         tg.draw_units(Value(1.0), theme="neon")
 
 
-def test_layers_stand_above_each_other_and_units_of_one_layer_beside_each_other():
+def test_layers_are_stacked_and_units_of_a_layer_side_by_side():
     net = example()
     svg = ET.fromstring(picture(tg.draw_units(net.pooled, direction="BT").source, "svg"))
     ns = "{http://www.w3.org/2000/svg}"
@@ -138,7 +138,7 @@ def test_two_outputs_share_the_units_below_them():
     assert links(graph) == ["u0 -> u1", "u0 -> u2"]
 
 
-def test_there_is_something_to_draw_and_inputs_are_values():
+def test_outputs_are_required_and_inputs_are_values():
     with pytest.raises(
         OptionError, match=r"draw_units: needs the units to draw, as in draw_units\("
     ):
@@ -147,7 +147,7 @@ def test_there_is_something_to_draw_and_inputs_are_values():
         tg.draw_units(Value(1.0) * 2.0, inputs=[3])
 
 
-def test_what_is_no_number_is_refused():
+def test_arrays_are_refused():
     with pytest.raises(DataError, match="draw_units: needs a Value, got int"):
         tg.draw_units(3)
     with pytest.raises(
@@ -156,12 +156,12 @@ def test_what_is_no_number_is_refused():
         tg.draw_units(Value([1.0, 2.0]).sum())
 
 
-def test_among_many_links_weights_are_drawn_and_not_written():
+def test_with_many_links_weights_are_drawn_and_not_written():
     w = [Value(x, label=f"w{i}") for i, x in enumerate([0.0, -2.0, 0.5] * 9)]
     a = tg.weighted_sum(w, [Value(1.0) for _ in w])
     source = tg.draw_units(a).source
     assert "w1" not in source
-    assert "links are weights: blue above 0, orange and double below, dashed 0" in source
+    assert "links show weights: blue above 0, orange and double below, dashed 0" in source
     assert source.count('"#9a9a9a" penwidth=0.50 style=dashed') == 9
     assert source.count('"#B84A00:invis:#B84A00" penwidth=3.00]') == 9
     dark = tg.draw_units(a, theme="dark").source
@@ -169,42 +169,42 @@ def test_among_many_links_weights_are_drawn_and_not_written():
     assert source.count('"#0072B2" penwidth=1.75') == 9
 
 
-def test_a_sum_of_constants_stands_above_its_bias():
+def test_a_sum_of_constants_is_above_its_bias():
     graph = tg.draw_units(tg.weighted_sum([2.0], [3.0], Value(0.5, label="b")).relu())
     assert links(graph) == ['bias0 -> u0 [label=" b = 0.5 "]']
     assert "x₀ = 1" in circles(graph)[0]
 
 
-def test_constants_are_told_before_and_after_a_pass():
+def test_constants_are_shown_before_and_after_a_pass():
     a = Value(2.0, label="a")
     pooled = tg.maximum(a * 3.0, tg.weighted_sum([a, 0.5], [1.5, a], 2.0), 0.25, a)
     for _ in range(2):
         shown = " ".join(circles(tg.draw_units(pooled)))
         assert r"\nmax with 0.25" in shown
         assert r"\n× with 3" in shown
-        assert r"\n+ 3 of constants" in shown
+        assert r"\nconstants add 3" in shown
         pooled.backward()
 
 
-def test_few_layers_of_many_units_stand_above_each_other():
+def test_few_layers_of_many_units_are_stacked():
     pooled = tg.maximum(*map(Value, (0.3, 1.2, 0.7, -0.4)))
     assert tg.draw_units(pooled).graph_attr["rankdir"] == "BT"
     assert tg.draw_units(pooled, direction="LR").graph_attr["rankdir"] == "LR"
     assert tg.draw_units((pooled * 2.0).exp().tanh(), depth=2).graph_attr["rankdir"] == "LR"
 
 
-def test_a_unit_that_is_used_twice_gets_from_no_others_in_a_half_done_pass():
+def test_a_unit_used_twice_has_no_others_in_a_half_done_pass():
     z = tg.Value(2.0, label="x") * 3.0
     E = z * 5.0 + z.exp()
-    with tg.record(E) as passed:
-        passed.seek(2)
+    with tg.record(E) as recording:
+        recording.seek(2)
         assert z.has_grad
         assert "others" not in tg.draw_units(E).source
     E.backward()
     assert "others" not in tg.draw_units(E).source
 
 
-def test_nan_that_comes_along_links_that_are_drawn_is_not_from_others():
+def test_nan_along_drawn_links_is_not_from_others():
     x = tg.Value(0.0, label="x")
     with np.errstate(all="ignore"):
         E = x * np.inf * 0.0 + x
@@ -214,7 +214,7 @@ def test_nan_that_comes_along_links_that_are_drawn_is_not_from_others():
     assert "others" not in source
 
 
-def test_what_earlier_passes_left_in_a_leaf_is_told_as_such():
+def test_gradients_of_earlier_passes_are_shown_as_others():
     x = tg.Value(2.0, label="x")
     E = x * x
     E.backward()

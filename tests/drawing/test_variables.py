@@ -9,33 +9,33 @@ from tinygrad_pool.drawing.variables import held_by
 
 
 class Two(tg.nn.Module):
-    """Two layers, whose parameters have the same labels."""
+    """Build two layers with the same labels for their parameters."""
 
     def __init__(self):
         rng = np.random.default_rng(0)
         self.first, self.second = tg.nn.Linear(2, 2, rng=rng), tg.nn.Linear(2, 1, rng=rng)
 
 
-def test_a_module_that_is_held_under_two_names_is_called_by_the_first():
+def test_a_module_with_two_names_uses_the_first():
     net = Two()
     twice = held_by({"net": net, "again": net, "part": net.second})
     assert twice[id(net.second.bias)] == "second.bias"
     assert held_by({"one": Two(), "net": net})[id(net.first.bias)] == "net.first.bias"
 
 
-def test_variables_name_what_they_hold_and_the_first_one_does():
+def test_variables_name_their_values_and_the_first_wins():
     w, x, y, z = (tg.Value(1.0) for _ in range(4))
     names = {"_": x, "w": w, "again": w, "_9": y, "xs": [w, x], "by": {"z": z, 3: 4}, "Out": {}}
     held = held_by(names)
     assert [held[id(v)] for v in (w, x, y, z)] == ["w", "_", "_9", "by['z']"]
 
 
-def test_pictures_trees_and_explanations_call_a_value_alike():
+def test_pictures_trees_and_explanations_use_the_same_name():
     ws, x = [tg.Value(3.0), tg.Value(4.0)], tg.Value(2.0)
     E = tg.weighted_sum(ws, [x, 1.0]) * tg.Value(5.0)
     names = {"ws": ws, "by": {"x": x}, "E": E, "also": E}
-    passed = tg.record(E, names=names)
-    assert passed.why(ws[1]).name == "ws[1]"
-    for said in (unescape(tg.draw(E, names=names).source), str(tg.tree(E, names=names))):
-        assert all(name in said for name in ("ws[0]", "ws[1]", "by['x']", "E"))
-        assert "also" not in said
+    recording = tg.record(E, names=names)
+    assert recording.why(ws[1]).name == "ws[1]"
+    for output in (unescape(tg.draw(E, names=names).source), str(tg.tree(E, names=names))):
+        assert all(name in output for name in ("ws[0]", "ws[1]", "by['x']", "E"))
+        assert "also" not in output

@@ -35,18 +35,18 @@ def words(svg):
     return title.text, desc.text
 
 
-def test_an_svg_begins_with_what_it_is(loss):
+def test_an_svg_starts_with_its_title_and_description(loss):
     assert words(contents(tg.draw(loss), "svg")) == (
         "Computation graph of E",
         "5 nodes: 2 leaves, 2 mul, 1 add. E has the data 9 and the gradient 1.",
     )
 
 
-def test_the_title_is_the_graphs_own_if_it_has_one(loss):
+def test_a_given_title_is_used(loss):
     assert words(contents(tg.draw(loss, title="A <first>\nlook"), "svg"))[0] == "A <first> look"
 
 
-def test_what_has_no_label_and_no_gradient_says_so():
+def test_a_value_without_label_and_gradient():
     y = Value(-2.0).exp()
     title, text = graph_in_words(y, topological_order(y))
     assert title == "Computation graph of the exp node"
@@ -54,26 +54,26 @@ def test_what_has_no_label_and_no_gradient_says_so():
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "output"),
     [
         (np.array([[1.0, -2.0], [3.0, 4.0]]), "1, −2, 3, 4 (shape 2 × 2)"),
         (np.arange(64.0).reshape(8, 8), "0 … 63 (shape 8 × 8)"),
         (np.zeros((0, 3)), "empty (shape 0 × 3)"),
     ],
 )
-def test_an_array_is_told_by_its_numbers_or_their_range(data, said):
+def test_an_array_is_described_by_its_numbers_or_their_range(data, output):
     x = Value(data, label="x")
-    assert f"x has the data {said};" in graph_in_words(x, [x]).text
+    assert f"x has the data {output};" in graph_in_words(x, [x]).text
 
 
-def test_of_many_kinds_of_operation_some_are_only_counted():
+def test_many_kinds_of_operations_are_counted():
     x = Value(0.5)
     y = (((x + x) * x - x) / x).exp().log().sqrt().tanh().sigmoid().relu()
     y = (-y).abs().sum().reshape(1, 1)
     assert ", 1 relu, 1 neg, 3 other kinds. " in graph_in_words(y, topological_order(y)).text
 
 
-def test_a_digraph_that_tells_nothing_of_itself_is_counted():
+def test_a_digraph_without_a_comment_is_counted():
     graph = Digraph("roads", body=["a -> b", "b -> c"])
     assert words(contents(graph, "svg")) == ("roads", "3 nodes and 2 edges.")
     assert caption_of(Digraph(comment="one\x00line"), "") == ("one line", "0 nodes and 0 edges.")
@@ -86,7 +86,7 @@ def test_a_long_title_is_cut():
     assert title.endswith("x…")
 
 
-def test_the_other_pictures_say_what_they_are():
+def test_other_pictures_have_captions():
     drawn = tg.draw_units(tg.maximum(Value(1.0), Value(2.0)), title="F2")
     assert caption_of(drawn, "") == ("F2", "3 units in 2 layers, with data and weights.")
     loss = tg.max_pool1d(Value([1.0, 3.0, 2.0, 0.0]), 2).sum()
@@ -95,7 +95,7 @@ def test_the_other_pictures_say_what_they_are():
     assert text.startswith("1 unit over 2 cells, as it is: links without weights; the same as")
 
 
-def test_a_plot_is_told_by_its_axes():
+def test_a_plot_is_described_by_its_axes():
     assert words(contents(kink(), "svg")) == (
         "Plot of max(x₁, x₂), ∂ max / ∂x₁",
         "max(x₁, x₂), ∂ max / ∂x₁ against x₁   (x₂ = 1 held fixed).",
@@ -105,25 +105,25 @@ def test_a_plot_is_told_by_its_axes():
     assert caption_of(figure, "") == ("Learning", "training loss against epoch.")
 
 
-def test_a_pooled_grid_is_told_by_its_titles_and_its_legend():
+def test_a_pooled_grid_is_described_by_its_titles_and_legend():
     title, text = caption_of(tg.draw_windows(tg.max_pool1d(tg.Value([1.0, 2.0], label="x"), 2)), "")
     assert title == "Plot of x, 1 × 2; max_pool1d, 1 × 1"
     assert text.startswith(f"{title}: a box is a window; ")
 
 
-def test_a_plot_without_names_is_a_plot():
+def test_a_plot_without_names():
     from matplotlib.figure import Figure
 
     assert caption_of(Figure(), "") == ("Plot", "Plot.")
 
 
-def test_two_pictures_on_a_page_have_ids_of_their_own():
+def test_two_pictures_on_a_page_have_different_ids():
     one, two = (
         with_caption(f'<svg width="{w}"></svg>', caption_of(Digraph("g"), "")) for w in (1, 2)
     )
     assert one.split('id="')[1][:14] != two.split('id="')[1][:14]
 
 
-def test_the_dot_text_says_the_words_too(loss, tmp_path):
+def test_the_dot_text_contains_the_caption(loss, tmp_path):
     path = tg.render(loss, tmp_path / "graph.dot")
     assert path.read_text("utf-8").startswith("// Computation graph of E\t5 nodes: ")

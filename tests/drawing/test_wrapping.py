@@ -1,4 +1,4 @@
-"""Long graphs in rows: which node stands in which, and that the picture becomes large."""
+"""Long graphs in rows: the row of each node, and the size of the picture."""
 
 import re
 from itertools import pairwise
@@ -45,14 +45,14 @@ def squashed(n):
     return z
 
 
-def test_a_chain_is_cut_into_rows_of_one_length():
+def test_a_chain_is_cut_into_equal_rows():
     placed = rows_of(CHAIN, edges(CHAIN), 3, "LR")
     assert [placed.row[name] for name in CHAIN] == [0] * 4 + [1] * 4 + [2] * 4
     assert rows_of(CHAIN, edges(CHAIN), 1, "LR").first == ["a"]
     assert rows_of(CHAIN, edges(CHAIN), 100, "LR").first == ["a", *CHAIN[2:]]  # a leaf is with b
 
 
-def test_a_short_graph_and_one_that_is_as_high_as_wide_stay_as_they_are():
+def test_short_and_square_graphs_have_one_row():
     assert rows_of(CHAIN[:8], edges(CHAIN[:8]), None, "LR").first == ["a"]
     names = [f"{c}{i}" for c in CHAIN for i in range(8)]
     full = [(f"{a}{i}", f"{b}{j}") for a, b in edges(CHAIN) for i in range(8) for j in range(8)]
@@ -60,13 +60,13 @@ def test_a_short_graph_and_one_that_is_as_high_as_wide_stay_as_they_are():
     assert rows_of([], [], None, "LR").first == []
 
 
-def test_a_leaf_stands_in_the_row_of_its_first_user():
+def test_a_leaf_is_in_the_row_of_its_first_user():
     placed = rows_of([*CHAIN, "leaf"], [*edges(CHAIN), ("leaf", "g"), ("leaf", "k")], 2, "LR")
     assert placed.row["leaf"] == placed.row["g"] == 1
     assert placed.first == ["a", "leaf"]  # one layer before g, which begins the row
 
 
-def test_what_is_computed_early_stands_where_it_is_used():
+def test_nodes_computed_early_are_placed_near_their_users():
     placed = rows_of([*CHAIN, "x", "y"], [*edges(CHAIN), ("x", "y"), ("y", "k")], 3, "LR")
     assert (placed.depth["x"], placed.depth["y"], placed.depth["k"]) == (8, 9, 10)
 
@@ -78,7 +78,7 @@ def test_a_long_chain_can_be_read_from_the_back_row(direction):
     assert text(drawn) > 1.25 * text(tg.draw(squashed(7), show="grad,contribution", rows=1))
 
 
-def test_rows_stand_below_each_other_in_order():
+def test_rows_are_stacked_in_order():
     drawn = tg.draw(squashed(7), rows=3)
     svg = picture(drawn.source, "svg").decode()
     found = re.findall(
@@ -94,7 +94,7 @@ def test_rows_stand_below_each_other_in_order():
 
 
 def units(n):
-    """Compute a chain of units, each in a frame: a product, what is added, and tanh."""
+    """Compute a chain of units, each in a frame: a product, a sum and tanh."""
     z, b = Value(0.5, label="x"), Value(0.1, label="b")
     for i in range(n):
         with tg.scope(f"unit{i}"):
@@ -104,7 +104,7 @@ def units(n):
 
 
 def places(source):
-    """Lay out a picture; return where the first text of each box stands."""
+    """Lay out a picture; return the position of the first text of each box."""
     svg = picture(source, "svg").decode()
     found = re.findall(
         r'id="(n\d+)" class="node">.*?<text[^>]* x="([-\d.]+)" y="([-\d.]+)"', svg, re.S
@@ -115,7 +115,7 @@ def places(source):
 @pytest.mark.covered
 @pytest.mark.parametrize("direction", ["LR", "RL", "TB", "BT"])
 @pytest.mark.parametrize("rows", [2, 3, 5])
-def test_rows_of_frames_stand_below_each_other_in_order(direction, rows):
+def test_rows_of_frames_are_stacked_in_order(direction, rows):
     z = units(8)
     source = tg.draw(z, rows=rows, direction=direction).source
     rest = re.split(r"\n\tsubgraph |\n\trow", source)
@@ -128,7 +128,7 @@ def test_rows_of_frames_stand_below_each_other_in_order(direction, rows):
     assert all(max(spans[a]) < min(spans[b]) for a, b in pairwise(in_order))
 
 
-def test_an_edge_from_row_to_row_goes_on_under_a_number():
+def test_an_edge_from_row_to_row_continues_at_a_number():
     source = tg.draw(units(8), rows=3).source
     out = re.findall(r"(n\d+)out \[label=(\d+) ", source)
     into = re.findall(r"(n\d+c\d+) \[label=(\d+) .*shape=circle", source)
@@ -139,7 +139,7 @@ def test_an_edge_from_row_to_row_goes_on_under_a_number():
     assert source.count("<B>b</B>") > 2  # a leaf has its name in each row instead
 
 
-def test_frames_that_follow_each_other_stand_side_by_side():
+def test_consecutive_frames_are_side_by_side():
     source = tg.draw(units(3), direction="LR", rows=1).source
     where = places(source)
     ends = [where[name] for name in re.findall(r"(n\d+) \[label=<.*<B>tanh</B>", source)]
@@ -164,7 +164,7 @@ def test_a_network_with_frames_can_be_read_from_the_back_row():
 
 
 @pytest.mark.parametrize("rows", [0, -1, 1.5, True, "2"])
-def test_what_is_no_number_of_rows_is_refused(rows):
+def test_invalid_numbers_of_rows_are_refused(rows):
     with pytest.raises(OptionError, match="draw: rows must be a whole number of at least 1"):
         tg.draw(Value(1.0), rows=rows)
 
@@ -177,7 +177,7 @@ def loop(turns):
     return E
 
 
-def test_a_leaf_that_many_layers_use_is_called_by_its_name_beside_them():
+def test_a_leaf_that_many_layers_use_is_repeated_by_name():
     source = tg.draw(loop(6)).source
     assert source.count("<B>b</B>") == source.count("<B>x</B>") == 6
     assert source.count(">data<") == 2 * 6 + 3
@@ -190,7 +190,7 @@ def test_a_leaf_that_many_layers_use_is_called_by_its_name_beside_them():
     assert tg.draw(z).source.count(">0.25<") == 4
 
 
-def test_a_leaf_that_one_layer_uses_often_has_its_links():
+def test_a_leaf_that_one_layer_uses_often_is_linked():
     x = Value(1.0, label="x")
     units = [(x * float(i)).tanh() for i in range(1, 7)]
     assert tg.draw(tg.maximum(*units)).source.count("<B>x</B>") == 1
@@ -204,7 +204,7 @@ def test_a_loop_of_two_hundred_nodes_is_laid_out_in_seconds(tmp_path):
     assert shown.count("c0") + shown.count("c1") == 198 + shown.count("out")  # names, and numbers
 
 
-def test_a_graph_goes_downwards_where_that_is_larger_and_not_where_it_is_told_otherwise():
+def test_a_graph_runs_downwards_if_that_is_larger_unless_a_direction_is_given():
     E = tg.maximum(*(Value(float(i), label=f"z{i}") for i in range(8)))
     E.backward()
     assert tg.draw(E).graph_attr["rankdir"] == "TB"

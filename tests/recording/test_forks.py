@@ -140,7 +140,7 @@ def test_choices_of_python_are_unknown_without_traced(capsys):
     b = tg.Value(1.0, label="b")
     tg.debug(b * 2, commands="set b = -1; replay")
     assert capsys.readouterr().out.splitlines()[-1] == (
-        "not looked at: choices of Python's if and max; build it under tg.traced()"
+        "Python's own if and max were not checked: that needs tg.traced()"
     )
 
 

@@ -67,7 +67,7 @@ def test_an_element_of_a_list_is_named_as_in_python(capsys):
     tg.debug(xs[0] * xs[1], names={"xs": xs}, commands="why xs[1]; break xs[0]; c")
     said = capsys.readouterr().out
     assert "grad of xs[1] is 2" in said
-    assert "breakpoint 1: xs[0], met once" in said
+    assert "breakpoint 1: xs[0], hit once" in said
 
 
 def test_a_value_outside_the_graph_is_found_by_any_of_its_names():

@@ -107,9 +107,9 @@ def test_until_and_break_accept_lines(run):
 
 
 def test_lines_that_made_no_node_are_answered_with_nearby_ones(run):
-    near = "nearby lines that made one: net.py:8, net.py:12, net.py:13"
-    assert run("until 7") == f"no node was made at line 7; {near}\n"
-    assert "no node was made at line 8" in run("break other.py:8")
+    near = "nearby lines that did: net.py:8, net.py:12, net.py:13"
+    assert run("until 7") == f"line 7 made no node; {near}\n"
+    assert "line 8 made no node" in run("break other.py:8")
 
 
 def test_a_label_that_is_a_number_comes_first():
@@ -129,7 +129,7 @@ def test_without_lines_it_suggests_traced():
         "no lines of source were recorded: build the graph under tg.traced()"
     )
     assert shown[-2:] == [
-        "lines are known only of graphs that are built under tg.traced(); the steps:",
+        "lines are recorded only under tg.traced(); the steps near this one:",
         "-> 1: exp#1 gets 1",
     ]
 

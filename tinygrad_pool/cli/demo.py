@@ -1,4 +1,4 @@
-"""The main job, end to end: train on real digits, check the derivation there, and draw it all."""
+"""The demo: train on real digits, check the derivation in the network, and draw everything."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -41,13 +41,13 @@ class DigitsNet(nn.Module):
         return self.above_pool1(self.pool1(self.relu1(self.conv1(x))))
 
     def above_pool1(self, z: Value) -> Value:
-        """Score what the first pooling layer puts out."""
+        """Score the output of the first pooling layer."""
         scores: Value = self.linear(self.flatten(self.pool2(self.relu2(self.conv2(z)))))
         return scores
 
 
 class Progress(NamedTuple):
-    """Training progress: the share of batches done, and each epoch's loss and accuracy."""
+    """Training progress: the share of batches done, and the loss and accuracy of each epoch."""
 
     share: float
     losses: list[float]
@@ -55,10 +55,10 @@ class Progress(NamedTuple):
 
 
 def train(net: DigitsNet, epochs: int, seed: int, batch: int = 32) -> Iterator[Progress]:
-    """Train on the digits with Adam, in ever smaller steps, and yield after every batch.
+    """Train on the digits with Adam and a falling learning rate, and yield after every batch.
 
     Runs on one thread if threadpoolctl is installed: the matrices are so small that a second thread
-    only waits, on a busy machine ten times as long as the work takes.
+    mostly waits, on a busy machine ten times as long as the work takes.
     """
     (x, labels), (x_test, labels_test) = datasets.digits()
     optimizer = optim.Adam(net.parameters())
@@ -67,12 +67,12 @@ def train(net: DigitsNet, epochs: int, seed: int, batch: int = 32) -> Iterator[P
         for epoch in range(epochs):
             optimizer.lr = 5e-3 * (1 - epoch / epochs)
             total = 0.0
-            for i, (images, of) in enumerate(datasets.batches(x, labels, batch, rng)):
-                loss = nn.cross_entropy(net(images), of)
+            for i, (images, targets) in enumerate(datasets.batches(x, labels, batch, rng)):
+                loss = nn.cross_entropy(net(images), targets)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-                total += loss.item() * len(of)
+                total += loss.item() * len(targets)
                 yield progress._replace(share=(epoch + i * batch / len(x)) / epochs)
             progress.losses.append(total / len(x))
             progress.accuracies.append(accuracy(net, x_test, labels_test))
@@ -89,7 +89,7 @@ def _one_thread() -> AbstractContextManager[Any]:
 
 
 def accuracy(net: DigitsNet, x: Array, labels: NDArray[np.int64]) -> float:
-    """Measure the share of images whose highest score is their label's."""
+    """Return the share of images whose label has the highest score."""
     with no_grad():
         scores = net(x).data
     return float((scores.argmax(axis=1) == labels).mean())
@@ -99,7 +99,7 @@ class Inside(NamedTuple):
     """The first pooling layer on one image, after a backward pass from the loss.
 
     Shapes: `a`, `z` and their δ are (channels, 8, 8), the pooled ones (channels, 4, 4).
-    `by_weights` is δ(1) once more, by way of the 0/1 weights: σ'(a) Pᵀ δ(2).
+    `by_weights` is δ(1) computed with the 0/1 weights: σ'(a) Pᵀ δ(2).
     """
 
     image: Array
@@ -113,10 +113,10 @@ class Inside(NamedTuple):
 
 
 def hardest(net: DigitsNet, x: Array, labels: NDArray[np.int64]) -> int:
-    """Find the image with the largest loss, which sends back the largest error."""
+    """Return the index of the image with the largest loss."""
     with no_grad():
-        shares = log_softmax(net(x)).data
-    return int(shares[np.arange(len(x)), labels].argmin())
+        log_probabilities = log_softmax(net(x)).data
+    return int(log_probabilities[np.arange(len(x)), labels].argmin())
 
 
 def look_inside(net: DigitsNet, image: Array, label: int) -> Inside:
@@ -136,7 +136,7 @@ def look_inside(net: DigitsNet, image: Array, label: int) -> Inside:
 
 
 class PoolingUnit(NamedTuple):
-    """One pooling unit of a trained network: which, what its window holds, and its scalar graph."""
+    """One pooling unit of a trained network: its position, its layer, and its scalar graph."""
 
     channel: int
     row: int
@@ -144,22 +144,21 @@ class PoolingUnit(NamedTuple):
     inside: Inside
     units: Network
 
-    def window(self, of: Array) -> Array:
+    def window(self, array: Array) -> Array:
         """Return the unit's 2×2 window of an array (channels, 8, 8), in row-major order."""
         rows, columns = (
             slice(2 * self.row, 2 * self.row + 2),
             slice(2 * self.column, 2 * self.column + 2),
         )
-        return of[self.channel, rows, columns].reshape(-1)
+        return array[self.channel, rows, columns].reshape(-1)
 
 
 def busiest_unit(net: DigitsNet, inside: Inside) -> PoolingUnit:
-    """Choose the pooling unit with the largest error among those that tell something.
+    """Choose the pooling unit with the largest error among the instructive ones.
 
-    Every pixel below it exists, and if there is such a one, its window holds four different
-    numbers above 0: a loser of 0 would have no gradient anyway. Its four feature-map units are
-    built once more as scalar units on the 4×4 pixels that they see, with the trained weights, and
-    a backward pass from δ(2).
+    It is not at the border, and if possible its window has four different numbers above 0: a loser
+    of 0 would get no gradient anyway. Its four feature-map units are rebuilt as scalar units on the
+    4×4 pixels that they see, with the trained weights, and a backward pass from δ(2) is run.
     """
     windows = np.sort(inside.z.reshape(-1, 4, 2, 4, 2).swapaxes(2, 3).reshape(-1, 4, 4, 4))
     differs = (windows[..., 0] > 0) & (np.diff(windows) > 0).all(axis=-1)
@@ -180,18 +179,18 @@ def busiest_unit(net: DigitsNet, inside: Inside) -> PoolingUnit:
 
 
 class File(NamedTuple):
-    """A file in the demo's folder: its name, what it shows, its contents, and what is missing."""
+    """A file in the demo's folder; `missing` is the error if a tool to draw it is not installed."""
 
     name: str
     shows: str
     content: bytes
-    lacks: str = ""
+    missing: str = ""
 
 
 def _file(
     stem: str, kind: str, shows: str, drawing: Callable[[], Drawn], size: Size = (None, None)
 ) -> File:
-    """Draw a file; without a Graphviz program as DOT text, and empty if a package is missing."""
+    """Draw a file: as DOT text without a Graphviz program, and empty if a package is missing."""
     try:
         drawn = drawing()
     except ToolError as error:
@@ -203,9 +202,9 @@ def _file(
 
 
 def files_of(net: DigitsNet, progress: Progress, unit: PoolingUnit) -> list[File]:
-    """Draw everything that the demo shows, as far as the tools for it are installed."""
+    """Draw all files of the demo for which the tools are installed."""
     drawn = figures(unit.units, columns=4)
-    shown = {
+    captions = {
         "F1": "the pooling unit over the four feature-map units of its window",
         "F2": "the winner, with the nine pixels it sees and its trained weights",
         "F3": "the kink of max, and its derivative on both sides",
@@ -217,11 +216,11 @@ def files_of(net: DigitsNet, progress: Progress, unit: PoolingUnit) -> list[File
         return draw(unit.inside.loss, detail="layers")
 
     return [
-        *(_file(name, "svg", text, drawn[name]) for name, text in shown.items()),
+        *(_file(name, "svg", text, drawn[name]) for name, text in captions.items()),
         _file("graph", "svg", of_loss, by_layers),
         _file("graph", "png", f"{of_loss}, for a slide", by_layers, size=SLIDE),
         _file(
-            *("graph", "html", "every node of it, with its arrays, to pan and zoom"),
+            *("graph", "html", "all nodes of the network, with arrays, to pan and zoom"),
             lambda: draw(unit.inside.loss),
         ),
         _file("loss", "svg", by_epoch, lambda: loss_curve(progress.losses, progress.accuracies)),

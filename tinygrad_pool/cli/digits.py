@@ -1,4 +1,4 @@
-"""Commands that use the handwritten digits: the demo, and the proof for pooling."""
+"""Commands that use the handwritten digits: the demo, and the equivalence of pools and weights."""
 
 import argparse
 import time
@@ -8,10 +8,11 @@ from tinygrad_pool.cli.scripts import fresh_from, ones_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import GradientError, OptionError
 from tinygrad_pool.files import check_folder, whole_folder
+from tinygrad_pool.formatting import counted
 
 NEXT = (
-    "\nOpen F4 first: the unit of the table above, with every δ. F1 to F4 are the four figures of "
-    "the derivation, which docs/derivation.md goes through line by line.\n"
+    "\nOpen F4 first: it shows the unit of the table above, with every δ. F1 to F4 are the four "
+    "figures of the derivation; docs/derivation.md explains it line by line.\n"
     "Then step through a pass: tinygrad-pool play examples/03_pooling_unit.py --open"
 )
 
@@ -30,7 +31,7 @@ def demo(options: argparse.Namespace) -> None:
     from tinygrad_pool.cli.demo import DigitsNet, busiest_unit, files_of, hardest, look_inside
 
     console = Console(quiet=options.quiet)
-    with whole_folder(options.out) as written:
+    with whole_folder(options.out) as folder:
         net = DigitsNet(options.seed)
         _, (images, labels) = datasets.digits()
         progress = _train(net, options.epochs, options.seed, len(images), console)
@@ -39,19 +40,19 @@ def demo(options: argparse.Namespace) -> None:
         unit = busiest_unit(net, inside)
         _report(unit, console)
         files = files_of(net, progress, unit)
-        shown = {file.name: file for file in reversed(files) if file.content}
-        written |= {name: file.content for name, file in shown.items()}
+        drawn = {file.name: file for file in reversed(files) if file.content}
+        folder |= {name: file.content for name, file in drawn.items()}
     table = _table(f"Written to {options.out}", "file", "what it shows")
-    for file in reversed(shown.values()):
+    for file in reversed(drawn.values()):
         table.add_row(file.name, file.shows)
     console.print(table)
     console.print(NEXT)
-    if lacks := {file.lacks: None for file in files if file.lacks}:
-        install = "pip install 'tinygrad_pool[demo]' brings what it takes"
-        console.print(f"\nNot all is drawn; {install}:", *lacks, sep="\n- ", markup=False)
+    if missing := {file.missing: None for file in files if file.missing}:
+        install = "pip install 'tinygrad_pool[demo]' installs what is missing"
+        console.print(f"\nSome files are missing; {install}:", *missing, sep="\n- ", markup=False)
 
 
-def _train(net: "DigitsNet", epochs: int, seed: int, unseen: int, console: "Console") -> "Progress":
+def _train(net: "DigitsNet", epochs: int, seed: int, tested: int, console: "Console") -> "Progress":
     from rich.progress import Progress as Bar
 
     from tinygrad_pool.cli.demo import train
@@ -63,18 +64,18 @@ def _train(net: "DigitsNet", epochs: int, seed: int, unseen: int, console: "Cons
         for progress in train(net, epochs, seed):
             bar.update(task, completed=progress.share)
     console.print(
-        f"{progress.accuracies[-1]:.1%} right of {unseen} images that it has not seen, "
-        f"after {epochs} epochs in {time.perf_counter() - started:.1f} s.\n"
+        f"{progress.accuracies[-1]:.1%} of {tested} test images are classified correctly, "
+        f"after {counted(epochs, 'epoch')} in {time.perf_counter() - started:.1f} s.\n"
     )
     return progress
 
 
 def _report(unit: "PoolingUnit", console: "Console") -> None:
-    """Print the window, the winner, and δ of every unit, by backward and by the 0/1 weights."""
+    """Print the window, the winner, and δ of each unit, from backward and from the 0/1 weights."""
     inside = unit.inside
     console.print(
-        f"The hardest of them is a {inside.label}, with a loss of {inside.loss.item():.2f}. "
-        f"Of its inner pooling units over four different numbers, the one in row {unit.row} and "
+        f"The hardest image is a {inside.label}, with a loss of {inside.loss.item():.2f}. "
+        f"Of its inner pooling units over four different numbers, the one in row {unit.row}, "
         f"column {unit.column} of channel {unit.channel} has the largest δ:\n"
     )
     table = _table(
@@ -94,11 +95,11 @@ def _report(unit: "PoolingUnit", console: "Console") -> None:
         )
     console.print(table)
     delta = inside.pooled_deltas[unit.channel, unit.row, unit.column]
-    console.print(f"The whole δ(2) = {delta:.6g} goes to unit {winner + 1}, the largest.")
+    console.print(f"The whole δ(2) = {delta:.6g} goes to the winner, unit {winner + 1}.")
     units, equal = inside.deltas.size, int((inside.deltas == inside.by_weights).sum())
     console.print(
-        f"Below the whole pool, δ by backward and by the 0/1 weights P, σ'(a) Pᵀ δ(2): "
-        f"{equal} of {units} units equal bit for bit.\n"
+        "Below the whole pooling layer, δ from backward and δ from its 0/1 weights P, "
+        f"σ'(a) Pᵀ δ(2), are equal bit for bit in {equal} of {units} units.\n"
     )
 
 
@@ -112,20 +113,20 @@ def _table(title: str, *columns: str) -> "Table":
 
 
 def equivalence(options: argparse.Namespace) -> None:
-    """Show that pooling is a layer of 0/1 weights, in a network."""
+    """Show that the pools of a network are equal to layers of 0/1 weights."""
     from tinygrad_pool.drawing import render
     from tinygrad_pool.pooling_as_weights.comparison import compare_weight_layer
 
     check_folder(options.out)
     loss = fresh_from(options, "equivalence")[0] if options.script else _loss_on_digits()
-    found = compare_weight_layer(loss, ones_of(loss))
+    comparison = compare_weight_layer(loss, ones_of(loss))
     try:
-        picture = found.draw()
+        picture = comparison.draw()
     except OptionError as error:
         raise OptionError(f"equivalence: {str(error).removeprefix('draw: ')}") from error
-    print(found)
+    print(comparison)
     print(f"\n{render(picture, options.out)} shows a window of both networks side by side")
-    if not found.holds:
+    if not comparison.holds:
         raise GradientError("equivalence: the two networks differ")
 
 
@@ -138,5 +139,5 @@ def _loss_on_digits() -> Value:
 
     net = DigitsNet(seed=0)
     _, (images, labels) = datasets.digits()
-    _train(net, epochs=5, seed=0, unseen=len(images), console=Console())
+    _train(net, epochs=5, seed=0, tested=len(images), console=Console())
     return nn.cross_entropy(net(images), labels)

@@ -1,4 +1,4 @@
-"""The commands for editors: the debug adapter, at a port or standard streams; VS Code's files."""
+"""The commands for editors: the debug adapter, and the files for VS Code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def vscode(options: argparse.Namespace) -> None:
-    """Write how VS Code steps from closure to closure, or an extension of it that steps back."""
+    """Write settings for VS Code to step through closures, or an extension that also steps back."""
     from tinygrad_pool import __version__
     from tinygrad_pool.debugger import vscode as files
 
@@ -31,25 +31,25 @@ def vscode(options: argparse.Namespace) -> None:
     elif options.print:
         print(files.launch_json(), end="")
     else:
-        print(f"{files.write_launch_json(options.folder)} is written.\n{files.HOW}")
+        print(f"Wrote {files.write_launch_json(options.folder)}.\n{files.HOW}")
 
 
 def dap(options: argparse.Namespace) -> None:
     """Serve one session of the debug adapter protocol."""
     from tinygrad_pool.debugger.dap import Server, Wire
 
-    streams = _own_streams() if options.port is None else _caller_at(options.port)
+    streams = _standard_streams() if options.port is None else _client_at(options.port)
     with streams as (reader, writer):
         Server(Wire(reader, writer), load).serve()
 
 
 def load(arguments: Mapping[str, Any]) -> tuple[Recording, dict[str, Any]]:
-    """Run a script as a launch request says; return the pass of one of its Values, and its names.
+    """Run the script of a launch request; return the recorded pass of a Value, and the names.
 
-    Raises OptionError for what the request lacks, ScriptError for what the script raises.
+    Raises OptionError for a wrong or missing argument, ScriptError for an error of the script.
     """
     program, value = arguments.get("program"), arguments.get("value")
-    given, folder = arguments.get("args") or [], arguments.get("cwd")
+    args, folder = arguments.get("args") or [], arguments.get("cwd")
     if not isinstance(program, str):
         raise OptionError(f"launch: program must be the path of a script, got {program!r}")
     if not Path(program).is_file():
@@ -59,25 +59,26 @@ def load(arguments: Mapping[str, Any]) -> tuple[Recording, dict[str, Any]]:
         if not isinstance(folder, str) or not Path(folder).is_dir():
             raise OptionError(f"launch: cwd must be a folder, got {folder!r}")
         os.chdir(folder)
-    if not isinstance(given, list) or not all(isinstance(word, str) for word in given):
-        raise OptionError(f"launch: args must be a list of strings, got {given!r}")
+    if not isinstance(args, list) or not all(isinstance(word, str) for word in args):
+        raise OptionError(f"launch: args must be a list of strings, got {args!r}")
     if not (value is None or isinstance(value, str)):
         raise OptionError(f"launch: value must be the name of a Value, got {value!r}")
-    made = user_script.run(script, given, frames=True)
-    gc.freeze()  # all this stays: the collector need not run through it again and again
+    made = user_script.run(script, args, frames=True)
+    gc.freeze()  # all of this lives on, so the garbage collector need not visit it
     try:
         chosen = scripts.value_of(made, value or None, program)
         scripts.check_fresh("launch", chosen, made, Path(program))
         return scripts.recorded(chosen, made), made
     except TinygradPoolError:
         raise
-    except Exception as error:  # as of a closure of the script's
-        raise ScriptError(user_script.told(error) or f"{type(error).__name__}: {error}") from error
+    except Exception as error:  # for example in a closure of the script
+        message = user_script.error_message(error) or f"{type(error).__name__}: {error}"
+        raise ScriptError(message) from error
 
 
 @contextmanager
-def _own_streams() -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Take the standard streams for the protocol; what else is written goes to standard error."""
+def _standard_streams() -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Reserve the standard streams for the protocol; other output goes to standard error."""
     kept = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     sys.stdout.flush()
@@ -94,14 +95,14 @@ def _own_streams() -> Iterator[tuple[BinaryIO, BinaryIO]]:
 
 
 @contextmanager
-def _caller_at(port: int) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Wait for one editor, on this machine, at a port. Raises ToolError if it is not to be had."""
+def _client_at(port: int) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Wait for one editor on this machine at a port. Raises ToolError if the port is taken."""
     try:
         server = socket.create_server((LOOPBACK, port))
     except OSError as error:
         raise ToolError(f"dap: port {port}: {os.strerror(error.errno or 0)}") from None
     with server:
         print(f"waiting for an editor at {LOOPBACK}:{server.getsockname()[1]}", file=sys.stderr)
-        caller, _ = server.accept()
-    with caller, caller.makefile("rb") as reader, caller.makefile("wb") as writer:
+        client, _ = server.accept()
+    with client, client.makefile("rb") as reader, client.makefile("wb") as writer:
         yield reader, writer

@@ -1,4 +1,4 @@
-"""Commands that run a script and look at one of its Values."""
+"""Commands that run a script and use one of its Values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def draw(options: argparse.Namespace) -> None:
 
 
 def tree(options: argparse.Namespace) -> None:
-    """Write a Value's graph as text."""
+    """Print a Value's graph as text."""
     from tinygrad_pool import drawing
 
     value, made = value_from(options, "tree")
@@ -51,19 +51,19 @@ def frames(options: argparse.Namespace) -> None:
     value, made = fresh_from(options, "frames")
     looks = {"format": options.format, "theme": options.theme}
     files = drawing.frames(value, options.out, gradient=ones_of(value), names=made, **looks)
-    print(f"{counted(len(files), 'file')} in {options.out}, from {files[0].name} on")
+    print(f"{counted(len(files), 'file')} in {options.out}; the first is {files[0].name}")
 
 
 def debug(options: argparse.Namespace) -> None:
-    """Step through the backward pass of a script, apart from what the script printed."""
+    """Step through the backward pass of a script, below a line that ends the script's output."""
     from tinygrad_pool import debugger
     from tinygrad_pool.debugger.colours import coloured
 
     value, made = fresh_from(options, "debug")
     gradient = ones_of(value)
-    _forget_own(value, gradient)
-    ends = f"── {options.script.name} has run; its backward pass follows ──"
-    print(coloured(written(ends, sys.stdout), sys.stdout))
+    _undo_own_pass(value, gradient)
+    line = f"── {options.script.name} has run; its backward pass follows ──"
+    print(coloured(written(line, sys.stdout), sys.stdout))
     debugger.debug(value, gradient, names=made, commands=options.commands, pdb=options.pdb)
 
 
@@ -79,31 +79,31 @@ def play(options: argparse.Namespace) -> None:
     """Write a page that plays the backward pass of a script."""
     check_folder(options.out)
     value, made = fresh_from(options, "play")
-    passed = recorded(value, made)
-    path = passed.to_html(options.out, start="predict" if options.predict else "play")
-    print(f"{path} plays {counted(len(passed), 'step')} back from {value!r:.80}")
+    recording = recorded(value, made)
+    path = recording.to_html(options.out, start="predict" if options.predict else "play")
+    print(f"{path} plays {counted(len(recording), 'step')} back from {value!r:.80}")
     if options.open:
         webbrowser.open(path.resolve().as_uri())
 
 
 def recorded(value: Value, made: dict[str, Any]) -> Recording:
-    """Record the pass of a script's Value, as at its first; where it is an array, of its sum."""
+    """Record the backward pass of a script's Value, or of its sum if it is an array."""
     from tinygrad_pool.recording import record
 
     gradient = ones_of(value)
-    _forget_own(value, gradient)
+    _undo_own_pass(value, gradient)
     return record(value, gradient, names=made)
 
 
 def ones_of(value: Value) -> Any:
-    """Return the gradient a pass from a Value starts with: ones where it is an array."""
+    """Return the gradient to start a pass with: None for a number, ones for an array."""
     return None if value.size == 1 else np.ones(value.shape)
 
 
-def _forget_own(value: Value, gradient: Any) -> None:
-    """Forget the gradients of a script's own pass, so that it can be stepped through as if new.
+def _undo_own_pass(value: Value, gradient: Any) -> None:
+    """Remove the gradients of the script's own backward pass from this Value.
 
-    Gradients of other passes stay, so that a forgotten zero_grad() shows.
+    Gradients of other passes are kept, so that a forgotten zero_grad() shows.
     """
     from tinygrad_pool.recording import record
 
@@ -115,22 +115,22 @@ def _forget_own(value: Value, gradient: Any) -> None:
 
 
 def value_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[str, Any]]:
-    """Run a script; return one of the Values that it made, and all its names."""
+    """Run a script; return one of its Values, and all its top-level names."""
     made = made_by(options, command)
     return value_of(made, options.value, str(options.script)), made
 
 
 def made_by(options: argparse.Namespace, command: str) -> dict[str, Any]:
-    """Run a script; return all names of its top level."""
+    """Run a script; return its top-level names."""
     if not user_script.is_there(options.script):
         raise OptionError(f"{command}: there is no script {options.script}")
     return user_script.run(options.script, options.arguments)
 
 
 def fresh_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[str, Any]]:
-    """Do as `value_from`, for a command that goes back through the graph.
+    """Run a script as `value_from` does, for a command that needs a backward pass.
 
-    Raises GraphError if that is out of date, as that of a loss is after a step of an optimizer.
+    Raises GraphError if the graph is out of date, as that of a loss is after an optimizer step.
     """
     value, made = value_from(options, command)
     check_fresh(command, value, made, options.script)
@@ -138,21 +138,21 @@ def fresh_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[s
 
 
 def check_fresh(command: str, value: Value, made: dict[str, Any], script: Path) -> None:
-    """Raise GraphError, which says what to add to a script, if a graph is out of date."""
+    """Raise GraphError, with the fix for the script, if a graph is out of date."""
     try:
         check_not_stale(topological_order(value), create_graph=False)
     except GraphError as error:
         name = next(name for name, other in made.items() if other is value)
         raise GraphError(
-            f"{command}: {str(error).removeprefix('backward: ')}: compute {name} once more at the "
-            f"end of {script}, after the last update"
+            f"{command}: {str(error).removeprefix('backward: ')}: compute {name} again at the end "
+            f"of {script}, after the last update"
         ) from error
 
 
 def value_of(made: dict[str, Any], name: str | None, script: str) -> Value:
     """Choose the Value called `name`, or the last number that a script made at top level.
 
-    Raises OptionError, which lists the Values there are.
+    Raises OptionError, which lists the script's Values, if there is none.
     """
     values = {n: v for n, v in made.items() if isinstance(v, Value)}
     numbers = [v for v in values.values() if v.size == 1]
@@ -160,11 +160,11 @@ def value_of(made: dict[str, Any], name: str | None, script: str) -> Value:
         return values[name]
     if name is None and numbers:
         return max(numbers, key=lambda v: v._order)
-    wanted = f"Value called {name!r}" if name else "Value that is a number"
+    missing = f"Value called {name!r}" if name else "Value that is a number"
     last = max(values, key=lambda n: values[n]._order, default="")
-    other = "; what a function makes counts if it is kept outside, as in loss = main()"
+    hint = "no Values; return a function's result to the top level, as in loss = main()"
     raise OptionError(
-        f"{script} has no {wanted} at top level; it has {', '.join(values) or f'none{other}'}"
+        f"{script} has no {missing} at top level; it has {', '.join(values) or hint}"
         + (f" (--value {last} selects that one)" if last else "")
     )
 
@@ -187,15 +187,16 @@ def export(options: argparse.Namespace) -> None:
     inputs = [_input(made, name, options) for name in options.inputs.split(",") if name]
     if isinstance(network, Module) and not inputs:
         raise OptionError(
-            "export: a network needs example inputs: --inputs x names arrays or Values that the "
-            f"script made; it has {', '.join(_numbers_in(made)) or 'none'}"
+            "export: a network needs example inputs: --inputs x names arrays or Values of the "
+            f"script; it has {', '.join(_numbers_in(made)) or 'none'}"
         )
     path = to_onnx(network, options.out, *inputs)
-    print(f"{path} has {type(network).__name__} of {options.script}")
+    kind = "graph" if isinstance(network, Value) else type(network).__name__
+    print(f"{path} holds the {kind} of {options.script}")
 
 
 def _network(made: dict[str, Any], options: argparse.Namespace) -> Module | Value:
-    """Choose what is called so; else the last network; else the last number."""
+    """Choose the network or Value named by --value; by default the last network, or number."""
     networks = {n: v for n, v in made.items() if isinstance(v, Module)}
     if options.value in networks:
         return networks[options.value]
@@ -211,17 +212,17 @@ def _numbers_in(made: dict[str, Any]) -> list[str]:
 def _input(made: dict[str, Any], name: str, options: argparse.Namespace) -> Any:
     name = name.strip()
     if name not in _numbers_in(made):
-        known = ", ".join(_numbers_in(made)) or "none"
+        listed = ", ".join(_numbers_in(made)) or "none"
         raise OptionError(
-            f"export: {options.script} has no array or Value called {name!r}; it has {known}"
+            f"export: {options.script} has no array or Value called {name!r}; it has {listed}"
         )
     return made[name]
 
 
 def crosscheck(options: argparse.Namespace) -> None:
-    """Compute each node of a script's graph in PyTorch, too, and compare.
+    """Compare each node of a script's graph with PyTorch's result.
 
-    Raises GradientError if something differs.
+    Raises GradientError if any differs.
     """
     from tinygrad_pool import bridges
 

@@ -1,4 +1,4 @@
-"""Run a user's script as the main program, and report its errors by its own lines."""
+"""Run a user's script as the main program, and report its errors by the lines of the script."""
 
 from __future__ import annotations
 
@@ -16,33 +16,32 @@ from tinygrad_pool.engine.context import traced
 from tinygrad_pool.errors import ScriptError
 
 CALLS = 8
-"""How many calls that led to an error are listed."""
+"""The most calls to list for an error."""
 
 _INSIDE = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib"), "<frozen ")
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
 def is_there(script: Path) -> bool:
-    """Return whether a script is a file, or a module below this folder: python -m takes that."""
+    """Return whether a script is a file, or a module below this folder as for python -m."""
     module = Path(*str(script).split("."))
     files = script, Path(f"{module}.py"), module / "__main__.py"
     return any(file.is_file() for file in files)
 
 
 def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> dict[str, Any]:
-    """Run a script or a module, traced, as the main program; return what it made at top level.
+    """Run a script or a module as the main program, traced; return its top-level names.
 
-    Afterwards the current folder and the standard streams are as before: paths mean what they meant
-    when given, and a command prints where it was called. `frames` keeps the calls that led to each
-    node. An exit with status 0 counts as reaching the last line. Raises ScriptError for any other
-    exit and for every error of the script, with the lines that led there, and if it closed standard
-    output.
+    Afterwards, the current folder and the standard streams are restored, so that paths given on the
+    command line stay valid. `frames` records the calls that led to each node. An exit with status 0
+    counts as reaching the last line. Raises ScriptError for any other exit and for every error of
+    the script, with the lines that led to it, and if the script closed standard output.
     """
     if script.suffix == ".ipynb":
-        raise ScriptError(f"{script} is a notebook: ask in a cell of it, as with tg.debug(loss)")
+        raise ScriptError(f"{script} is a notebook: call tg.debug(loss), for example, in a cell")
     sys.argv[:] = [str(script), *arguments]
     is_file = script.is_file()
-    sys.path.insert(0, str(script.resolve().parent))  # of a module, this folder
+    sys.path.insert(0, str(script.resolve().parent))  # for a module, this folder
     streams = sys.stdout, sys.stderr
     try:
         with chdir("."), traced(frames=frames):
@@ -52,16 +51,16 @@ def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> di
                 made = runpy.run_module(str(script), run_name="__main__", alter_sys=True)
     except (KeyboardInterrupt, BrokenPipeError):
         raise
-    except SystemExit as ended:
-        if ended.code not in (None, 0):
-            raise ScriptError(told(ended)) from ended
-        made = _made_before(ended.__traceback__)
+    except SystemExit as exited:
+        if exited.code not in (None, 0):
+            raise ScriptError(error_message(exited)) from exited
+        made = _names_at_exit(exited.__traceback__)
     except Exception as error:
         if "no known parent package" in str(error):
             module = f"{script.resolve().parent.name}.{script.stem}"
-            error.add_note(f"from the folder above, give its name, as to python -m: {module}")
-        said = told(error) or f"{script}: {type(error).__name__}: {error}"
-        raise ScriptError(said) from error
+            error.add_note(f"run it as a module, from the folder above: {module}")
+        message = error_message(error) or f"{script}: {type(error).__name__}: {error}"
+        raise ScriptError(message) from error
     finally:
         sys.stdout, sys.stderr = streams
     if sys.stdout is not None and sys.stdout.closed:
@@ -69,26 +68,26 @@ def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> di
     return made
 
 
-def _made_before(end: TracebackType | None) -> dict[str, Any]:
-    """Return the names of a script's top level at the moment it exited."""
+def _names_at_exit(end: TracebackType | None) -> dict[str, Any]:
+    """Return the top-level names of a script at the moment it exited."""
     if sys.stdin is not None and sys.stdin.closed:  # quit() closes it, and a prompt may need it
-        sys.stdin = open(0, closefd=False)  # noqa: SIM115  # it stays open
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115  # it is not to be closed
     frames = (frame for frame, _ in traceback.walk_tb(end))
     main = next(f for f in frames if f.f_globals["__name__"] == "__main__")
     return dict(main.f_globals)
 
 
-def told(error: BaseException) -> str:
-    """Describe an error: the user's line that caused it, its message, and the calls before.
+def error_message(error: BaseException) -> str:
+    """Describe an error: the user's line that caused it, its message, and the calls before it.
 
     Returns "" if none of the user's lines led to it.
     """
     lines = list(_user_lines(error))
     if not lines:
         return ""
-    said = "".join(traceback.format_exception_only(error)).strip()
+    message = "".join(traceback.format_exception_only(error)).strip()
     if isinstance(error, SyntaxError):
-        said = f"{type(error).__name__}: {error.msg}"
+        message = f"{type(error).__name__}: {error.msg}"
     calls = [f"  called at {line}" for line in lines[1 : CALLS + 1]]
     more = len(lines) - 1 - CALLS
     calls += [f"  … {more:,} more calls"] * (more > 0)
@@ -96,11 +95,11 @@ def told(error: BaseException) -> str:
     at = next(_user_lines(earlier), lines[0]) if earlier else lines[0]
     if at != lines[0]:
         calls.append(f"  after {type(earlier).__name__}: {earlier}, at {at}")
-    return "\n".join([lines[0], said, *calls])
+    return "\n".join([lines[0], message, *calls])
 
 
 def _user_lines(error: BaseException) -> Iterator[str]:
-    """List the user's own lines that led to an error, innermost first."""
+    """Yield the user's lines that led to an error, innermost first."""
     if isinstance(error, SyntaxError) and error.lineno:
         yield _line(str(error.filename), error.lineno, error.text)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

@@ -1,4 +1,4 @@
-"""Stepping through a backward pass at a prompt or in pdb, forwards and backwards."""
+"""Step through a backward pass, forwards and backwards, at a prompt or in pdb."""
 
 from tinygrad_pool.debugger.shell import debug
 

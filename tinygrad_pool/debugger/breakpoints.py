@@ -1,4 +1,4 @@
-"""Breakpoints of a backward pass: at a rule, a node, a line, a number or a change."""
+"""Breakpoints in a backward pass: at a rule, a node, a line, a number or a change."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ VANISHING = 1000.0
 
 
 class Breakpoint:
-    """A breakpoint: what the user typed, its condition, and how often it was met."""
+    """A breakpoint: a title, usually as the user typed it, a condition, and a count of its hits."""
 
-    def __init__(self, what: str, test: Callable[[Trace], Test], once: bool = False) -> None:
+    def __init__(self, title: str, test: Callable[[Trace], Test], once: bool = False) -> None:
         self.number = 0
-        self.what, self.test, self.once = what, test, once
+        self.title, self.test, self.once = title, test, once
         self.condition, self.ignored, self.hits, self.watched = "", 0, 0, ""
 
-    def arm(self, passed: Trace) -> None:
-        """Find the place in a pass. Raises OptionError if there is none."""
-        self.holds = self.test(passed)
+    def arm(self, recording: Trace) -> None:
+        """Find the nodes to stop at in a recording. Raises OptionError if there are none."""
+        self.matches = self.test(recording)
 
     def __str__(self) -> str:
         extras = [f" if {self.condition}"] if self.condition else []
         extras += [f", ignored {self.ignored} more times"] if self.ignored else []
         extras += [", once"] if self.once else []
-        return f"{self.number}: {self.what}{''.join(extras)}, met {often(self.hits)}"
+        return f"{self.number}: {self.title}{''.join(extras)}, hit {often(self.hits)}"
 
     def stops(self, step: Step) -> bool:
-        """Return whether to stop here, and count."""
-        if not self.holds(step) or (self.condition and not is_true(self.condition, step)):
+        """Count a hit, and return whether to stop at this step."""
+        if not self.matches(step) or (self.condition and not is_true(self.condition, step)):
             return False
         self.hits += 1
         if self.ignored:
@@ -53,23 +53,23 @@ class Breakpoint:
         return True
 
 
-def at_place(passed: Trace, place: str) -> Test:
-    """Stop at a node by its label or number, at every node of a rule, or of a line of source.
+def at_place(recording: Trace, place: str) -> Test:
+    """Stop at the node of a label or number, or at every node of a rule or a line of source.
 
-    A line is 12 or net.py:12. A leaf takes no step: for one, stop where something is added to its
-    gradient.
+    A line is written as 12 or net.py:12. A leaf has no step of its own: stop where something is
+    added to its gradient.
 
-    Raises OptionError for anything else.
+    Raises OptionError if the place matches nothing.
     """
     file, _, line = place.rpartition(":")
     number = whole_number(line)
-    if number is not None and place not in passed.known():
-        return at_line(passed, file, number)
-    return at_name(passed, place)
+    if number is not None and place not in recording.known():
+        return at_line(recording, file, number)
+    return at_name(recording, place)
 
 
 def whole_number(text: str) -> int | None:
-    """Return a non-negative integer of up to 18 digits; None for anything else.
+    """Read a non-negative integer of up to 18 digits; return None for anything else.
 
     >>> whole_number("12"), whole_number("-1"), whole_number("")
     (12, None, None)
@@ -77,13 +77,13 @@ def whole_number(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) <= 18 else None
 
 
-def at_line(passed: Trace, file: str, number: int) -> Test:
-    """Stop at every node that a line of source made, or else that was made in what it called.
+def at_line(recording: Trace, file: str, number: int) -> Test:
+    """Stop at every node that a line of source made; if there are none, at those its calls made.
 
-    Raises OptionError if there is none.
+    Raises OptionError if there are none either.
     """
-    made = [node.about.line for node in passed.nodes if node.about.line and node.parents]
-    if not made:
+    lines = {node.about.line for node in recording.nodes if node.about.line and node.parents}
+    if not lines:
         raise OptionError(
             "no lines of source were recorded: build the graph under tg.traced(), or run the "
             "script with tinygrad-pool debug"
@@ -92,67 +92,65 @@ def at_line(passed: Trace, file: str, number: int) -> Test:
     def is_there(line: Line) -> bool:
         return line.number == number and line.file.endswith(file)
 
-    wanted = {line for line in made if is_there(line)}
-    if not wanted:
-        called = {node for node in passed.nodes if any(map(is_there, node.about.callers))}
-        if called:
-            return lambda step: step.node in called
+    matches = {line for line in lines if is_there(line)}
+    if not matches:
+        nodes = {node for node in recording.nodes if any(map(is_there, node.about.callers))}
+        if nodes:
+            return lambda step: step.node in nodes
         near = sorted(
-            set(made), key=lambda line: (not line.file.endswith(file), abs(line.number - number))
+            lines, key=lambda line: (not line.file.endswith(file), abs(line.number - number))
         )
         listed = ", ".join(dict.fromkeys(map(str, near[:4])))
-        raise OptionError(
-            f"no node was made at line {number}; nearby lines that made one: {listed}"
-        )
-    return lambda step: step.node.about.line in wanted
+        raise OptionError(f"line {number} made no node; nearby lines that did: {listed}")
+    return lambda step: step.node.about.line in matches
 
 
-def at_name(passed: Trace, name: str) -> Test:
-    """Stop at each node with a label, a number or a rule; relu_backward always means the rule."""
+def at_name(recording: Trace, name: str) -> Test:
+    """Stop at each node of a label, a number or a rule; relu_backward always means the rule."""
     if not name.strip():
         raise OptionError("a breakpoint needs the name of a node or a rule")
     rule = name.removesuffix("_backward")
-    wanted = {node for node in passed.nodes if node.op == rule != name}
-    wanted = wanted or set(passed.all_called(name))
-    if not any(step.node in wanted for step in passed.steps):
-        return at_change(passed, name)
-    return lambda step: step.node in wanted
+    nodes = {node for node in recording.nodes if node.op == rule != name}
+    nodes = nodes or set(recording.all_called(name))
+    if not any(step.node in nodes for step in recording.steps):
+        return at_change(recording, name)
+    return lambda step: step.node in nodes
 
 
-def at_numbers(kind: Callable[[Any], Any]) -> Test:
-    """Stop where numbers of a kind arrive or are sent, such as np.isinf."""
-    return lambda step: any(np.any(kind(x)) for x in _numbers_of(step))
+def at_numbers(predicate: Callable[[Any], Any]) -> Test:
+    """Stop where a number that satisfies a predicate, such as np.isinf, arrives or is sent."""
+    return lambda step: any(np.any(predicate(x)) for x in _gradients_of(step))
 
 
 def vanishes(step: Step) -> bool:
-    """Return whether less than a thousandth of what arrived is sent on, and not nothing."""
-    arrived, *sent = (np.max(np.abs(x), initial=0.0) for x in _numbers_of(step))
+    """Return whether the largest contribution is nonzero, but below 1/1000 of what arrived."""
+    arrived, *sent = (np.max(np.abs(x), initial=0.0) for x in _gradients_of(step))
     return bool(0.0 < max(sent, default=0.0) < arrived / VANISHING)
 
 
-def stays(step: Step) -> bool:
-    """Return whether a gradient arrives, and only zeros are sent."""
-    arrived, *sent = map(np.any, _numbers_of(step))
+def sends_only_zeros(step: Step) -> bool:
+    """Return whether a nonzero gradient arrives and only zeros are sent."""
+    arrived, *sent = map(np.any, _gradients_of(step))
     return bool(arrived) and not any(sent)
 
 
-def at_change(passed: Trace, name: str) -> Test:
-    """Stop where something is added to the gradient of the node of this name."""
-    wanted = set(passed.all_called(name))
+def at_change(recording: Trace, name: str) -> Test:
+    """Stop where something is added to the gradient of a node of this name."""
+    nodes = set(recording.all_called(name))
     return lambda step: any(
-        c is not None and p in wanted
+        c is not None and p in nodes
         for p, c in zip(step.node.parents, step.contributions, strict=True)
     )
 
 
 def is_true(expression: str, step: Step) -> bool:
-    """Return whether an expression holds at a step, for an array anywhere in it.
+    """Return whether an expression is true at a step; an array is if any element is.
 
-    Raises OptionError, which says what is wrong with it.
+    Raises OptionError, which quotes the expression, if it cannot be evaluated.
     """
-    found = evaluate(expression, of_step(step))
-    with _naming(expression):
-        return bool(np.any(found))
+    result = evaluate(expression, of_step(step))
+    with _quoting(expression):
+        return bool(np.any(result))
 
 
 def of_step(step: Step) -> dict[str, Any]:
@@ -162,11 +160,11 @@ def of_step(step: Step) -> dict[str, Any]:
 
 
 ALWAYS = {"np": np, "abs": np.abs, "nan": np.nan, "inf": np.inf}
-"""The names that every expression may use."""
+"""Names that every expression may use."""
 
 
 def check_condition(expression: str) -> None:
-    """Check an expression of a step. Raises OptionError, which says what is wrong with it."""
+    """Check the condition of a breakpoint. Raises OptionError for an error or an unknown name."""
     check(expression)
     parts = [*ast.walk(ast.parse(expression.strip(), mode="eval"))]
     names = [part for part in parts if isinstance(part, ast.Name)]
@@ -175,44 +173,45 @@ def check_condition(expression: str) -> None:
     for name in names:
         if name.id not in bound | {"g", "data", "op", "label", *ALWAYS} | {*dir(builtins)}:
             raise OptionError(
-                f"{expression!r}: there is no {name.id} here; g is the gradient that arrived, and "
-                "there are data, op, label and np"
+                f"{expression!r}: {name.id} is not defined here; use g (the gradient that "
+                "arrived), data, op, label and np"
             )
 
 
 def names_at(recording: Trace, step: Step) -> dict[str, Any]:
-    """Return the names that an expression to be shown may use: those of a step, and of nodes."""
-    called = {recording.call(v): v for v in recording.nodes}
-    return {**recording.variables, **called, **of_step(step)}
+    """Return the names that print may use: variables, names of nodes, and those of a step."""
+    nodes = {recording.call(v): v for v in recording.nodes}
+    return {**recording.variables, **nodes, **of_step(step)}
 
 
 @lru_cache(maxsize=64)
 def check(expression: str) -> CodeType:
-    """Compile an expression. Raises OptionError, which says what is wrong with it."""
-    with _naming(expression), warnings.catch_warnings():
+    """Compile an expression. Raises OptionError, which quotes it, for a syntax error."""
+    with _quoting(expression), warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)  # such as: "is" with a literal
         return compile(expression, "the expression", "eval")
 
 
 def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
-    """Evaluate an expression with some names, np, abs, nan and inf; it cannot change them.
+    """Evaluate an expression with the given names, np, abs, nan and inf; arrays are read-only.
 
-    Raises OptionError, which says what is wrong with it.
+    Raises OptionError, which quotes the expression, if it cannot be evaluated.
     """
     code = check(expression)
-    given = {name: locked(x) for name, x in names.items()}
-    with _naming(expression):
-        return eval(code, {**ALWAYS, **given})  # it is the user's own
+    read_only = {name: locked(x) for name, x in names.items()}
+    with _quoting(expression):
+        return eval(code, {**ALWAYS, **read_only})  # the user typed it
 
 
 @contextmanager
-def _naming(expression: str) -> Iterator[None]:
-    """Raise OptionError, which names the expression, for whatever goes wrong with it."""
+def _quoting(expression: str) -> Iterator[None]:
+    """Turn every exception into an OptionError that quotes the expression."""
     try:
         yield
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # MemoryError of a deep one, too
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # also a MemoryError of deep nesting
         raise OptionError(f"{expression!r}: {type(error).__name__}: {error}") from None
 
 
-def _numbers_of(step: Step) -> list[Any]:
+def _gradients_of(step: Step) -> list[Any]:
+    """Return the upstream gradient and the contributions of a step."""
     return [step.upstream, *(c for c in step.contributions if c is not None)]

@@ -1,4 +1,4 @@
-"""Python's own debugger with one more command: `node` goes to the closure of the next node."""
+"""Python's own debugger with one more command: `node` runs to the closure of the next node."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ HINT = (
 )
 
 RUNS_ON = -1
-"""Where Pdb stops next after `continue`: at no line."""
+"""Pdb's `stoplineno` after `continue`: it stops at no line."""
 
 
 class Stop(NamedTuple):
-    """The node that is next: how to take its step, and what to print on arrival."""
+    """The next node: how to take its step, and the message to print when its closure is entered."""
 
     node: Node
     take: Callable[[], object]
-    says: str
+    message: str
 
 
 class ClosurePdb(pdb.Pdb):
-    """Pdb over a backward pass: it stops once per node, in the first line of its closure.
+    """Pdb over a backward pass: stops once per node, in the first line of its closure.
 
-    Modules of this package other than rules are skipped, so that `step` and `next` also go from
-    closure to closure.
+    Modules of this package other than the rules are skipped, so `step` and `next` also lead from
+    one closure to the next.
     """
 
     def __init__(self, named: Named, **streams: Any) -> None:
@@ -60,113 +60,112 @@ class ClosurePdb(pdb.Pdb):
         super().__init__(skip=engine, **streams)
         self.named = named
         self.by_node = True
-        self.waits: Stop | None = None  # for its closure to be called
-        self.taking: Stop | None = None
+        self.expected: Stop | None = None  # until its closure is called
+        self.current: Stop | None = None
         self.entered: FrameType | None = None
         self.turn = self.goal = 0
-        self.gone: set[Node] = set()
+        self.visited: set[Node] = set()
         self.targets: set[Node] = set()  # for `node NAME`
         self.done = False
 
     def walk(self, stops: Iterable[Stop], one: bool = False) -> bool:
-        """Take the steps, stopping where asked; with `one`, go on to the next only after `node`.
+        """Take all steps under Pdb; with `one`, a further step only after the command `node`.
 
-        Returns False if the user quit. An error in a closure is shown after it happened, and raised
-        again.
+        Returns False if the user quit. An error in a closure is shown post mortem and raised again.
         """
 
         def take_all() -> None:
             for stop in stops:
-                self.waits = self.taking = stop
+                self.expected = self.current = stop
                 self.turn += 1
-                self.gone.add(stop.node)
+                self.visited.add(stop.node)
                 stop.take()
-                self.waits = self.taking = None
+                self.expected = self.current = None
                 if one and not self.by_node:
                     break
             if self.targets:
-                self.message("that node was not met: no gradient arrives there")
+                self.message("that node was not reached: no gradient arrives there")
             self.done = True
 
         tracer, on_ctrl_c = sys.gettrace(), signal.getsignal(signal.SIGINT)
-        self.by_node, self.done, self.taking = True, False, None
+        self.by_node, self.done, self.current = True, False, None
         try:
             self.runcall(take_all)
         except Exception as error:
             if not any(
                 f.f_code.co_name == "trace_dispatch" for f, _ in walk_tb(error.__traceback__)
             ):
-                self._look_back(error)  # pdb's own error means that its terminal is gone
+                self._post_mortem(error)  # an error of pdb itself means that its terminal is gone
             raise
         finally:
             sys.settrace(tracer)
-            self._let_go(on_ctrl_c)
+            self._release(on_ctrl_c)
         return self.done
 
-    def _let_go(self, on_ctrl_c: Any) -> None:
+    def _release(self, on_ctrl_c: Any) -> None:
         """Release all frames: they hold the graph and, through their tracer, this object."""
         if signal.getsignal(signal.SIGINT) == self.sigint_handler:  # `continue` set it
             signal.signal(signal.SIGINT, on_ctrl_c)
         self.forget()
-        self.waits, self.taking, self.curframe_locals = None, None, {}
-        self.gone, self.targets, self.named = set(), set(), Named([], {})
-        for name, held in vars(self).items():
-            if isinstance(held, FrameType):
+        self.expected, self.current, self.curframe_locals = None, None, {}
+        self.visited, self.targets, self.named = set(), set(), Named([], {})
+        for name, value in vars(self).items():
+            if isinstance(value, FrameType):
                 setattr(self, name, None)
 
-    def _look_back(self, error: Exception) -> None:
+    def _post_mortem(self, error: Exception) -> None:
         """Show the frames of an error, starting at the closure that raised it."""
-        if self.taking is not None:
-            self.message(f"in the closure of {self.taking.says}")
+        if self.current is not None:
+            self.message(f"in the closure of {self.current.message}")
         self.message(f"{type(error).__name__}: {error}; this is where it was raised")
         self.reset()
         self.interaction(None, error.__traceback__)
 
     def get_stack(self, f: FrameType | None, t: TracebackType | None) -> Any:
-        """List the frames of an error, the closure's first, without NumPy's."""
-        stack, place = super().get_stack(f, t)
-        closure = code_of(self.taking.node) if self.taking else None
+        """Return the stack; after an error, select the frame of the closure."""
+        stack, selected = super().get_stack(f, t)
+        closure = code_of(self.current.node) if self.current else None
         inside = [i for i, (frame, _) in enumerate(stack) if frame.f_code is closure]
-        return stack, inside[-1] if f is None and inside else place
+        return stack, inside[-1] if f is None and inside else selected
 
     def message(self, msg: str, *more: Any, **options: Any) -> None:
-        """Write a line in the characters that the stream has."""
+        """Write a line, replacing characters that the stream cannot encode."""
         super().message(written(msg, self.stdout), *more, **options)
 
     def precmd(self, line: str) -> str:
-        """Show a command that was not typed."""
-        typed = line != "EOF" and not line.startswith("_pdbcmd")  # Pdb's own, from 3.13 on
-        if typed and not self.use_rawinput:
+        """Echo a command that was not typed at a terminal."""
+        ours = line != "EOF" and not line.startswith("_pdbcmd")  # Pdb's own, from 3.13 on
+        if ours and not self.use_rawinput:
             self.message(line)
         return super().precmd(line)
 
     # -- Pdb's hooks while it traces
 
     def stop_here(self, frame: FrameType) -> bool:
-        """Stop at the expected closure; otherwise as Pdb does."""
+        """While running to a node, stop at its closure only; otherwise stop where Pdb does."""
         if self.by_node:
-            stop = self.waits
-            wanted = stop is not None and (
+            stop = self.expected
+            is_target = stop is not None and (
                 stop.node in self.targets if self.targets else self.turn >= self.goal
             )
-            return wanted and frame.f_code is code_of(stop.node)  # type: ignore[union-attr]
+            return is_target and frame.f_code is code_of(stop.node)  # type: ignore[union-attr]
         return super().stop_here(frame)
 
     def user_call(self, frame: FrameType, argument_list: None) -> None:
-        """Skip the call itself: the first line follows."""
+        """Do not stop at the call of a closure: its first line is next."""
         if not self.by_node:
             super().user_call(frame, argument_list)
 
     def user_line(self, frame: FrameType) -> None:
-        """Print which node this is."""
-        stop = self.waits
+        """Print which node it is when its closure is entered."""
+        stop = self.expected
         if stop is not None and frame.f_code is code_of(stop.node):
-            self.waits, self.by_node, self.entered, self.targets = None, False, frame, set()
-            self.message(stop.says)
+            self.expected, self.by_node, self.entered, self.targets = None, False, frame, set()
+            self.message(stop.message)
         super().user_line(frame)
 
     def user_return(self, frame: FrameType, return_value: Any) -> None:
-        """Go on to the next closure where one ends, unless everything is to run."""
+        """Run to the next closure when one returns, unless after `continue`."""
         super().user_return(frame, return_value)
         if frame is self.entered and self.stoplineno != RUNS_ON:
             self.by_node = True
@@ -176,14 +175,14 @@ class ClosurePdb(pdb.Pdb):
         frame: FrameType,
         exc_info: tuple[type[BaseException], BaseException, TracebackType | None],
     ) -> None:
-        """Stop only where the closure itself raises, not where NumPy catches its own errors."""
+        """Do not stop at errors that NumPy raises and catches itself."""
         if not frame.f_globals.get("__name__", "").startswith("numpy"):
             super().user_exception(frame, exc_info)  # type: ignore[arg-type]  # None at times
 
     def do_node(self, arg: str) -> bool:
-        """node [N] or node NAME: go on to the next node of the backward pass, into its closure.
+        """node [N] or node NAME: run to the closure of the next node of the backward pass.
 
-        N is for the Nth next; NAME is a label, a variable, a rule, or an operation and a number.
+        With N, run to the Nth next node. NAME is a label, a variable, a rule, or op#number.
         """
         number = whole_number(arg or "1")
         try:
@@ -197,24 +196,21 @@ class ClosurePdb(pdb.Pdb):
         return True
 
     def do_run(self, _: str) -> None:
-        """run, restart and back: go back or begin anew; not in a pass, which only runs forwards."""
-        self.error("in pdb a pass only runs forwards; q leaves it, and the next begins anew")
+        """run, restart and back are not available: in pdb, a pass only runs forwards."""
+        self.error("in pdb, a pass only runs forwards; quit with q, then start a new pass")
 
-    do_restart = do_back = do_run  # type: ignore[assignment]  # Pdb says arg
+    do_restart = do_back = do_run  # type: ignore[assignment]  # Pdb's parameter is called arg
 
     def _targets(self, name: str) -> set[Node]:
-        """Find the nodes of a name that are still to come. Raises OptionError if there are none."""
+        """Find the nodes of a name that have not run yet. Raises OptionError if there are none."""
         rule = name.removesuffix("_backward")
-        called = [node for node in self.named.nodes if node.op == rule != name]
-        found = [node for node in called or self.named.all_called(name) if node.is_interior]
-        if not found:
+        of_rule = [node for node in self.named.nodes if node.op == rule != name]
+        nodes = {node for node in of_rule or self.named.all_called(name) if node.is_interior}
+        if not nodes:
             raise OptionError(f"{name} is a leaf: it has no closure to stop in")
-        coming = set(found) - self.gone
-        if not coming:
-            raise OptionError(
-                f"{name} has been passed already, and in pdb a pass only runs forwards"
-            )
-        return coming
+        if not nodes - self.visited:
+            raise OptionError(f"{name} has run already, and in pdb, a pass only runs forwards")
+        return nodes - self.visited
 
 
 def code_of(node: Node) -> CodeType | None:
@@ -224,16 +220,16 @@ def code_of(node: Node) -> CodeType | None:
 
 
 def debug_in_pdb(
-    loss: Value, gradient: Any, names: Mapping[str, Any] | None, commands: list[str], asks: bool
+    loss: Value, gradient: Any, names: Mapping[str, Any] | None, commands: list[str], prompt: bool
 ) -> None:
-    """Run the backward pass under Pdb. If it is quit, every gradient is as it was before.
+    """Run the backward pass under Pdb. If the user quits, every gradient is restored.
 
-    Commands are run first; unless it `asks`, it quits after them.
+    The commands run first; without a `prompt`, Pdb quits after them.
     """
     check_value(loss, "debug")
     nodes = topological_order(loss)
     named = Named(nodes, {} if names is None else names)
-    if asks:
+    if prompt:
         debugger = ClosurePdb(named)
         debugger.cmdqueue += commands
     else:
@@ -246,31 +242,31 @@ def debug_in_pdb(
         debugger.message(line)
     finished = False
     try:
-        finished = debugger.walk(_live(loss, named, gradient))
+        finished = debugger.walk(_running_steps(loss, named, gradient))
     finally:
         if not finished:
             for node, grad in before.items():
                 node._grad = grad
-    end = "the pass is done" if finished else "the pass was quit; gradients are as before it"
+    end = "the pass is complete" if finished else "the pass was quit; all gradients are restored"
     debugger.message(end)
 
 
-def _live(loss: Value, named: Named, gradient: Any) -> Iterator[Stop]:
-    """Take the steps of a running pass, not of a recorded one."""
-    walk, half = start(loss, gradient), Paused(loss, named.nodes)
+def _running_steps(loss: Value, named: Named, gradient: Any) -> Iterator[Stop]:
+    """Yield the steps of a pass that runs as they are taken, not of a recorded one."""
+    walk, paused = start(loss, gradient), Paused(loss, named.nodes)
 
     def take() -> None:
-        half.check()
-        half.pause(next(walk)[0])
+        paused.check()
+        paused.pause(next(walk)[0])
 
-    coming = [node for node in reversed(named.nodes) if node.is_interior]
-    for i, node in enumerate(coming, 1):
+    nodes = [node for node in reversed(named.nodes) if node.is_interior]
+    for i, node in enumerate(nodes, 1):
         if node._grad is not None:
-            name = f"step {i} of {len(coming)}: {named.call(node)}"
-            yield Stop(node, take, says(name, node, node._grad))
+            name = f"step {i} of {len(nodes)}: {named.call(node)}"
+            yield Stop(node, take, arrival(name, node, node._grad))
 
 
-def says(name: str, node: Node, upstream: Any) -> str:
-    """Describe what arrives at a node, and which line of source made it."""
+def arrival(name: str, node: Node, upstream: Any) -> str:
+    """Describe the gradient that arrives at a node, and quote the line of source that made it."""
     line = f"\n  {quoted(node.about.line)}" if node.about.line else ""
     return f"{name} gets {on_a_line(upstream)}{line}"

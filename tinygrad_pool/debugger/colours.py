@@ -1,4 +1,4 @@
-"""Colours of the prompt's answers: at a terminal, unless NO_COLOR is set."""
+"""Colours for the prompt's output: only at a terminal, and not if NO_COLOR is set."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ STYLES = {
     r"(?m)(^  because .*|(?<=sends )0 |(?<=sends )nothing )": "yellow",
     r"^──.*": "dim",
 }
-"""What is told by a colour as well: the place, a stop, a line of source, a zero and its reason."""
+"""Colours for the position, a breakpoint, a line of source, and a zero with its reason."""
 MISTAKE = {r"(?s).+": "red"}
 
 
 def wants_colours(stream: IO[Any]) -> bool:
-    """Return whether a stream is a terminal that shows colours, and they are wanted."""
+    """Return whether a stream is a terminal that shows colours, and NO_COLOR is not set."""
     if os.environ.get("NO_COLOR") or not stream.isatty():
         return False
     from rich.console import Console
@@ -26,16 +26,16 @@ def wants_colours(stream: IO[Any]) -> bool:
 
 
 def coloured(text: str, stream: IO[Any], styles: dict[str, str] = STYLES) -> str:
-    """Return a text with the escapes of colours, if the stream shows them."""
+    """Return a text with colour escape codes if the stream shows colours."""
     if not styles or not wants_colours(stream):
         return text
     from rich.console import Console
     from rich.text import Text
 
-    shown = Text(text)
+    styled = Text(text)
     for pattern, style in styles.items():
-        shown.highlight_regex(pattern, style)
+        styled.highlight_regex(pattern, style)
     console = Console(file=stream, highlight=False)
-    with console.capture() as written:
-        console.print(shown, soft_wrap=True, end="")
-    return written.get()
+    with console.capture() as output:
+        console.print(styled, soft_wrap=True, end="")
+    return output.get()

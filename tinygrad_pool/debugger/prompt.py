@@ -1,4 +1,4 @@
-"""The prompt of the backward debugger: reads, completes and answers a line."""
+"""The prompt of the backward debugger: reads, completes and runs commands."""
 
 from __future__ import annotations
 
@@ -46,48 +46,50 @@ _NAMES = {
     "quit": "q exit quit() exit() EOF",
 }
 SHORT = {name: command for command, names in _NAMES.items() for name in names.split()}
-"""Other names of commands, as in gdb, pdb and rr. One step is one node: stepping is n and s."""
+"""Aliases of commands, from gdb, pdb and rr. One step is one node, so n and s are the same."""
 
 GROUPS = {
-    "to move": "node back continue run-back until goto finish restart",
-    "to stop": "break tbreak bnan bzero bgrad watch condition ignore delete",
-    "to look": "where up down show print why paths gains contrib jac check list steps draw info",
-    "what if": "set replay revert pdb",
-    "to leave": "save help quit",
+    "moving": "node back continue run-back until goto finish restart",
+    "stopping": "break tbreak bnan bzero bgrad watch condition ignore delete",
+    "looking": "where up down show print why paths gains contrib jac check list steps draw info",
+    "what if": "set replay revert",
+    "other": "pdb save help quit",
 }
 
 AGAIN = '<meta http-equiv="refresh" content="1">'
 
 REPEATED = ("node", "back", "continue", "run_back", "up", "down")
-"""What an empty line repeats."""
+"""Commands that an empty line repeats."""
 
 
 class Prompt(cmd.Cmd):
-    """A prompt whose commands act on a Recording and answer in text."""
+    """A prompt whose commands act on a Recording and print their answers."""
 
     prompt = "(backward) "
 
     def __init__(
-        self, passed: Recording, names: Mapping[str, Any] | None = None, **streams: Any
+        self, recording: Recording, names: Mapping[str, Any] | None = None, **streams: Any
     ) -> None:
         super().__init__(**streams)
         self.use_rawinput = not streams.get("stdin")
-        self.recorded = self.passed = passed
+        self.recorded = self.recording = recording
         self.names = names or {}
         self.drawn = ""
         self.selected: Node | None = None  # by up and down
 
     def precmd(self, line: str) -> str:
-        """Expand aliases; what follows a ; comes next."""
+        """Expand an alias, and queue the commands after a semicolon."""
         if line == "EOF":
             self.say("")
         first, *more = commands_in(line) or [""]
         self.cmdqueue[:0] = more
         word, _, rest = first.strip().partition(" ")
+        if rest.lstrip().startswith(tuple("=+*/@<>%")) and word in self.recording.known():
+            return first.strip()  # such as b = 3 or w * 2, where these are nodes, not aliases
         return f"{SHORT.get(word, word)} {rest}".strip()
 
     def onecmd(self, line: str) -> bool:
-        """Run a command; report a mistake, or an error of a rule, in one line."""
+        """Run a command; report an error, of the user's or of a rule, in one line."""
         try:
             self._check_argument(line)
             return bool(super().onecmd(line))
@@ -95,66 +97,67 @@ class Prompt(cmd.Cmd):
             raise
         except KeyboardInterrupt:
             self.cmdqueue.clear()
-            self.say(f"interrupted, after {self.passed.position} of {len(self.passed)} steps")
+            self.say(f"interrupted, after {self.recording.position} of {len(self.recording)} steps")
         except TinygradPoolError as error:
             self.say(in_a_line(str(error)), MISTAKE)
         except Exception as error:  # noqa: BLE001  # a rule or an expression may raise anything
             command, *_ = line.split()
-            told = "; ".join([str(error), *getattr(error, "__notes__", ())])
-            self.say(in_a_line(f"{command}: {type(error).__name__}: {told}"), MISTAKE)
+            message = "; ".join([str(error), *getattr(error, "__notes__", ())])
+            self.say(in_a_line(f"{command}: {type(error).__name__}: {message}"), MISTAKE)
         return False
 
     def _check_argument(self, line: str) -> None:
-        """Raise OptionError for what a command would not look at, as in bzero z1."""
+        """Raise OptionError for an argument that a command does not take, as in bzero z1."""
         command, argument, _ = self.parseline(line)
         method = getattr(self, f"do_{command}", None)
         if argument and method and "_" in inspect.signature(method).parameters:
             name = str(command).replace("_", "-")
-            raise OptionError(f"{name}: takes no argument, got {argument!r}; help {name}: more")
+            raise OptionError(f"{name}: takes no argument, got {argument!r}; see help {name}")
 
     def cmdloop(self, intro: str | None = None) -> None:
-        """Ask until quit; Ctrl-C at the prompt drops what was typed."""
-        asking = True
-        while asking:
+        """Prompt until the user quits; Ctrl-C at the prompt discards the line."""
+        prompting = True
+        while prompting:
             try:
                 super().cmdloop(intro)
-                asking = False
-            except NotImplementedError:  # raised in a notebook that cannot ask
-                asking = False
+                prompting = False
+            except NotImplementedError:  # raised in a notebook without input
+                prompting = False
             except KeyboardInterrupt:
                 self.say("")
-                intro = "q leaves"
+                intro = "q quits"
 
     def emptyline(self) -> bool:
-        """Repeat the last command if it moved."""
+        """Repeat the last command if it was a move."""
         return self.lastcmd.partition(" ")[0] in REPEATED and self.onecmd(self.lastcmd)
 
     def default(self, line: str) -> None:
-        """Show the node or the expression that was typed; or handle an unknown command."""
-        shown = line in ("data", "op", "label") or line in self.names
+        """Show a node or an expression that was typed; otherwise handle an unknown command."""
+        is_expression = line in ("data", "op", "label") or line in self.names
         with suppress(OptionError):
-            shown |= not line.isidentifier() and bool(check(line))
-        if "(" not in line and self.called(line) in self.completedefault(""):  # a call is made once
+            is_expression |= not line.isidentifier() and bool(check(line))
+        if "(" not in line and self.called(line) in self.completedefault(""):  # call only once
             self.onecmd(f"show {line}")
-        elif shown:
+        elif is_expression:
             self.onecmd(f"print {line}")
         else:
-            name, value = self._parted(line, "=")
-            what = name.removesuffix(".data")
-            if value and what.partition("[")[0] in self.passed.known():
+            name, value = self._split_at(line, "=")
+            target = name.removesuffix(".data")
+            if value and target.partition("[")[0] in self.recording.known():
                 raise OptionError(
-                    f"numbers are given by set, for the next replay: set {what} = {value}"
+                    f"to change a number for the next replay, type set {target} = {value}"
                 )
             self.unknown(line.split(maxsplit=1)[0])
 
     def unknown(self, command: str) -> None:
-        """Raise OptionError for an unknown command, with the nearest one."""
-        near = get_close_matches(command, [*self.completenames(""), *SHORT, *self.passed.known()])
-        meant = f"; did you mean {near[0]}?" if near else ""
-        raise OptionError(f"unknown command {command!r}{meant}; help lists all commands")
+        """Raise OptionError for an unknown command, and suggest the nearest one."""
+        names = [*self.completenames(""), *SHORT, *self.recording.known()]
+        near = get_close_matches(command, names)
+        suggestion = f" (did you mean {near[0]}?)" if near else ""
+        raise OptionError(f"unknown command {command!r}{suggestion}; help lists all commands")
 
     def do_help(self, arg: str) -> None:
-        """help [COMMAND]: list the commands, or explain one."""
+        """help [COMMAND]: list all commands, or explain one."""
         name = SHORT.get(arg, arg).replace("-", "_")
         if not arg:
             self._list_commands(get_terminal_size().columns)
@@ -166,17 +169,19 @@ class Prompt(cmd.Cmd):
             self.unknown(arg)
 
     def _list_commands(self, columns: int) -> None:
-        """Write a line for each command, in groups."""
-        for what, names in GROUPS.items():
-            self.say(f"{what}:")
+        """Print one line for each command, in groups."""
+        for title, names in GROUPS.items():
+            self.say(f"{title}:")
             for name in names.split():
                 command = name.replace("-", "_")
-                said = inspect.getdoc(getattr(self, f"do_{command}")) or ""
-                does = re.split(r"[.;:] |\.$", said.splitlines()[0].partition(": ")[2])[0]
+                usage = inspect.getdoc(getattr(self, f"do_{command}")) or ""
+                summary = re.split(r"[.;:] |\.$", usage.splitlines()[0].partition(": ")[2])[0]
                 short = [s for s in _NAMES.get(command, "").split() if len(s) < 3]
-                line = f"  {' '.join([name, *short]):<16} {does}"
+                line = f"  {' '.join([name, *short]):<16} {summary}"
                 self.say(line if len(line) < columns else f"{line[: columns - 2]}…")
-        more = "help COMMAND: more. An empty line moves again. A name or an expression is shown."
+        more = (
+            "help COMMAND explains one. An empty line moves again. Names and expressions are shown."
+        )
         self.say(textwrap.fill(more, columns - 1))
 
     def completenames(self, text: str, *_: Any) -> list[str]:
@@ -184,64 +189,65 @@ class Prompt(cmd.Cmd):
         return [name.replace("_", "-") for name in super().completenames(text)]
 
     def completedefault(self, text: str, *_: Any) -> list[str]:
-        """Complete names of nodes, and of rules."""
-        known = dict.fromkeys([*self.passed.known(), *(v.op for v in self.passed.nodes if v.op)])
-        return [name for name in known if name.startswith(text)]
+        """Complete names of nodes and of rules."""
+        rules = (v.op for v in self.recording.nodes if v.op)
+        names = dict.fromkeys([*self.recording.known(), *rules])
+        return [name for name in names if name.startswith(text)]
 
     def say(self, text: str, styles: dict[str, str] = STYLES) -> None:
-        """Print an answer in the characters and the colours that the terminal has."""
+        """Print an answer, with the characters and the colours that the terminal supports."""
         self.stdout.write(coloured(written(f"{text}\n", self.stdout), self.stdout, styles))
 
     def here(self) -> None:
-        """Return where we are, and update the drawing if there is one."""
+        """Print the current step, and update the drawing if there is one."""
         self.selected = None
-        self.say(views.here(self.passed))
+        self.say(views.here(self.recording))
         if self.drawn:
-            draw_step(self.passed, self.drawn)
+            draw_step(self.recording, self.drawn)
 
     def element(self, argument: str) -> tuple[Node, tuple[int, ...] | None]:
-        """Read NAME or NAME[i, j]; without a name, take the node of this step."""
+        """Read NAME or NAME[i, j]; the default is the node of this step."""
         return element_called(argument, self._node)
 
     def _node(self, name: str) -> Node:
-        """Find a node by its name, by default the selected one, or that of this step."""
+        """Find a node by its name; the default is the selected one, or that of this step."""
         if name:
-            return self.passed.find(self.called(name))
-        return self.passed.node if self.selected is None else self.selected
+            return self.recording.find(self.called(name))
+        return self.recording.node if self.selected is None else self.selected
 
     def called(self, name: str) -> str:
-        """Return what a node is called here that the program calls otherwise: net[0].weight."""
-        found = None
+        """Translate an expression of the program, such as net[0].weight, to a node's name."""
+        value = None
         if self.names:
             with suppress(OptionError):
-                found = evaluate(name, self.names)
-        if isinstance(found, Node) and found in self.recorded.nodes:
-            called = self.recorded.call(found)
-            if called != name and name not in self.passed.known():
+                value = evaluate(name, self.names)
+        if isinstance(value, Node) and value in self.recorded.nodes:
+            called = self.recorded.call(value)
+            if called != name and name not in self.recording.known():
                 return called
         return name
 
-    def _parted(self, argument: str, separator: str) -> tuple[str, str]:
+    def _split_at(self, argument: str, separator: str) -> tuple[str, str]:
         """Split a line at a separator that may also occur in the name before it."""
-        known = set(self.passed.known())
+        names = set(self.recording.known())
         parts = argument.split(separator)
         for k in range(len(parts), 0, -1):
-            name, rest = (separator.join(some).strip() for some in (parts[:k], parts[k:]))
-            element = name.endswith("]") and name.rpartition("[")[0].strip()
-            if name in known or element in known:
+            name, rest = (separator.join(side).strip() for side in (parts[:k], parts[k:]))
+            array = name.endswith("]") and name.rpartition("[")[0].strip()
+            if name in names or array in names:
                 return name, rest
         name, _, rest = argument.partition(separator)
         return name.strip(), rest.strip()
 
 
-def draw_step(passed: Recording, file: str) -> Path:
-    """Draw the graph at this position, with the last step highlighted.
+def draw_step(recording: Recording, file: str) -> Path:
+    """Draw the graph at this position, and highlight the node of the last step.
 
-    A page reloads itself every second, to show the next drawing.
+    A page reloads itself every second.
     """
-    step = passed.step
+    step = recording.step
     lit = [step.node] if step and isinstance(step.node, Value) else []
-    path = render(draw(passed.loss, highlight=lit, names=passed.variables), file)
+    path = render(draw(recording.loss, highlight=lit, names=recording.variables), file)
     if kind_of(path) == "html":
         page = path.read_text("utf-8").replace("<title>", f"{AGAIN}\n<title>", 1)
         write_whole(path, page)
@@ -250,7 +256,7 @@ def draw_step(passed: Recording, file: str) -> Path:
 
 @contextmanager
 def completing() -> Iterator[None]:
-    """Complete a name such as mul#2 or conv1/w as one word, until a prompt is left."""
+    """Complete names such as mul#2 or conv1/w as one word within a with block."""
     if not find_spec("readline"):  # on Windows
         yield
         return
@@ -265,7 +271,7 @@ def completing() -> Iterator[None]:
 
 
 def commands_in(text: str) -> list[str]:
-    """List the commands of a text, one per line or separated by ;.
+    """Split a text into commands, at line breaks and semicolons.
 
     >>> commands_in("node; why a")
     ['node', ' why a']
@@ -274,7 +280,7 @@ def commands_in(text: str) -> list[str]:
 
 
 def in_a_line(text: str, longest: int = 300) -> str:
-    """Shorten a message that would fill the screen, such as one that quotes the input.
+    """Put a message on one line, and cut out the middle if it is too long.
 
     >>> in_a_line("ab " * 9, 12)
     'ab ab … b ab'
@@ -295,12 +301,12 @@ def split(argument: str) -> list[str]:
 
 
 def can_ask() -> bool:
-    """Return whether input can be asked for: at a terminal, or in an interactive notebook."""
+    """Return whether the user can be prompted: at a terminal or in an interactive notebook."""
     session = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     kernel = getattr(session, "kernel", None)
     if kernel is not None:
-        return bool(getattr(kernel, "_allow_stdin", True))  # not allowed in nbconvert
+        return bool(getattr(kernel, "_allow_stdin", True))  # false in nbconvert
     try:
         return sys.stdin is not None and sys.stdin.isatty()  # None without a console
-    except ValueError:  # closed
+    except ValueError:  # stdin is closed
         return False

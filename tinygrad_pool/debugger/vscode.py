@@ -1,4 +1,4 @@
-"""Files for VS Code: a launch.json that steps through closures, an extension that steps back."""
+"""Files for VS Code: a launch.json to step through closures, an extension to step back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tinygrad_pool.errors import OutputError
 from tinygrad_pool.files import check_folder, whole_folder
 
 AIDS = ("arguments", "masks", "rule", "tie_breaking", "windows")
-"""Modules of rules without closures: they are stepped over, as the engine is."""
+"""Modules in rules/ without closures: like the engine, they are stepped over."""
 
 CONFIGURATION: dict[str, Any] = {
     "name": "Step through backward",
@@ -26,9 +26,9 @@ CONFIGURATION: dict[str, Any] = {
         {"path": "**/numpy/**", "include": False},
     ],
 }
-"""Settings that step into closures, but not into the engine between them.
+"""Settings to step into closures, but not into the engine between them.
 
-With debugpy's defaults a library is skipped, and its closures with it.
+By default, debugpy skips libraries with their closures.
 """
 
 HOW = (
@@ -48,10 +48,10 @@ STEPPING_BACK: dict[str, Any] = {
 }
 
 ATTRIBUTES: dict[str, Any] = {
-    "program": {"type": "string", "description": "The script. Its top level makes the loss."},
+    "program": {"type": "string", "description": "The script, which makes the loss at top level."},
     "value": {"type": "string", "description": "The loss; default: the last number it made."},
-    "args": {"type": "array", "items": {"type": "string"}, "description": "What sys.argv holds."},
-    "cwd": {"type": "string", "description": "The folder to run in."},
+    "args": {"type": "array", "items": {"type": "string"}, "description": "Its arguments."},
+    "cwd": {"type": "string", "description": "The folder to run it in."},
     "stopOnEntry": {
         "type": "boolean",
         "default": True,
@@ -83,12 +83,12 @@ exports.activate = (context) => {{
 README = """\
 # tinygrad_pool: step back through the backward pass
 
-Starts `python -m tinygrad_pool dap` for debug configurations of the type `backward`.
+Runs `python -m tinygrad_pool dap` for debug configurations of the type `backward`.
 """
 
 
 def launch_json() -> str:
-    """Write the contents of a launch.json.
+    """Return the contents of a launch.json.
 
     >>> print(launch_json().splitlines()[1])
       "version": "0.2.0",
@@ -99,8 +99,8 @@ def launch_json() -> str:
 def write_launch_json(folder: Path) -> Path:
     """Write `.vscode/launch.json` into a folder, and return its path.
 
-    Raises OutputError if the file exists already, with what to add to it, or if the folder does not
-    exist or cannot be written.
+    Raises OutputError if the folder does not exist or cannot be written, or if the file exists
+    already: the error then quotes the entry to add to it.
     """
     path = check_folder(folder / ".vscode").joinpath("launch.json")
     if path.exists():
@@ -141,9 +141,9 @@ def manifest(version: str) -> dict[str, Any]:
 
 
 def write_extension(folder: Path, version: str) -> Path:
-    """Write the extension into a folder of its own inside another; return its path.
+    """Write the extension into a new folder inside another, and return its path.
 
-    Raises OutputError if there is no such folder, or none that can be written to.
+    Raises OutputError if the folder does not exist or cannot be written.
     """
     path = check_folder(folder / NAME)
     with whole_folder(path) as files:

@@ -1,16 +1,17 @@
-"""The box of a node: its sign and label on top, below it what was asked for."""
+"""The box of a node: its sign and label on top, and the requested rows below."""
 
 import re
 from collections.abc import Callable, Collection
+from html import escape
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.heat import heat
-from tinygrad_pool.drawing.labels import sign, text
+from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.formatting import DIGIT, is_large, numbers, shape
+from tinygrad_pool.formatting import DIGIT, is_large, numbers, plain, shape
 
 
 def node_box(
@@ -22,7 +23,7 @@ def node_box(
     width: int = 0,
     heat: Callable[[Any], str] = heat,
 ) -> str:
-    """Write a node as an HTML table; `name` is what it is called, `width` the least it takes."""
+    """Write a node as an HTML table at least `width` points wide."""
     titles = [f"<B>{text(title)}</B>" for title in (sign(node), name) if title]
     large = is_large(node.data)
     kind = [shape(node.shape)] if "shape" in show or large else []
@@ -35,13 +36,13 @@ def node_box(
         g = node.grad
         arrays.append(("grad", numbers(g), theme.of_signs(g), small_picture(g)))
     elif "grad" in show:
-        rest = numbers(node.data).count("\n") if width else 0  # as high as the gradient will be
+        rest = numbers(node.data).count("\n") if width else 0  # leave room for the gradient
         arrays.append(("grad", "–" + "\n\u00a0" * rest, theme.SOFT, ""))
     rows = [row(fill, "&nbsp; ".join(titles) or ("weight" if fill == theme.WEIGHT else "leaf"))]
     if any(kind):
         rows.append(row(theme.PAPER, " &nbsp;".join(part for part in kind if part), theme.SOFT))
     for key, shown, colour, picture in arrays:
-        in_lines = colour and (width or "\n" not in shown)  # a page writes anew what has a width
+        in_lines = colour and (width or "\n" not in shown)  # a player rewrites boxes with a width
         content = lines(shown) if in_lines else in_columns(shown, colour)
         rows.append(row(theme.PAPER, content, colour or theme.SOFT, key))
         if picture:
@@ -52,45 +53,53 @@ def node_box(
 
 
 def name_box(name: str, leaf: Node, fill: str) -> str:
-    """Write the name of a leaf that is drawn elsewhere, or its numbers if it has none."""
+    """Write the name of a leaf whose box is elsewhere, or its numbers if it has no name."""
     shown = f"<B>{text(name)}</B>" if name else in_columns(numbers(leaf.data), theme.INK)
     return table([row(fill, shown)], 0)
 
 
 def constant_box(constant: Any, show: Collection[str]) -> str:
     """Write a constant operand: a grey box with its numbers."""
-    size = [shape(np.shape(constant))] if is_large(constant) else []
-    numbers_shown = numbers(constant)
-    shown = (
-        lines("\n".join([*size, numbers_shown])) if size else in_columns(numbers_shown, theme.INK)
-    )
-    rows = [row(theme.CONSTANT, shown)]
+    if is_large(constant):
+        content = lines(f"{shape(np.shape(constant))}\n{numbers(constant)}")
+    else:
+        content = in_columns(numbers(constant), theme.INK)
+    rows = [row(theme.CONSTANT, content)]
     if "heat" in show and (picture := heat(constant)):
         rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.CONSTANT}">{picture}</TD></TR>')
     return table(rows, 0)
 
 
-def lines(given: str) -> str:
-    r"""Write lines of numbers in Graphviz's HTML, with its marks for line breaks and spaces.
+def text(label: str) -> str:
+    r"""Escape a label for Graphviz's HTML, in which backslashes count, too; cut it if it is long.
+
+    >>> print(text(r"a<b> & \Gamma"))
+    a&lt;b&gt; &amp; \\Gamma
+    """
+    return escape(plain(label)).replace("\\", r"\\")
+
+
+def lines(numbers: str) -> str:
+    r"""Write lines of numbers in Graphviz's HTML, with its line breaks and spaces.
 
     >>> lines("1\u00a0 2\n3\u00a0 4")
     '1&nbsp; 2<BR/>3&nbsp; 4'
     """
-    return given.replace("\N{NO-BREAK SPACE}", "&nbsp;").replace("\n", "<BR/>")
+    return numbers.replace("\N{NO-BREAK SPACE}", "&nbsp;").replace("\n", "<BR/>")
 
 
-def in_columns(given: str, colour: str = "") -> str:
-    """Write numbers in columns, as high as on plain lines; without a colour each in its sign's."""
-    if "nan" in given or (colour and "\n" not in given):
-        return lines(given)
-    flat = given.replace(DIGIT, "").replace(" ", "\N{NO-BREAK SPACE}")
+def in_columns(numbers: str, colour: str = "") -> str:
+    """Write numbers in aligned columns; without a `colour`, each in the colour of its sign."""
+    if "nan" in numbers or (colour and "\n" not in numbers):
+        return lines(numbers)
+    flat = numbers.replace(DIGIT, "").replace(" ", "\N{NO-BREAK SPACE}")
     rows = [re.findall(r"\s*\S+", line) for line in flat.split("\n")]
     cells = "".join(f"<TR>{''.join(_cell(word, colour) for word in row)}</TR>" for row in rows)
     return f'<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="0">{cells}</TABLE>'
 
 
 def _cell(word: str, colour: str) -> str:
-    """Write a number with the space in front of it."""
+    """Write a number and the space before it."""
     colour = colour or _colour(word.strip())
     return f'<TD ALIGN="RIGHT"><FONT COLOR="{colour}">{word}</FONT></TD>'
 
@@ -102,7 +111,7 @@ def _colour(shown: str) -> str:
 
 
 def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:
-    """Write a row: a key and what it stands for, or something across both columns."""
+    """Write a row: a key and its content, or without a key the content across both columns."""
     left = f'<TD ALIGN="LEFT"><FONT COLOR="{theme.SOFT}">{key}</FONT></TD>'
     left, span = (left, "") if key else ("", ' COLSPAN="2"')
     return (
@@ -112,7 +121,7 @@ def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:
 
 
 def table(rows: list[str], border: int) -> str:
-    """Put rows into a box."""
+    """Write a box with some rows."""
     return (
         f'<<TABLE BORDER="{border}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3" '
         f'COLOR="{theme.INK}" BGCOLOR="{theme.PAPER}">{"".join(rows)}</TABLE>>'

@@ -1,4 +1,4 @@
-"""A graph as graphviz's Digraph, which a notebook shows with any Graphviz that is found."""
+"""A graphviz Digraph that a notebook shows with whichever Graphviz is installed."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tinygrad_pool.errors import ToolError
 
 
 class Drawing(Digraph):  # type: ignore[misc]  # graphviz carries no types
-    """A Digraph that shows itself as SVG at the end of a cell, or says what is missing for it."""
+    """A Digraph that a notebook shows as SVG, or as a message if no Graphviz is installed."""
 
     def _repr_mimebundle_(self, *_: Any, **__: Any) -> dict[str, str]:
         try:

@@ -1,4 +1,4 @@
-"""What a notebook shows of a Value that ends a cell: its graph, while that is small."""
+"""What a notebook shows for a Value at the end of a cell: its graph, if it is small."""
 
 from tinygrad_pool.drawing.computation import draw
 from tinygrad_pool.drawing.rendering import contents
@@ -7,11 +7,11 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import TinygradPoolError
 
 NODES, EDGES = 60, 240
-"""So many are drawn unasked: that takes a fraction of a second."""
+"""The largest graph to draw without being asked; it takes a fraction of a second."""
 
 
 def svg_of(value: Value) -> str | None:
-    """Draw a Value's graph as SVG; None if it is large or no Graphviz can draw it."""
+    """Draw a Value's graph as SVG; return None if it is large or no Graphviz can draw it."""
     if not is_small(value):
         return None
     try:
@@ -21,15 +21,15 @@ def svg_of(value: Value) -> str | None:
 
 
 def is_small(value: Node) -> bool:
-    """Return whether a graph is small enough to be drawn unasked, without walking a large one."""
-    seen, found, edges = {value}, [value], 0
-    for node in found:
+    """Return whether a graph is small enough to be drawn, without traversing a large one."""
+    seen, queue, edges = {value}, [value], 0
+    for node in queue:
         edges += len(node.parents)
         if edges > EDGES:
             return False
         new = {p for p in node.parents if isinstance(p, Node)} - seen
         seen |= new
-        found += new
+        queue += new
         if len(seen) > NODES:
             return False
     return True

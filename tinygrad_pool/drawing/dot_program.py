@@ -1,4 +1,4 @@
-"""Which Graphviz draws: `$TINYGRAD_POOL_DOT`, `dot` on the PATH, or one that comes as a wheel."""
+"""Find a Graphviz program: `$TINYGRAD_POOL_DOT`, `dot` on the PATH, or one from a wheel."""
 
 import json
 import os
@@ -30,19 +30,18 @@ SLOW = (
 def picture(source: str, kind: str, engine: str = "dot", timeout: float = TIMEOUT) -> bytes:
     """Lay out DOT text and return the picture, of kind svg, png or pdf, or json0 for the layout.
 
-    The engine nop2 draws what is laid out already.
+    The engine nop2 draws a graph that has a layout already.
 
-    Raises ToolError if no Graphviz can draw it, or what one prints is no whole picture, saying what
-    was tried and what to install; or if it takes longer than `timeout` seconds, saying what would
-    not.
+    Raises ToolError if no Graphviz prints a complete picture, with what was tried and what to
+    install; or if it takes longer than `timeout` seconds, with faster alternatives.
     """
     tried = []
     for name, draw in _drawers(kind):
         try:
-            drawn = draw(source, kind, engine, timeout)
-            if _is_whole(drawn, kind):
-                return fitted(drawn.decode()).encode() if kind == "svg" else drawn
-            tried.append(f"{name}: printed {f'no {kind}' if drawn else 'nothing'}")
+            output = draw(source, kind, engine, timeout)
+            if _is_complete(output, kind):
+                return fitted(output.decode()).encode() if kind == "svg" else output
+            tried.append(f"{name}: printed {f'no {kind}' if output else 'nothing'}")
         except subprocess.TimeoutExpired:
             raise ToolError(f"the layout took longer than {timeout:g} s; {SLOW}") from None
         except (OSError, ImportError, subprocess.CalledProcessError) as error:
@@ -54,12 +53,11 @@ def picture(source: str, kind: str, engine: str = "dot", timeout: float = TIMEOU
 
 
 def lend_to_graphviz() -> None:
-    """Let the graphviz package's own `pipe` and `render` use the program found here."""
+    """Let `pipe` and `render` of the graphviz package use the program found here."""
     from graphviz.backend import dot_command
 
-    if Path("dot") == dot_command.DOT_BINARY:
-        found = next(_programs("svg"), None)
-        dot_command.DOT_BINARY = Path(found) if found else dot_command.DOT_BINARY
+    if Path("dot") == dot_command.DOT_BINARY and (program := next(_programs("svg"), None)):
+        dot_command.DOT_BINARY = Path(program)
 
 
 def _drawers(kind: str) -> Iterator[tuple[str, Callable[[str, str, str, float], bytes]]]:
@@ -70,11 +68,11 @@ def _drawers(kind: str) -> Iterator[tuple[str, Callable[[str, str, str, float], 
 
 
 def _programs(kind: str) -> Iterator[str]:
-    """List programs that take dot's flags, the preferred one first."""
-    if given := os.environ.get(VARIABLE):
-        yield given
-    if found := shutil.which("dot"):
-        yield found
+    """Yield the programs that accept dot's options, in order of preference."""
+    if chosen := os.environ.get(VARIABLE):
+        yield chosen
+    if dot := shutil.which("dot"):
+        yield dot
     if kind != "pdf":
         yield from _programs_of_wheel("graphviz-pure")
 
@@ -89,9 +87,10 @@ def _programs_of_wheel(name: str) -> Iterator[str]:
 
 def _run(program: str, source: str, kind: str, engine: str, timeout: float) -> bytes:
     command = [program, f"-K{engine}", f"-T{kind}"]
-    given = source.encode(errors="replace")
-    ran = subprocess.run(command, input=given, capture_output=True, check=True, timeout=timeout)
-    return ran.stdout
+    text = source.encode(errors="replace")
+    return subprocess.run(
+        command, input=text, capture_output=True, check=True, timeout=timeout
+    ).stdout
 
 
 def _with_pygraphviz(source: str, kind: str, engine: str, _: float) -> bytes:
@@ -100,20 +99,20 @@ def _with_pygraphviz(source: str, kind: str, engine: str, _: float) -> bytes:
     return bytes(pygraphviz.AGraph(string=source).draw(format=kind, prog=engine))
 
 
-def _is_whole(drawn: bytes, kind: str) -> bool:
+def _is_complete(output: bytes, kind: str) -> bool:
     """Return whether a program's output is a complete picture."""
     if kind == "png":
-        return drawn.startswith(b"\x89PNG\r\n") and drawn.endswith(b"IEND\xaeB`\x82")
+        return output.startswith(b"\x89PNG\r\n") and output.endswith(b"IEND\xaeB`\x82")
     if kind == "pdf":
-        return drawn.startswith(b"%PDF-") and b"%%EOF" in drawn[-1024:]
+        return output.startswith(b"%PDF-") and b"%%EOF" in output[-1024:]
     try:
         if kind == "svg":
-            root = ET.fromstring(drawn)
-            shown, box = root.find("*[@class='graph']"), root.get("viewBox", "").split()
+            root = ET.fromstring(output)
+            graph, box = root.find("*[@class='graph']"), root.get("viewBox", "").split()
         else:
-            laid = json.loads(drawn)
-            shown, box = laid["objects"], laid["bb"].split(",")
-        return shown is not None and len([*map(float, box)]) == 4
+            layout = json.loads(output)
+            graph, box = layout["objects"], layout["bb"].split(",")
+        return graph is not None and len([*map(float, box)]) == 4
     except (ET.ParseError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return False
 
@@ -121,7 +120,7 @@ def _is_whole(drawn: bytes, kind: str) -> bool:
 def _reason(error: OSError | ImportError | subprocess.CalledProcessError) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    if isinstance(error, ImportError):  # a system library that the wheel needs
+    if isinstance(error, ImportError):  # a system library that the wheel needs is missing
         return str(error)
     lines = error.stderr.decode(errors="replace").strip().splitlines()
     return lines[0] if lines else f"exit code {error.returncode}"

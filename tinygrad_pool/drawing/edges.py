@@ -1,35 +1,37 @@
-"""How the edges of a graph are drawn: winners and losers, local derivatives, contributions."""
+"""Styles of the edges of a graph: winners and losers, local derivatives, contributions."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from tinygrad_pool.derivatives.slopes import largest_of, slopes_of
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.turns import still_waiting
 from tinygrad_pool.engine.vjp import vjp_by_operand
-from tinygrad_pool.formatting import number
+from tinygrad_pool.formatting import number, several
 
 SIGNS = "blue above 0, orange and double below, dashed 0"
+LOCAL = "×: the local derivative, which multiplies the gradient"
+MORE = "also includes earlier passes or nodes that are not drawn"
 CHOICES = ("maximum", "minimum")
 Style: TypeAlias = dict[str, str]
 Contributions: TypeAlias = dict[Node, list[float | None]]
 
 
 def contributions_of(nodes: list[Node]) -> Contributions:
-    """Compute what each node with a gradient sends to its operands; of an array the largest."""
+    """Compute the contributions of each node to its operands; of arrays, the largest elements."""
     return largest_in(sent_by(nodes))
 
 
 def largest_in(sent: Mapping[Node, Sequence[Any]]) -> Contributions:
-    """Take of each contribution its largest element; a constant has none."""
+    """Reduce each contribution to its largest element; those to constants are None."""
     return {node: [None if c is None else largest_of(c) for c in cs] for node, cs in sent.items()}
 
 
 def sent_by(nodes: Iterable[Node]) -> dict[Node, Sequence[Any]]:
-    """Compute what each node sends that has a gradient, and has taken its step."""
+    """Compute the contributions of each node that has a gradient and has taken its step."""
     waiting = still_waiting()
     with np.errstate(all="ignore"):
         return {
@@ -40,7 +42,7 @@ def sent_by(nodes: Iterable[Node]) -> dict[Node, Sequence[Any]]:
 
 
 def not_summed(sent: Mapping[Node, Sequence[Any]]) -> list[Node]:
-    """List the operands with a gradient that is not the sum of what is sent to them."""
+    """List the operands whose gradient is not the sum of these contributions."""
     arrived: dict[Node, list[Any]] = {}
     for node, cs in sent.items():
         for p, c in zip(node.parents, cs, strict=True):
@@ -51,9 +53,22 @@ def not_summed(sent: Mapping[Node, Sequence[Any]]) -> list[Node]:
 
 
 def _adds_up(g: Any, cs: list[Any]) -> bool:
-    """Compare a gradient with a sum, to rounding."""
-    room = 1e-5 * np.abs(cs).sum(axis=0)
-    return bool(np.isclose(g, sum(cs), rtol=0.0, atol=room, equal_nan=True).all())
+    """Return whether contributions add up to a gradient, within rounding errors."""
+    tolerance = 1e-5 * np.abs(cs).sum(axis=0)
+    return bool(np.isclose(g, sum(cs), rtol=0.0, atol=tolerance, equal_nan=True).all())
+
+
+def styled_edges(
+    nodes: Sequence[Node], show: Collection[str], name: Callable[[Node], str]
+) -> tuple[dict[Node, list[Style]], list[str]]:
+    """Style the edges into each node; return the styles and the lines of their legend."""
+    arrays = sent_by(nodes) if "contribution" in show else {}
+    sent = largest_in(arrays)
+    styles, lines, drawn = edge_styles(nodes, show, sent), legend(sent).splitlines(), {*nodes}
+    if more := [name(p) or name_of(p) for p in not_summed(arrays) if p in drawn]:
+        lines.append(f"grad of {several(more, 3)} {MORE}")
+    labels = [style.get("label", "") for edges in styles.values() for style in edges]
+    return styles, lines + [LOCAL] * any("×" in label for label in labels)
 
 
 def edge_styles(
@@ -77,9 +92,9 @@ def edge_styles(
 
 
 def carrying(c: float | None, largest: float) -> Style:
-    """Draw what flows back along an edge, its head at the end: width by magnitude, hue by sign.
+    """Style an edge by the contribution sent back along it: width by size, colour by sign.
 
-    Below 0 the line is double, each half as wide. A NaN is as wide as the widest.
+    Below 0, the line is double, each half as wide. A NaN is as wide as the widest.
     """
     if c is None:
         return {}
@@ -96,32 +111,32 @@ def carrying(c: float | None, largest: float) -> Style:
 
 
 def _finite(sent: Contributions) -> list[float]:
-    """List the sizes of the contributions that are finite."""
+    """List the absolute values of the finite contributions."""
     return [abs(c) for cs in sent.values() for c in cs if c is not None and np.isfinite(c)]
 
 
 def legend(sent: Contributions) -> str:
-    """Write the legend of widths and hues, with the scale; "" where there are none."""
-    known = _finite(sent)
-    if not known:
+    """Write the legend of contributions, with the scale of the widths; "" if there are none."""
+    finite = _finite(sent)
+    if not finite:
         return ""
-    widest = number(max(known), digits=3)
-    return f"arrows: what goes back along them, the widest {widest}\n{signs_told(sent)}"
+    widest = number(max(finite), digits=3)
+    return f"arrows: gradients sent back; the widest is {widest}\n{sign_legend(sent)}"
 
 
-def signs_told(nodes: Iterable[Node]) -> str:
-    """Write what the looks of arrows back from some nodes stand for."""
+def sign_legend(nodes: Iterable[Node]) -> str:
+    """Write the legend of colours and line styles for arrows back from some nodes."""
     arrays = any(p.shape for node in nodes for p in node.parents if isinstance(p, Node))
-    return f"{SIGNS}, of an array by its largest" if arrays else SIGNS
+    return f"{SIGNS}; for arrays, the largest element" if arrays else SIGNS
 
 
 def link_style(share: float) -> Style:
-    """Draw a link of weight 0 dashed and faint, any other solid, with its weight."""
+    """Style a link of weight 0 as faint and dashed, any other as solid, with its weight."""
     if share == 0:
         return {"label": " 0", "style": "dashed", "color": theme.FAINT, "fontcolor": theme.SOFT}
     return {"label": f" {share:.3g}", "penwidth": "2.4", "color": theme.INK}
 
 
 def shares_of(node: Node) -> list[float] | None:
-    """Read off a maximum or minimum of numbers which share of its gradient each operand gets."""
+    """Return the share of its gradient that a maximum or minimum of numbers sends each operand."""
     return slopes_of(node) if node.op in CHOICES else None

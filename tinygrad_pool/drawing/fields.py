@@ -1,4 +1,4 @@
-"""Receptive fields on their grid: under each unit its inputs as a small plane, with its weights."""
+"""Receptive fields as grids: below each unit a small plane of its inputs, with its weights."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ PLANES, LONGEST = 4, 8
 CELL = 46
 Place: TypeAlias = tuple[int, int, int]
 PLACE = re.compile(r"(.+)\[([\d, ]+)\]")
-LEGEND = "in a grid: an input, below it its weight"
+LEGEND = "in a grid: an input, and its weight below"
 
 
 class Field(dict[Node, Place]):
-    """Where each input stands: in which plane, row and column. There are none if it is empty."""
+    """The plane, row and column of each input; empty if there is no grid to draw."""
 
     def holds(self, unit: Unit) -> bool:
-        """Return whether a unit sums inputs of these planes, and nothing else."""
+        """Return whether a unit sums only inputs of these planes."""
         return unit.a is not None and bool(unit.sources) and set(unit.sources) <= self.keys()
 
 
 def field_of(rows: Sequence[Sequence[Node]], units: Sequence[Unit], crowded: bool) -> Field:
-    """Place inputs that are given in rows, or among many links the cells of an array.
+    """Place inputs given in rows, or if there are many links, the elements of an array.
 
-    It is empty where they are used by other units than sums of them, or in planes that are too
-    many, or too large.
+    The field is empty if other units than sums use the inputs, or if there are too many planes or
+    too large ones.
     """
     field = Field()
     if max(map(len, rows), default=0) > 1:
@@ -53,22 +53,22 @@ def _size(field: Field) -> Place:
 
 def _by_labels(leaves: set[Node]) -> Field:
     """Place inputs by their labels: x[0, 2, 1] is in row 2 and column 1 of a plane of x."""
-    found = {x: match for x in leaves if (match := PLACE.fullmatch(x.label))}
-    if len(found) < len(leaves):
+    matches = {x: match for x in leaves if (match := PLACE.fullmatch(x.label))}
+    if len(matches) < len(leaves):
         return Field()
-    read = {x: (match[1], [0, *map(int, match[2].split(","))]) for x, match in found.items()}
-    planes = sorted({(name, *place[:-2]) for name, place in read.values()})
-    top, left = (min((place[k] for _, place in read.values()), default=0) for k in (-2, -1))
+    indices = {x: (match[1], [0, *map(int, match[2].split(","))]) for x, match in matches.items()}
+    planes = sorted({(name, *index[:-2]) for name, index in indices.values()})
+    top, left = (min((index[k] for _, index in indices.values()), default=0) for k in (-2, -1))
     return Field(
         {
-            x: (planes.index((name, *place[:-2])), place[-2] - top, place[-1] - left)
-            for x, (name, place) in read.items()
+            x: (planes.index((name, *index[:-2])), index[-2] - top, index[-1] - left)
+            for x, (name, index) in indices.items()
         }
     )
 
 
 def draw_field(graph: Digraph, name: str, field: Field, unit: Unit) -> None:
-    """Draw the planes under a unit: what it sees with weights, the rest faint."""
+    """Draw the planes below a unit: the inputs that it sees with their weights, others faint."""
     weights = {link.source: link.weight for link in unit.links if link.source is not None}
     numbers = {x: float(w.data if isinstance(w, Node) else w) for x, w in weights.items()}
     planes, rows, columns = _size(field)
@@ -90,7 +90,7 @@ def _plane(rows: list[list[Node | None]], weights: Mapping[Node, float]) -> str:
 
 
 def _cell(x: Node | None, weights: Mapping[Node, float]) -> str:
-    """Write an input, and below it the weight of its link if there is one."""
+    """Write an input, and the weight of its link below if there is one."""
     if x is None:
         return "<TD></TD>"
     shown = number(float(x.data), digits=2)

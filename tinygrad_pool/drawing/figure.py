@@ -1,4 +1,4 @@
-"""A plot as matplotlib's Figure, which a notebook shows without pyplot."""
+"""A matplotlib Figure that a notebook shows without pyplot."""
 
 import io
 
@@ -9,7 +9,7 @@ from tinygrad_pool.drawing.words import caption_of, with_caption
 
 
 class Plot(Figure):
-    """A Figure that shows itself as SVG at the end of a cell, without `%matplotlib inline`."""
+    """A Figure that a notebook shows as SVG, without `%matplotlib inline`."""
 
     def _repr_svg_(self) -> str:
         svg = contents_of(self, "svg").decode()
@@ -22,13 +22,12 @@ def contents_of(
     dpi: float = 192,
     size: tuple[int | None, int | None] = (None, None),
 ) -> bytes:
-    """Return a figure as the contents of a file; the same figure gives the same SVG."""
+    """Return a figure as the contents of a file; equal figures give equal SVG."""
     if any(size):
         inches = figure.get_size_inches()
         dpi = min(side / length for side, length in zip(size, inches, strict=True) if side)
-    drawn = io.BytesIO()
+    file = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "tinygrad_pool"}):
-        figure.savefig(
-            drawn, format=kind, dpi=dpi, metadata={"Date": None} if kind == "svg" else None
-        )
-    return drawn.getvalue()
+        metadata = {"Date": None} if kind == "svg" else None
+        figure.savefig(file, format=kind, dpi=dpi, metadata=metadata)
+    return file.getvalue()

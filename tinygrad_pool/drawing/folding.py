@@ -1,9 +1,9 @@
-"""Fold a graph that is too large to be read: many nodes become one, with a count.
+"""Fold a graph that is too large to read: draw several nodes as one, with a count.
 
-Four ways. By scopes: nodes that were recorded one after the other in one scope are one. By layers:
-the same with the outermost scopes. By forms: nodes with the same operation on operands of the same
-form are one, and so is a run of the same operation, as in a long sum. By turns: all turns of a loop
-are one. In each what is left has no circles, and every edge stands for edges of the graph.
+There are four ways. By scopes: consecutive nodes of one scope are one. By layers: the same for the
+outermost scopes. By forms: nodes with the same operation on operands of the same form are one, and
+so is a run of one operation, as in a long sum. By turns: all turns of a loop are one. The folded
+graph never has cycles, and each of its edges represents edges of the graph.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from tinygrad_pool.engine.node import Node
 
 
 class Group(NamedTuple):
-    """Nodes drawn as one, oldest first, and the groups that their operands are in, in order.
+    """Nodes drawn as one, oldest first, and the indices of the groups of their operands, in order.
 
-    Of nodes that were not computed here, `kind` is "weight", "leaf" or "cut off".
+    `kind` is "weight", "leaf" or "cut off" for nodes without operands, otherwise "".
     """
 
     nodes: list[Node]
@@ -27,20 +27,20 @@ class Group(NamedTuple):
 
 
 FEW = 300
-"""A folded graph has at most so many boxes, if there is a way."""
+"""The number of boxes that a folded graph should not exceed."""
 
 
 class Folded(NamedTuple):
-    """A folded graph, and what it was folded by: one of the names in WAYS."""
+    """A folded graph, and how it was folded: one of the names in WAYS."""
 
     by: str
     groups: list[Group]
 
 
 def folded(nodes: list[Node], by: str = "", called: Mapping[int, str] = {}) -> Folded:
-    """Fold a graph in a way, or the first that leaves few boxes: by layers, by forms, by turns.
+    """Fold a graph in a given way, or in the first of layers, forms and turns with few boxes.
 
-    `called` is how Values without a label are called, by their id.
+    `called` maps ids of Values without a label to their names.
     """
     if not by and layer_count(nodes) <= FEW:
         by = "layers"
@@ -52,7 +52,7 @@ def folded(nodes: list[Node], by: str = "", called: Mapping[int, str] = {}) -> F
 
 
 def coarser(nodes: list[Node]) -> Iterator[str]:
-    """List the ways to fold a graph of which each leaves fewer boxes than those before."""
+    """Yield ways to fold a graph, each with fewer boxes than the ways before it."""
     least = min(len(nodes), FEW + 1)
     for way, fold in WAYS.items():
         boxes = len(fold(nodes))
@@ -62,7 +62,7 @@ def coarser(nodes: list[Node]) -> Iterator[str]:
 
 
 def by_scopes(nodes: list[Node], called: Mapping[int, str] = {}) -> list[Group]:
-    """Fold what was recorded in one go in one scope; the rest stays as it is."""
+    """Fold consecutive nodes of one scope; nodes without a scope stay single."""
     return by_layers(nodes, called, lambda node: node.about.scope)
 
 
@@ -71,9 +71,9 @@ def by_layers(
     called: Mapping[int, str] = {},
     layer: Callable[[Node], str] = lambda node: node.about.scope.split("/")[0],
 ) -> list[Group]:
-    """Fold what was recorded in one go in one outermost scope; the rest stays as it is.
+    """Fold consecutive nodes of one outermost scope; nodes without a scope stay single.
 
-    A weight is in the layer that used it first: a later one would close a circle.
+    A weight is in the layer that used it first: in a later one, it would close a cycle.
     """
     keys: dict[Node, Any] = {}
     visit, last = 0, ""
@@ -95,31 +95,29 @@ def by_layers(
 
 
 def layer_count(nodes: list[Node]) -> int:
-    """Count the boxes that by_layers would make, leaves apart."""
-    visits = alone = 0
-    last = ""
+    """Count the boxes that by_layers would make, without leaves."""
+    count, last = 0, ""
     for node in nodes:
         if node.parents:
             scope = node.about.scope
-            alone += not scope
-            visits += bool(scope) and scope != last
+            count += not scope or scope != last
             last = scope
-    return visits + alone
+    return count
 
 
 def by_form(nodes: list[Node], called: Mapping[int, str] = {}) -> list[Group]:
-    """Fold nodes that were computed in the same way, and runs of one operation.
+    """Fold nodes of the same form, and runs of one operation.
 
-    A node joins the run of an operand that does the same on the same others, and that nobody else
-    uses.
+    A node joins the run of an operand if that has the same operation, the same other operands, and
+    no other users.
     """
     user: dict[Node, Node | None] = {}
     for node in nodes:
         for p in node.parents:
             if isinstance(p, Node):
                 user[p] = node if user.get(p, node) is node else None
-    forms: dict[Any, int] = {}
-    found: list[tuple[str, tuple[Any, ...]]] = []
+    numbers: dict[Any, int] = {}
+    forms: list[tuple[str, tuple[Any, ...]]] = []
     keys: dict[Node, Any] = {}
     for node in nodes:
         if not (operands := node.parents):
@@ -127,22 +125,22 @@ def by_form(nodes: list[Node], called: Mapping[int, str] = {}) -> list[Group]:
         op = node.op
         form = tuple([keys.get(p, "leaf") if isinstance(p, Node) else "constant" for p in operands])
         for p, key in zip(operands, form, strict=True):
-            if type(key) is int and user[p] is node:  # computed, and for nobody else
-                its_op, others = found[key]
+            if type(key) is int and user[p] is node:  # computed, and not used elsewhere
+                its_op, others = forms[key]
                 if its_op == op and all(k == key or k in others for k in form):
                     keys[node] = key
                     break
         else:
-            keys[node] = forms.setdefault((op, form), len(found))
-            if keys[node] == len(found):
-                found.append((op, form))
+            keys[node] = numbers.setdefault((op, form), len(forms))
+            if keys[node] == len(forms):
+                forms.append((op, form))
     return _grouped(nodes, keys, weights_in(nodes, called))
 
 
 def by_turns(nodes: list[Node], called: Mapping[int, str] = {}) -> list[Group]:
-    """Fold the turns of loops: nodes of the same operation on the same ones, round and round.
+    """Fold the turns of loops: nodes with the same operation on operands of the same kinds.
 
-    These may lead to themselves by way of others, in a circle, which is then one group.
+    If such steps lead back to themselves through others, the whole cycle is one group.
     """
 
     def kind(p: Any) -> Any:
@@ -155,11 +153,11 @@ def by_turns(nodes: list[Node], called: Mapping[int, str] = {}) -> list[Group]:
             if isinstance(p, Node) and p in steps:
                 after[steps[p]].add(step)
     reached = {step: _reached(after, step) for step in after}
-    circle = {
-        step: next((first for first in after if first in ways and step in reached[first]), step)
-        for step, ways in reached.items()
+    cycle = {
+        step: next((first for first in after if first in later and step in reached[first]), step)
+        for step, later in reached.items()
     }
-    keys = {node: circle[step] for node, step in steps.items()}
+    keys = {node: cycle[step] for node, step in steps.items()}
     return _grouped(nodes, keys, weights_in(nodes, called))
 
 
@@ -167,18 +165,18 @@ WAYS = {"scopes": by_scopes, "layers": by_layers, "turns": by_turns, "forms": by
 
 
 def _reached(after: dict[Any, set[Any]], start: Any) -> set[Any]:
-    """Find all that follows, near or far."""
-    found: set[Any] = set()
+    """Find everything that can be reached from a start."""
+    reached: set[Any] = set()
     waiting = [start]
     while waiting:
-        fresh = after[waiting.pop()] - found
-        found |= fresh
-        waiting += fresh
-    return found
+        new = after[waiting.pop()] - reached
+        reached |= new
+        waiting += new
+    return reached
 
 
 def _grouped(nodes: list[Node], keys: dict[Node, Any], weights: Set[Node]) -> list[Group]:
-    """Gather nodes by key; leaves, which have none, by the groups that use them."""
+    """Group nodes by their keys; group leaves, which have no key, by the groups that use them."""
     users: dict[Node, set[Any]] = {}
     for node in nodes:
         for p in node.parents:
@@ -191,11 +189,11 @@ def _grouped(nodes: list[Node], keys: dict[Node, Any], weights: Set[Node]) -> li
     members: dict[Any, list[Node]] = {}
     for node in nodes:
         members.setdefault(keys[node], []).append(node)
-    home = {node: i for i, some in enumerate(members.values()) for node in some}
+    index = {node: i for i, group in enumerate(members.values()) for node in group}
     groups = []
-    for i, (key, some) in enumerate(members.items()):
-        inner = [p for node in some for p in node.parents if isinstance(p, Node)]
-        sources = [k for k in dict.fromkeys(home[p] for p in inner if p in home) if k != i]
-        kind = "" if any(node.parents for node in some) else key[0]
-        groups.append(Group(some, sources, kind))
+    for i, (key, group) in enumerate(members.items()):
+        operands = [p for node in group for p in node.parents if isinstance(p, Node)]
+        sources = [k for k in dict.fromkeys(index[p] for p in operands if p in index) if k != i]
+        kind = "" if any(node.parents for node in group) else key[0]
+        groups.append(Group(group, sources, kind))
     return groups

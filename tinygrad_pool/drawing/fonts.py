@@ -1,10 +1,10 @@
-"""Text in an SVG as wide as the layout reckoned, whichever font a browser has."""
+"""Give text in an SVG the width that the layout assumed, whichever font a browser has."""
 
 import re
 from html import unescape
 
 STACK = "Helvetica,Arial,Liberation Sans,Nimbus Sans,sans-serif"
-"""Fonts as wide as the one that the layout reckons with, for browsers that have no Helvetica."""
+"""Fonts with the widths of Helvetica, which the layout assumes, for browsers without it."""
 
 ADVANCES = {
     191: "'",
@@ -26,14 +26,14 @@ ADVANCES = {
     944: "W",
     1000: "@…↓←→",
 }
-"""How wide Helvetica's letters are, in thousandths of their size, from its font metrics."""
+"""Widths of Helvetica's letters in thousandths of their size, from its font metrics."""
 USUAL = 556
 _WIDTHS = {letter: wide for wide, letters in ADVANCES.items() for letter in letters}
 _TEXT = re.compile(r'<text ([^>]*font-size="([\d.]+)"[^>]*)>([^<]+)</text>')
 
 
 def width(text: str, size: float) -> float:
-    """Return how wide a text is in Helvetica, in points.
+    """Return the width of a text in Helvetica, in points.
 
     >>> round(width("0.5", 10.0), 2)
     13.9
@@ -42,19 +42,19 @@ def width(text: str, size: float) -> float:
 
 
 def place_for(text: str, size: float) -> float:
-    """Return how wide the layout takes a text to be: beyond ASCII, a space for each byte."""
-    taken = (letter if letter.isascii() else " " * len(letter.encode()) for letter in text)
-    return width("".join(taken), size)
+    """Return the width that the layout assumes for a text: that of a space per non-ASCII byte."""
+    assumed = (letter if letter.isascii() else " " * len(letter.encode()) for letter in text)
+    return width("".join(assumed), size)
 
 
 def fitted(svg: str) -> str:
-    """Give each text its width, so that none leaves its box where another font is wider.
+    """Fix the width of each text, so that it stays in its box if another font is wider.
 
-    What the layout left too little place for, as for "…", is set up to a twentieth closer.
+    If the layout left too little room, as for "…", the text is condensed by at most 5 %.
     """
 
-    def with_width(found: re.Match[str]) -> str:
-        options, size, text = found.groups()
+    def with_width(match: re.Match[str]) -> str:
+        options, size, text = match.groups()
         letters = unescape(text), float(size)
         wide = min(natural := width(*letters), max(place_for(*letters), 0.95 * natural))
         fixed = f'textLength="{wide:.1f}" lengthAdjust="spacingAndGlyphs"'

@@ -1,21 +1,21 @@
-"""Frames around the nodes of a scope: which node is in which, and what leads into a frame."""
+"""Frames around the nodes of a scope: the frame of each node, and the edges into a frame."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import accumulate, groupby, takewhile
 from typing import TypeAlias
 
 from tinygrad_pool.engine.node import Node
 
 Use: TypeAlias = tuple[Node, int]
-"""A node, and the place of one of its operands."""
+"""A node, and the index of one of its operands."""
 VISIT = "\0"
-"""Stands between the name of a frame and the number of the visit, from the second on."""
+"""Separates the name of a frame from the number of the visit, from the second visit on."""
 
 
 def frames_of(path: str) -> list[str]:
-    """List the frames that a path leads through, the outermost first.
+    """List the frames on a path, the outermost first.
 
     >>> frames_of("net/conv1"), frames_of("")
     (['net', 'net/conv1'], [])
@@ -24,9 +24,9 @@ def frames_of(path: str) -> list[str]:
 
 
 def scopes_of(nodes: Sequence[Node]) -> dict[Node, str]:
-    """Find the frame of each node: its scope, or for a leaf without one what its users share.
+    """Find the frame of each node: its scope, or for a leaf without one, that of all its users.
 
-    A layer that is called once more on what was computed from it has a frame for each visit.
+    A layer that is called again on a result of its own has a frame for each visit.
     """
     visits = _visits(nodes)
     users: dict[Node, list[str]] = {}
@@ -42,57 +42,58 @@ def scopes_of(nodes: Sequence[Node]) -> dict[Node, str]:
 
 
 def shared(scopes: list[str]) -> str:
-    """Find the innermost scope that holds all of these."""
+    """Find the innermost scope that contains all of these scopes."""
     levels = zip(*(scope.split("/") for scope in scopes), strict=False)
     return "/".join(level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels))
 
 
 def _visits(nodes: Sequence[Node]) -> dict[Node, str]:
-    """Name visits of outermost scopes by a number: the next if it needs what came in between."""
+    """Name nodes of repeated visits; a new visit uses nodes computed after the last one began."""
     place = {node: k for k, node in enumerate(nodes)}
-    begun: dict[str, tuple[int, int]] = {}
+    visits: dict[str, tuple[int, int]] = {}
     computed = [node for node in nodes if node.parents]
-    found: dict[Node, str] = {}
+    scopes: dict[Node, str] = {}
     for outer, run in groupby(computed, lambda node: node.about.scope.split("/")[0]):
-        some = [*run]
+        members = [*run]
         if not outer:
             continue
-        start, visit = begun.get(outer, (place[some[0]], 1))
-        sources = {p for n in some for p in n.parents if isinstance(p, Node) and p.parents}
-        between = (p for p in sources - {*some} if p.about.scope.split("/")[0] != outer)
+        start, visit = visits.get(outer, (place[members[0]], 1))
+        sources = {p for n in members for p in n.parents if isinstance(p, Node) and p.parents}
+        between = (p for p in sources - {*members} if p.about.scope.split("/")[0] != outer)
         if any(place.get(p, -1) > start for p in between):
-            start, visit = place[some[0]], visit + 1
-        begun[outer] = start, visit
+            start, visit = place[members[0]], visit + 1
+        visits[outer] = start, visit
         if visit > 1:
-            inner = ((node, node.about.scope.removeprefix(outer)) for node in some)
-            found |= {node: f"{outer}{VISIT}{visit}{rest}" for node, rest in inner}
-    return found
+            inner = ((node, node.about.scope.removeprefix(outer)) for node in members)
+            scopes |= {node: f"{outer}{VISIT}{visit}{rest}" for node, rest in inner}
+    return scopes
 
 
 class Entries(dict[str, list[Node]]):
-    """The nodes that lead into each frame from outside, oldest first."""
+    """The nodes outside each frame with edges into it, oldest first; and each node's frames."""
 
-    def __init__(self, nodes: Sequence[Node], scopes: Mapping[Node, str]) -> None:
+    def __init__(self, nodes: Sequence[Node]) -> None:
         self.place = {node: k for k, node in enumerate(nodes)}
-        self.scopes = scopes
+        self.scopes = scopes_of(nodes)
+        self.frames = {node: frames_of(self.scopes[node]) for node in nodes}
         for node in nodes:
-            here = [p for p in node.parents if isinstance(p, Node) and p in scopes and p.parents]
-            for p in here:
-                for frame in {*frames_of(scopes[node])} - {*frames_of(scopes[p])}:
+            operands = [p for p in node.parents if isinstance(p, Node) and p in self.frames]
+            for p in (p for p in operands if p.parents):
+                for frame in {*self.frames[node]} - {*self.frames[p]}:
                     self.setdefault(frame, []).append(p)
 
     def before(self, user: Node, frame: str) -> Node | None:
-        """Find the last that leads into a frame and was computed before a node.
+        """Find the last node with an edge into a frame that was computed before `user`.
 
-        What only that node uses may stand behind it, and should, or frames overlap in columns.
+        Operands of `user` alone are placed behind it; otherwise frames overlap in columns.
         """
         earlier = (p for p in self.get(frame, ()) if self.place[p] < self.place[user])
         return max(earlier, key=self.place.__getitem__, default=None)
 
     def behind(self, again: Collection[Use] = ()) -> Iterator[tuple[Node, Use]]:
-        """Put what only stands beside its user behind the last that leads into their frame.
+        """Yield the boxes beside their users, each with the node to place it behind.
 
-        Those are constants, leaves by their first use, and uses of what stands `again`.
+        These are constants, leaves at their first use, and the uses that are drawn `again`.
         """
         seen = set()
         for node in self.place:

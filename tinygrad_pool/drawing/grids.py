@@ -1,4 +1,4 @@
-"""Pooling on its grid: the cells of a plane, the windows over them, and who won."""
+"""Draw pooling on a grid: the cells of a plane, the windows over them, and the winners."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ if TYPE_CHECKING:
 
 LARGEST, FEW = 12, 4
 LINE, A_LETTER = 70, 0.13
-"""How many letters of the legend stand in a line; how wide one of a title is, in cells."""
+"""The letters in a line of the legend; the width of a letter of a title, in cells."""
 WITHIN = 70
-"""Within a cell, a number of n letters has at most this, over n, as its size."""
+"""The largest font size of a number in a cell, times its letters."""
 TAG = "window"
 """The gid of a text that names a window."""
 COLOURS = ("#009E73", "#CC79A7", "#5D3A9B", "#8C8C00", "#00A0A8", "#7A4A2B", "#4D4D4D", "#C2185B")
-"""Of the windows; blue and orange are signs."""
+"""Colours of windows; blue and orange are for signs."""
 
 
 def draw_windows(
     node: Value, plane: int | Sequence[int] | None = None, *, theme: str = "light"
 ) -> Figure:
-    """Draw a pooled plane: on the left the cells and the windows over them, on the right the units.
+    """Draw a pooled plane: the cells and windows on the left, the pooled units on the right.
 
-    A cell shows its number and, after a backward pass, below it what came back into it. A window
-    has a colour and a letter, which its unit has too. A winner is filled with it, and says which
-    windows it won, and how many if there are several. Padding is dotted, and what windows see
-    beyond it by `ceil_mode`; a cell that no window sees is hatched. `plane` is an index into the
-    leading axes, by default the first one. `theme` is "light" or "dark".
+    A cell shows its number and, after a backward pass, its gradient below. Each window has a colour
+    and a letter, as has its unit. A winner is filled with the colour, and shows the letters of the
+    windows that it won, and their number if there are several. Padding is dotted, as are the cells
+    that windows reach beyond it by `ceil_mode`. Cells in no window are hatched. `plane` is an index
+    into the leading axes, by default the first plane. `theme` is "light" or "dark".
 
-    Raises DataError for anything but a Value, OptionError for what is not pooled, a plane that
-    there is not or an unknown theme, ShapeError for three axes or more than 12 cells on one,
-    ToolError without matplotlib.
+    Raises DataError if `node` is not a Value, OptionError if it is not pooled or for an invalid
+    plane or theme, ShapeError for three pooled axes or more than 12 cells on one, ToolError without
+    matplotlib.
 
     >>> from tinygrad_pool import max_pool2d
     >>> figure = draw_windows(max_pool2d(Value(np.eye(4), label="x"), 2))
@@ -94,15 +94,15 @@ def draw_windows(
 def _index(plane: int | Sequence[int] | None, lead: Shape) -> Shape:
     if 0 in lead:
         raise OptionError(f"draw_windows: leading axes of {lead} have no plane")
-    given = (0,) * len(lead) if plane is None else plane
     with suppress(AxisError):
-        if (place := place_of(given, lead, "draw_windows: plane")) is not None:
+        index = (0,) * len(lead) if plane is None else plane
+        if (place := place_of(index, lead, "draw_windows: plane")) is not None:
             return place
     raise OptionError(f"draw_windows: plane must be an index into {lead}, got {plane!r}")
 
 
 def _draw_cells(axes: Axes, shown: Plane) -> None:
-    """Draw the cells with their numbers, padding around them, and an outline for each window."""
+    """Draw the cells with their numbers, the padding around them, and the outlines of windows."""
     rows, columns = shown.x.shape
     (top, bottom), (left, right) = shown.rims
     wins, seen = shown.links.wins(), np.isin(np.arange(shown.x.size), shown.links.cell)
@@ -131,12 +131,12 @@ def _draw_cells(axes: Axes, shown: Plane) -> None:
 
 
 def _outlined(shown: Plane) -> range:
-    """List the windows to outline: all, or of many that overlap the first alone."""
+    """List the windows to outline: all, or only the first if many overlap."""
     return range(1) if shown.overlap and shown.y.size > FEW else range(shown.y.size)
 
 
 def _outline(axes: Axes, shown: Plane, unit: int) -> None:
-    """Draw a window as a box over all that it looks at, inset so that overlapping ones differ."""
+    """Draw a window as a box around its cells, with insets that differ for overlapping windows."""
     from matplotlib.patches import Rectangle
 
     inset = 0.44 - 0.05 * (unit % 4 if shown.overlap else 0)
@@ -171,7 +171,7 @@ def _square(axes: Axes, i: int, j: int, size: float = 1.0, **options: Any) -> No
 def _write(
     axes: Axes, i: int, j: int, value: float, grads: NDArray[Any] | None, bold: bool
 ) -> None:
-    """Write a number into a cell, and under it the gradient if there is one."""
+    """Write a number into a cell, and its gradient below if there is one."""
 
     def write(down: float, x: float, size: float, **options: Any) -> None:
         shown = number(float(x), 3)
@@ -184,13 +184,13 @@ def _write(
 
 
 def _tag(axes: Axes, i: int, j: int, name: str) -> None:
-    """Write the letters of windows into the corner of a cell or a unit."""
+    """Write the letters of windows into the corner of a cell or unit."""
     place: dict[str, Any] = {"va": "top", "zorder": 4}  # above the boxes of windows
     axes.text(j - 0.38, i - 0.36, name, fontsize=11, color=look.SOFT, gid=TAG, **place)
 
 
 def _letter(unit: int) -> str:
-    """Name a window, for those who do not tell its colour: a to z, then aa, bb and so on."""
+    """Name a window, for readers who do not see its colour: a to z, then aa, bb and so on."""
     return ascii_lowercase[unit % 26] * (1 + unit // 26)
 
 
@@ -198,17 +198,17 @@ def _legend(shown: Plane) -> str:
     wins, seen = shown.links.wins(), np.unique(shown.links.cell)
     all_boxed = len(_outlined(shown)) == shown.y.size
     boxed = "a box is a window" if all_boxed else "the box is the first window"
-    said = [boxed, "a unit has its window's colour and letter"]
-    said += ["a filled cell won"] if shown.chooses else []
-    said += ["×2: it won two windows"] if shown.chooses and wins.max(initial=0) > 1 else []
+    parts = [boxed, "a unit has its window's colour and letter"]
+    parts += ["a filled cell won"] if shown.chooses else []
+    parts += ["×2: it won two windows"] if shown.chooses and wins.max(initial=0) > 1 else []
     if any(map(any, shown.rims)):
         padded = any(map(any, shown.windows.padding))
-        said += ["dotted: padding" if padded else "dotted: beyond the input"]
-    said += ["hatched: no window sees it"] if len(seen) < shown.x.size else []
+        parts += ["dotted: padding" if padded else "dotted: beyond the input"]
+    parts += ["hatched: in no window"] if len(seen) < shown.x.size else []
     backward = any(g is not None for g in shown.grads)
-    said += ["below a number its gradient, blue above 0, orange below"] if backward else []
-    whole = "; ".join(part.replace(" ", "\xa0") for part in said)
-    return "\n".join(wrap(whole, LINE)).replace("\xa0", " ")
+    parts += ["small numbers: gradients, blue above 0, orange below"] if backward else []
+    legend = "; ".join(part.replace(" ", "\xa0") for part in parts)
+    return "\n".join(wrap(legend, LINE)).replace("\xa0", " ")
 
 
 def _colour(unit: int) -> str:
@@ -216,5 +216,5 @@ def _colour(unit: int) -> str:
 
 
 def _pale(unit: int) -> str:
-    """Mix a window's colour with white, to be written on."""
+    """Mix a window's colour with white, as a background for text."""
     return look.mixed(_colour(unit), 0.3)

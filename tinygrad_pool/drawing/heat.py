@@ -1,4 +1,4 @@
-"""Small pictures of arrays inside a box: one coloured square a cell."""
+"""Heat maps of arrays inside a box: one coloured square per element."""
 
 from math import prod
 from typing import Any
@@ -17,8 +17,8 @@ SIDE = 5
 def heat(data: Any) -> str:
     """Write the first planes of an array as Graphviz HTML: blue above 0, orange below, white at 0.
 
-    Cells below 0 have a rim, too. The darkest cell is the largest in magnitude. "" where the planes
-    are too large for that, or the array has none.
+    Cells below 0 have a rim, too. The largest magnitude is darkest. Returns "" if the array has
+    fewer than two axes or its planes are too large.
 
     >>> heat(np.zeros(3)), heat(np.ones((2, 2))).count("<TD BGCOLOR")
     ('', 4)
@@ -53,7 +53,7 @@ def _cell(share: float, side: int) -> str:
 
 
 def colour(share: float) -> str:
-    """Mix the colour of a number between −1 and 1.
+    """Return the colour of a number between −1 and 1.
 
     >>> colour(0.0), colour(1.0), colour(float("nan"))
     ('#ffffff', '#0072b2', '#a8326e')
@@ -63,13 +63,13 @@ def colour(share: float) -> str:
 
 
 def magnitudes(nodes: list[Node]) -> tuple[dict[Node, str], str]:
-    """Fill nodes by their largest |grad|, on a logarithmic scale, and say what the scale is.
+    """Choose fills for nodes by their largest |grad|, on a log scale; return them and a legend.
 
     >>> from tinygrad_pool import Value
     >>> a = Value(2.0)
     >>> (a * 100.0).backward()
     >>> magnitudes([a])
-    ({Value(data=2.0, grad=100.0): '#f4f4f4'}, 'filled by |grad|, from 100 (pale) to 100')
+    ({Value(data=2.0, grad=100.0): '#f4f4f4'}, 'shaded by |grad|, from 100 (pale) to 100')
     """
     sizes = {}
     for node in nodes:
@@ -82,4 +82,4 @@ def magnitudes(nodes: list[Node]) -> tuple[dict[Node, str], str]:
     span = np.log10(high / low) or 1.0
     shares = {node: 0.05 + 0.3 * np.log10(size / low) / span for node, size in sizes.items()}
     fills = {node: theme.mixed(theme.INK, share) for node, share in shares.items()}
-    return fills, f"filled by |grad|, from {number(low, 3)} (pale) to {number(high, 3)}"
+    return fills, f"shaded by |grad|, from {number(low, 3)} (pale) to {number(high, 3)}"

@@ -1,30 +1,20 @@
-"""Text in the boxes of a picture: escaped for Graphviz's HTML, and the signs of operations."""
+"""Words on nodes in pictures: signs of operations, which leaves are weights, and a note."""
 
 import re
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
-from tinygrad_pool.formatting import plain, several
+from tinygrad_pool.formatting import several
 from tinygrad_pool.rules.linear import matmul
 from tinygrad_pool.rules.traits import traits_of
 
 INPUT, WEIGHT = (re.compile(rf"(?:{names})[\d_,()]*") for names in ("x|X|input", "w|W|weight|bias"))
 
 
-def text(given: str) -> str:
-    r"""Escape a text for a label in Graphviz's HTML, which reads backslashes, too; cut it if long.
-
-    >>> print(text(r"a<b> & \Gamma"))
-    a&lt;b&gt; &amp; \\Gamma
-    """
-    return escape(plain(given)).replace("\\", r"\\")
-
-
 def sign(node: Node) -> str:
-    """Return the mathematical sign of a node's operation, or its name with a window.
+    """Return the mathematical sign of a node's operation, or its name, with the size of a window.
 
     >>> from tinygrad_pool import Value
     >>> sign(Value(2.0) * 3.0)
@@ -38,9 +28,9 @@ def sign(node: Node) -> str:
 
 
 def weights_in(nodes: list[Node], called: Mapping[int, str] = {}) -> set[Node]:
-    """Find the leaves that are weights: by their names, x or w, or else by their part in the rules.
+    """Find the leaves that are weights, by names such as x and w or by their role in the rules.
 
-    `called` is how Values without a label are called, by their id.
+    `called` maps ids of Values without a label to their names.
 
     >>> from tinygrad_pool import Value
     >>> x, w = Value(2.0, label="x"), Value(3.0, label="w1")
@@ -63,9 +53,9 @@ def weights_in(nodes: list[Node], called: Mapping[int, str] = {}) -> set[Node]:
 
 
 def set_note(nodes: Sequence[Node], called: Mapping[int, str] = {}) -> list[str]:
-    """Name in a line the leaves that were set since others were computed from them, if any."""
+    """Return a line that names the leaves that were set since the forward pass, if any."""
     stale = [leaf.label or called.get(id(leaf), "") or "a leaf" for leaf in set_since(nodes)]
     if not stale:
         return []
-    who = f"{several(stale, 3)} {'was' if len(stale) == 1 else 'were'}"
-    return [f"{who} set since: the results are from before; run the forward pass again"]
+    subject = f"{several(stale, 3)} {'was' if len(stale) == 1 else 'were'}"
+    return [f"{subject} set since the forward pass: the results are old; run it again"]

@@ -1,6 +1,6 @@
-"""A graph of numbers read as units in layers: who links to whom, and what goes back on each link.
+"""Read a graph of numbers as units in layers, with the links between them.
 
-A unit is what the derivation calls one: an input x_i, a feature-map unit z = σ(a) with its sum
+As in the derivation, a unit is an input x_i, a feature-map unit z = σ(a) with its sum
 a = Σ w_i x_i + b, or a pooling unit z = max(z_1 … z_L). Any other operation is a unit of its own.
 """
 
@@ -19,13 +19,13 @@ from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.errors import ShapeError
 
 Weight: TypeAlias = Any
-"""A node, a number, or None where a link carries no weight."""
+"""A node, a number, or None if the link has no weight."""
 
 
 class Link(NamedTuple):
-    """A link into a unit: from a unit, or from the bias unit where `source` is None.
+    """A link into a unit: from another unit, or from the bias unit if `source` is None.
 
-    `slope` is what it multiplies an error by, and `sent` what went back along it, None before a
+    `slope` is its local derivative, and `sent` the contribution sent back along it, None before a
     backward pass.
     """
 
@@ -38,7 +38,7 @@ class Link(NamedTuple):
 class Unit(NamedTuple):
     """A unit: its output z, its sum a if it has one, and the links into it.
 
-    `constants` are operands that are plain numbers; of a sum, what such inputs add to it.
+    `constants` are the operands that are plain numbers; for a sum, the total that they add to it.
     """
 
     z: Node
@@ -48,41 +48,41 @@ class Unit(NamedTuple):
 
     @property
     def sources(self) -> list[Node]:
-        """The units that links lead from, the bias unit left out."""
+        """The units that links come from, without the bias unit."""
         return [link.source for link in self.links if link.source is not None]
 
     @property
     def has_bias(self) -> bool:
-        """Return whether a link leads here from the bias unit."""
+        """Return whether there is a link from the bias unit."""
         return any(link.source is None for link in self.links)
 
     @property
     def delta(self) -> float | None:
-        """δ = ∂E/∂a, or ∂E/∂z where a unit has no sum; None before a backward pass."""
+        """δ = ∂E/∂a, or ∂E/∂z if the unit has no sum; None before a backward pass."""
         node = self.a or self.z
         return float(node.grad) if node.has_grad else None
 
     @property
     def slope(self) -> float | None:
-        """σ'(a), by which the error at z is multiplied; None of a unit without an activation."""
+        """σ'(a), which multiplies the error at z; None if the unit has no activation."""
         return None if self.a in (None, self.z) else (slopes_of(self.z) or [0.0])[0]
 
 
 def layers_of(
     outputs: Sequence[Node], first: Sequence[Node], depth: int | None
 ) -> list[list[Unit]]:
-    """Find the units behind the outputs; a unit's layer is one above the highest it links from."""
-    far = dict.fromkeys((*outputs, *first), 0)
+    """Find the units behind the outputs; each is one layer above the highest unit it links from."""
+    distance = dict.fromkeys((*outputs, *first), 0)
     units: dict[Node, Unit] = {}
-    nodes = topological_order(*far)
+    nodes = topological_order(*distance)
     users = Counter(p for node in nodes for p in {p for p in node.parents if isinstance(p, Node)})
-    users.update(far)  # an output, too, is a unit of its own
+    users.update(distance)  # an output is a unit of its own, too
     for node in reversed(nodes):
-        if node in far:
+        if node in distance:
             a = _sum_of(node, users)
-            units[node] = _unit(node, a, with_links=depth is None or far[node] < depth)
+            units[node] = _unit(node, a, with_links=depth is None or distance[node] < depth)
             for below in units[node].sources:
-                far[below] = max(far.get(below, 0), far[node] + 1)
+                distance[below] = max(distance.get(below, 0), distance[node] + 1)
     levels = dict.fromkeys(first, 0)
     for node in reversed(units):
         above_bias = int(bool(units[node].links))
@@ -94,9 +94,9 @@ def layers_of(
 
 
 def others_of(layers: list[list[Unit]]) -> dict[Node, float]:
-    """Find what arrived at units along links that are not among these, by the unit's z.
+    """Find the part of units' gradients that did not come along these links, by the unit's z.
 
-    An unit that none of these links leads from is left out: its gradient comes from above.
+    Units without a link among these are left out: their gradient comes from above.
     """
     sent: dict[Node, list[float]] = {}
     for link in (link for layer in layers for unit in layer for link in unit.links):
@@ -104,17 +104,17 @@ def others_of(layers: list[list[Unit]]) -> dict[Node, float]:
             sent.setdefault(link.source, []).append(link.sent or 0.0)
     others = {}
     for node, parts in sent.items():
-        got, known = float(node.grad), float(np.sum(parts))
-        if node.has_grad and not np.isclose(got, known, rtol=1e-5, equal_nan=True):
-            others[node] = got - known
+        grad, total = float(node.grad), float(np.sum(parts))
+        if node.has_grad and not np.isclose(grad, total, rtol=1e-5, equal_nan=True):
+            others[node] = grad - total
     return others
 
 
 def _sum_of(z: Node, users: Counter[Node]) -> Node | None:
-    """Find the sum of a unit: itself, or the only operand of its activation if it is its alone."""
+    """Find the sum of a unit: the node itself, or the operand that only its activation uses."""
     for a in (z, *z.parents[:1]):
-        alone = a is z or (len(z.parents) == 1 and users[a] == 1)
-        if isinstance(a, Node) and a.op == "weighted_sum" and alone:
+        own = a is z or (len(z.parents) == 1 and users[a] == 1)
+        if isinstance(a, Node) and a.op == "weighted_sum" and own:
             return a
     return None
 
@@ -133,9 +133,9 @@ def _unit(z: Node, a: Node | None, with_links: bool) -> Unit:
     columns = (node.parents, slopes_of(node) or [], sent)
     operands = [Link(p, None, slope, c) for p, slope, c in zip(*columns, strict=True)]
     if a is None:
-        alone = [p for p in z.parents if not isinstance(p, Node) and not np.shape(p)]
+        constants = [p for p in z.parents if not isinstance(p, Node) and not np.shape(p)]
         linked = [link for link in operands if isinstance(link.source, Node)]
-        return Unit(z, None, linked, [*map(float, alone)])
+        return Unit(z, None, linked, [*map(float, constants)])
     n = len(a.parents) // 2
     ws, xs, b = a.parents[:n], operands[n:-1], operands[-1]
     links = [

@@ -1,4 +1,4 @@
-"""A graph for a slide: as much of it as can be read from the back row."""
+"""Draw a graph for a slide, with text that can be read from the back row."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from graphviz import Digraph
 
 SLIDE, LEAST = (1920, 1080), 16
-"""So many pixels a slide has, and the text on it at least."""
+"""The size of a slide and the smallest text on it, in pixels."""
 LETTERS, MARGIN = 14, 8
-"""How large text is, and how wide both margins are together, in points."""
+"""The size of text and the sum of both margins, in points."""
 TURNED = {"LR": "TB", "RL": "BT", "TB": "LR", "BT": "RL"}
 
 
 def legible(value: Value, timeout: float, **options: Any) -> Digraph:
     """Draw a graph as `draw` does, with text of at least 16 pixels on a slide of 1920 × 1080.
 
-    One that is too large for that is turned, if no `direction` was asked for, or else folded in the
-    first way that makes its text so large. One with a `detail` stays as it is.
+    A graph that is too large is turned unless a `direction` is given, then folded in the first way
+    that makes the text large enough. With a `detail`, it is drawn as it is.
     """
     drawn = draw(value, **options)
     if options.get("detail", "auto") != "auto":
@@ -40,13 +40,13 @@ def legible(value: Value, timeout: float, **options: Any) -> Digraph:
         if best[1] >= LEAST:
             break
         other = draw(value, **{**options, **way})
-        best = max(best, (other, _pixels(other, timeout)), key=lambda found: found[1])
+        best = max(best, (other, _pixels(other, timeout)), key=lambda pair: pair[1])
     return best[0]
 
 
 def _pixels(drawn: Digraph, timeout: float) -> float:
-    """Measure how large text is on a slide that a picture fits."""
-    laid = json.loads(picture(drawn.source, "json0", timeout=timeout))
-    left, bottom, right, top = map(float, laid["bb"].split(","))
+    """Measure the size of text when the picture fills a slide."""
+    layout = json.loads(picture(drawn.source, "json0", timeout=timeout))
+    left, bottom, right, top = map(float, layout["bb"].split(","))
     own = right - left + MARGIN, top - bottom + MARGIN
     return LETTERS * min(side / length for side, length in zip(SLIDE, own, strict=True))

@@ -1,4 +1,4 @@
-"""Boxes, frames and edges of a computation graph, however its pictures differ."""
+"""Write the boxes, frames and edges of a computation graph, for all pictures of one."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from graphviz import Digraph
 
 AS_WRITTEN = {"mclimit": "0.01", "remincross": "false"}
-"""Lets leaves in frames stand in the order in which they are written, at the price of crossings."""
+"""Makes Graphviz keep leaves in frames in the order they are written, at the cost of crossings."""
 BREAK = {"shape": "circle", "width": "0.35", "fixedsize": "true"}
-"""How the number looks under which an edge goes on in another row."""
+"""The style of the number at which an edge continues in another row."""
 POINT = {"shape": "point", "width": "0", "style": "invis"}
 
 
 class Picture(NamedTuple):
-    """What is drawn of a graph: which nodes, how they are called and filled, what they show."""
+    """A graph to draw: its nodes, their names, colours and places, and what to show of them."""
 
     nodes: list[Node]
     ids: dict[Node, str]
@@ -43,15 +43,15 @@ class Picture(NamedTuple):
     heat: Callable[[Any], str] = heat
 
     def at(self, name: str) -> Mapping[str, str]:
-        """Return the position of a node as Graphviz takes it, if it is settled."""
+        """Return the position of a node as Graphviz's attributes, or {} if it is not fixed."""
         return self.places.get(name, {})
 
     def name(self, node: Node) -> str:
-        """Call a node by its label, or by the name of the variable that holds it."""
+        """Return the label of a node, or the name of its variable."""
         return node.label or self.names.get(id(node), "")
 
     def tail(self, node: Node, i: int) -> str:
-        """Return where an edge begins: at the box of an operand, or at its own beside the user."""
+        """Return the id of the tail of an edge: the operand's box, or a box beside the user."""
         p = node.parents[i]
         own = not isinstance(p, Node) or p not in self.ids or (node, i) in self.layout.again
         return f"{self.ids[node]}c{i}" if own else self.ids[p]
@@ -60,10 +60,9 @@ class Picture(NamedTuple):
 def draw_nodes(graph: Digraph, picture: Picture, styles: Mapping[Node, list[Style]]) -> None:
     """Draw a box for each node, in frames for its scopes, and an edge for each operand.
 
-    Operands stand in order, the first on top or on the left. But outside frames, where several
-    nodes use one, Graphviz may turn around all but units below a maximum: fewer edges cross then.
-    Where layers are columns, it turns around all, but not what is in a frame: there they are
-    written backwards.
+    Operands are in order, the first at the top or on the left. Outside frames, Graphviz may reorder
+    shared operands, except units below a maximum, so that fewer edges cross. If layers are columns,
+    it reverses the order outside frames, so the contents of frames are written in reverse.
     """
     scopes, rows = picture.layout.scopes, picture.layout.rows
     several = len(rows.first) > 1
@@ -75,7 +74,7 @@ def draw_nodes(graph: Digraph, picture: Picture, styles: Mapping[Node, list[Styl
         graph.attr(ordering="in")
     elif not several:
         contests = [node for node in picture.nodes if node.op in CHOICES and _of_units(node)]
-    if several:  # each is a frame, too, but one that is not seen
+    if several:  # each row is an invisible frame
         graph.attr(nodesep="0.1")
         scopes = {node: f"{rows.row[node]}/{scope}".rstrip("/") for node, scope in scopes.items()}
     _draw_frames(graph, picture, picture.nodes, scopes)
@@ -101,7 +100,7 @@ def _of_units(node: Node) -> bool:
 def _go_on(
     graph: Digraph, picture: Picture, node: Node, number: str, styles: Sequence[Style]
 ) -> None:
-    """Lead from a node to the number under which its edges, of some styles, go on in other rows."""
+    """Draw an edge from a node to the number at which its edges continue in other rows."""
     same = {"dir"} if len(styles) > 1 else {"dir", "color", "penwidth", "style"}
     style = {key: value for key, value in styles[0].items() if key in same}
     name = f"{picture.ids[node]}out"
@@ -116,7 +115,7 @@ def _draw_frames(
     scopes: Mapping[Node, str],
     outer: str = "",
 ) -> None:
-    """Draw the nodes of one scope, and inside a frame each the scopes within it."""
+    """Draw the nodes of one scope, and the scopes within it, each in a frame."""
     inner: dict[str, list[Node]] = {}
     here = []
     for node in nodes:
@@ -150,9 +149,9 @@ def _draw_frames(
 
 
 def _in_order(nodes: list[Node], again: Collection[Use]) -> list[tuple[Node, int | None]]:
-    """List nodes, each behind its leaves and constants, which stand in the order of its operands.
+    """List nodes, each after its leaves and constants, in the order of its operands.
 
-    A constant, and a leaf that is used again, is a node and the place among its operands.
+    A constant or a repeated leaf is listed as its user and the index of the operand.
     """
     waiting = {node for node in nodes if not node.parents}
     order: list[tuple[Node, int | None]] = []
@@ -169,7 +168,7 @@ def _in_order(nodes: list[Node], again: Collection[Use]) -> list[tuple[Node, int
 
 
 def _draw_box(graph: Digraph, picture: Picture, node: Node) -> None:
-    """Draw a node, and dots for operands that are left out."""
+    """Draw a node, and dots for operands that are not drawn."""
     name, border = picture.ids[node], 3 if node is picture.root else 1
     at = picture.at(name)
     width = ceil(72 * float(at.get("width", 0)))
@@ -182,7 +181,7 @@ def _draw_box(graph: Digraph, picture: Picture, node: Node) -> None:
 
 
 def _draw_operand(graph: Digraph, picture: Picture, node: Node, i: int) -> None:
-    """Draw a constant with its number, a leaf once more with its name, or the number of a break."""
+    """Draw a constant, the name of a repeated leaf, or the number of a broken edge."""
     name, p = f"{picture.ids[node]}c{i}", node.parents[i]
     if not isinstance(p, Node):
         label, style = constant_box(p, picture.show), {"shape": "plain"}
@@ -196,11 +195,11 @@ def _draw_operand(graph: Digraph, picture: Picture, node: Node, i: int) -> None:
 def align(
     graph: Digraph, firsts: Sequence[str], at: Callable[[str], Mapping[str, str]] = lambda _: {}
 ) -> None:
-    """Keep several rows below each other by points in front of the first of each.
+    """Stack rows below each other, by an invisible point before the first node of each.
 
-    Rows begin below each other. Graphviz keeps them in their order if a row is a frame that is not
-    seen, with a point in front of it, and an edge that is not seen runs between each two from end
-    to end. `at` tells the position of such a point, if it is settled.
+    Graphviz keeps the order of the rows if each is an invisible frame with a point before it, and
+    an invisible edge runs between every two rows. `at` returns the position of a point if it is
+    fixed.
     """
     points = [f"row{k}" for k, _ in enumerate(firsts)]
     walls = [(f"wall{k}", f"wall{k}end") for k, _ in enumerate(points[1:])]
@@ -218,7 +217,7 @@ def align(
 
 
 def in_line(graph: Digraph, names: Iterable[str], called: str | None = None) -> None:
-    """Keep nodes of one rank in their order."""
+    """Keep nodes of one rank in order."""
     pairs = [*pairwise(names)]
     if pairs:
         with graph.subgraph(name=called) as line:

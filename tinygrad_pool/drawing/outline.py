@@ -24,12 +24,12 @@ def tree(
     names: Mapping[str, Any] | None = None,
     limit: int = 200,
 ) -> Text:
-    """Write the graph that led to a Value as a tree: operands stand below what was made of them.
+    """Write the graph of a Value as a tree, with operands below the node that uses them.
 
-    A line has the label, the sign, the data, and the gradient (– before any pass); of an array its
-    shape, and the range of its numbers. Operands of a maximum say who won. A node that was written
-    already is referred to, and not written again. `depth` is how many edges to follow, `limit` how
-    many lines to write; `names=locals()` calls Values by their variables.
+    A line has the label, the sign, the data and the gradient (– before any pass); for an array, the
+    shape and the range of its numbers. The operands of a maximum are marked as winner and losers. A
+    node that occurs again is written once, and later only referred to. `depth` is the number of
+    edges to follow, `limit` the number of lines; `names=locals()` names Values by their variables.
 
     Raises DataError if `value` is not a Value, OptionError for a depth or limit out of range.
 
@@ -50,9 +50,9 @@ def tree(
     written: set[Node] = set()
     waiting: list[tuple[Any, str, str, str, int]] = [(value, "", "", "", 0)]
     while waiting and len(lines) < limit:
-        operand, first, rest, won, level = waiting.pop()
+        operand, first, rest, mark, level = waiting.pop()
         again = operand in written if isinstance(operand, Node) else False
-        lines.append(f"{first}{_line(operand, called)}{won}{', as above' if again else ''}")
+        lines.append(f"{first}{_line(operand, called)}{mark}{', as above' if again else ''}")
         if not isinstance(operand, Node) or again:
             continue
         if operand.parents and level == depth:

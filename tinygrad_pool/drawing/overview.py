@@ -1,4 +1,4 @@
-"""The picture of a folded graph: a box for each group, with how many nodes it stands for."""
+"""Draw a folded graph: a box for each group of nodes, with their number."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.boxes import in_columns, row, table
+from tinygrad_pool.drawing.boxes import in_columns, row, table, text
 from tinygrad_pool.drawing.folding import Folded, Group
 from tinygrad_pool.drawing.frames import shared
-from tinygrad_pool.drawing.labels import sign, text
+from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.nodes import AS_WRITTEN, BREAK, align
 from tinygrad_pool.drawing.wrapping import rows_of
 from tinygrad_pool.engine.node import Node
@@ -34,9 +34,9 @@ def draw_groups(
     called: Mapping[int, str] = {},
     **style: str,
 ) -> None:
-    """Draw the groups, and an edge for each two that edges of the graph join, styled as given.
+    """Draw the groups, and one edge for all edges between two groups, in the given style.
 
-    Where they stand in several rows, an edge that leads to another ends at a number.
+    An edge to another row ends at a number.
     """
     edges = [(k, i) for i, group in enumerate(groups) for k in group.sources]
     frames: dict[int, list[str]] = {i: [] for i, _ in enumerate(groups)}
@@ -49,7 +49,7 @@ def draw_groups(
     for k, _ in enumerate(placed.first):
         members = [i for i, at in placed.row.items() if at == k]
         with graph.subgraph(name=f"cluster_row{k}") if several else nullcontext(graph) as part:
-            if several:  # a frame that is not seen
+            if several:  # an invisible frame
                 part.attr(style="invis", margin="0")
             for i in members:
                 group = groups[i]
@@ -68,7 +68,7 @@ def _draw_links(
     numbers: Mapping[int, str],
     style: Mapping[str, str],
 ) -> None:
-    """Draw the edges into the groups of a row, and numbers where they go on in other rows."""
+    """Draw the edges into the groups of a row, with numbers at edges to or from other rows."""
     for i in members:
         for j, k in enumerate(groups[i].sources):
             tail = f"g{k}"
@@ -84,9 +84,9 @@ def _draw_links(
 
 
 def note(nodes: int, folded: Folded) -> str:
-    """Write the line of a picture that says how it is folded."""
-    boxes = f"{len(folded.groups):,} by {folded.by}"
-    return f"{nodes:,} nodes folded into {boxes}; detail='full' draws them all"
+    """Write the note of a folded picture."""
+    boxes = counted(len(folded.groups), "box", "boxes")
+    return f"{nodes:,} nodes folded into {boxes} by {folded.by}; detail='full' draws all nodes"
 
 
 def _box(group: Group, title: str, is_root: bool, is_lit: bool) -> str:
@@ -117,7 +117,7 @@ def _box(group: Group, title: str, is_root: bool, is_lit: bool) -> str:
 
 
 def _shown(group: Group, computed: list[Node]) -> list[Node]:
-    """Choose whose numbers stand in a box: those that a layer hands on, or all that are alike."""
+    """Choose the nodes whose numbers to show: the results of a layer, or else all nodes."""
     if not _scope(group):
         return computed or group.nodes
     if group.nodes[-1].shape:
@@ -127,7 +127,7 @@ def _shown(group: Group, computed: list[Node]) -> list[Node]:
 
 
 def title_of(group: Group, called: Mapping[int, str]) -> str:
-    """Call a layer by its scope, one node by its label, and several by what they have in common."""
+    """Name a layer by its scope, one node by its label, and several by what they share."""
     names = [node.label or called.get(id(node), "") for node in group.nodes]
     computed = [node for node in group.nodes if node.parents]
     several = computed or group.nodes
@@ -146,5 +146,5 @@ def title_of(group: Group, called: Mapping[int, str]) -> str:
 
 
 def _scope(group: Group) -> str:
-    """Name the innermost scope that all of a group was computed in; "" if there is none."""
+    """Return the innermost scope that all computed nodes of a group share, or ""."""
     return shared([node.about.scope for node in group.nodes if node.parents])

@@ -1,4 +1,4 @@
-"""What is a plot and not a graph, drawn with matplotlib, which the extra [plot] installs."""
+"""Plots, drawn with matplotlib, which the extra [plot] installs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from math import ceil
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def kink(x2: float = 1.0, theme: str = "light") -> "Figure":
-    """Plot max(x₁, x₂) against x₁ with x₂ held fixed, and its derivative, both by the engine.
+    """Plot max(x₁, x₂) against x₁ for a fixed x₂, and its derivative, both computed by the engine.
 
-    The slope is 0 left of the kink and 1 right of it; at x₁ = x₂ the two one-sided derivatives
-    differ, and the derivative does not exist (figure F3 of the derivation).
+    The slope is 0 left of the kink and 1 right of it; at x₁ = x₂ the one-sided derivatives differ,
+    so the derivative does not exist (figure F3 of the derivation).
 
-    `theme` is "light" or "dark". Raises OptionError for another, ToolError without matplotlib.
+    Raises OptionError if `theme` is not "light" or "dark", ToolError without matplotlib.
     """
     x1 = Value(x2 + np.linspace(-2.0, 2.0, 401))
     y = maximum(x1, x2)
@@ -50,9 +50,9 @@ def kink(x2: float = 1.0, theme: str = "light") -> "Figure":
 def loss_curve(
     losses: Sequence[float], accuracies: Sequence[float] = (), theme: str = "light"
 ) -> "Figure":
-    """Plot the loss of every epoch, and below it the accuracy if there is one.
+    """Plot the loss of every epoch, and the accuracies below if there are any.
 
-    `theme` is "light" or "dark". Raises OptionError for another, ToolError without matplotlib.
+    Raises OptionError if `theme` is not "light" or "dark", ToolError without matplotlib.
     """
     figure, axes = axes_of(2 if accuracies else 1, height=6.0 if accuracies else 4.0, sharex=True)
     epochs = np.arange(1, len(losses) + 1)
@@ -73,16 +73,16 @@ def decision_boundary(
     labels: NDArray[np.int64],
     theme: str = "light",
 ) -> "Figure":
-    """Plot where `score` of a point in the plane is positive, over points with labels −1 and 1.
+    """Plot the region where `score` of a point is positive, and points with labels −1 and 1.
 
-    `theme` is "light" or "dark". Raises OptionError for another, ToolError without matplotlib.
+    Raises OptionError if `theme` is not "light" or "dark", ToolError without matplotlib.
     """
     (left, bottom), (right, top) = points.min(axis=0) - 0.5, points.max(axis=0) + 0.5
     xs, ys = np.linspace(left, right, 50), np.linspace(bottom, top, 50)
     scores = [[float(score([float(x), float(y)])) for x in xs] for y in ys]
     figure, (axes,) = axes_of(1, height=5.0)
     limits = [min(map(min, scores)) - 1, 0.0, max(map(max, scores)) + 1]
-    ground = look.DARK[look.PAPER] if theme == "dark" else look.PAPER  # areas keep what they have
+    ground = look.DARK[look.PAPER] if theme == "dark" else look.PAPER  # the theme skips areas
     areas = [look.mixed(colour, 0.2, ground) for colour in (look.NEGATIVE, look.POSITIVE)]
     axes.contourf(xs, ys, scores, levels=limits, colors=areas)
     for label, marker, colour in ((-1, "o", look.NEGATIVE), (1, "s", look.POSITIVE)):
@@ -93,7 +93,7 @@ def decision_boundary(
 
 
 TICKS = 12
-"""So many nodes at most are named along the axis."""
+"""The most nodes to name along the axis."""
 
 
 def by_depth(
@@ -105,11 +105,10 @@ def by_depth(
 ) -> "Figure":
     """Plot the size of a gradient along a path, from the loss on the left; mark the sharpest steps.
 
-    `names` are those of the nodes that have one, by their place. Each of the `sharpest` is the
-    place where it begins, the one where it ends, and its text; the number in the picture is its
-    rank.
+    `names` maps positions on the path to names of nodes. Each of the `sharpest` steps is the
+    position where it begins, the position where it ends, and its text; it is marked by its rank.
 
-    Raises OptionError for an unknown theme, ToolError without matplotlib.
+    Raises OptionError if `theme` is not "light" or "dark", ToolError without matplotlib.
     """
     figure, (axes,) = axes_of(1, height=5.4)
     axes.plot(range(len(sizes)), sizes, color=look.INK, linewidth=2)
@@ -124,8 +123,8 @@ def by_depth(
     axes.set_ylabel("|grad|, log scale")
     axes.set_xlabel("steps down from the loss →")
     axes.grid(axis="y", color=look.FAINT, alpha=0.3)
-    written = sorted(names, reverse=True)[:: ceil(len(names) / TICKS) or 1]
-    axes.set_xticks(written, [names[i] for i in written], rotation=30, ha="right")
+    ticks = sorted(names, reverse=True)[:: ceil(len(names) / TICKS) or 1]
+    axes.set_xticks(ticks, [names[i] for i in ticks], rotation=30, ha="right")
     figure.suptitle(title, fontsize=13)
     if sharpest:
         axes.legend(title="sharpest steps", fontsize=11, frameon=False, alignment="left")
@@ -133,23 +132,23 @@ def by_depth(
 
 
 KINDS = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
-"""What of a plot has a colour."""
+"""The properties of parts of a plot that are colours."""
 
 
 def plot_in_theme(figure: "Figure", name: str) -> "Figure":
-    """Change every colour of a plot to that of a theme; pale fills become as deep.
+    """Change every colour of a plot to that of a theme.
 
-    Raises OptionError for a theme that does not exist.
+    Raises OptionError for an unknown theme.
     """
     from matplotlib.colors import to_hex, to_rgba_array
 
     look.check(name)
     if name == "dark":
-        for part in figure.findobj(lambda part: not hasattr(part, "patch")):  # its own comes too
+        for part in figure.findobj(lambda part: not hasattr(part, "patch")):  # patches are listed
             before = {k: to_rgba_array(getattr(part, f"get_{k}")()) for k in KINDS if _has(part, k)}
             for kind, colours in before.items():
-                if seen := [look.darkened(to_hex(colour)) for colour in colours if colour[3]]:
-                    getattr(part, f"set_{kind}")(seen[0] if len(seen) == 1 else seen)
+                if dark := [look.darkened(to_hex(colour)) for colour in colours if colour[3]]:
+                    getattr(part, f"set_{kind}")(dark[0] if len(dark) == 1 else dark)
     return figure
 
 
@@ -158,7 +157,7 @@ def _has(part: "Artist", kind: str) -> bool:
 
 
 def empty_figure(width: float, height: float) -> "Figure":
-    """Make an empty figure of some inches. Raises ToolError without matplotlib."""
+    """Make an empty figure; the size is in inches. Raises ToolError without matplotlib."""
     try:
         from tinygrad_pool.drawing.figure import Plot
     except ImportError:
@@ -169,7 +168,7 @@ def empty_figure(width: float, height: float) -> "Figure":
 def axes_of(
     rows: int, height: float, sharex: bool = False, width: float = 8.0
 ) -> tuple["Figure", "Sequence[Axes]"]:
-    """Make a figure of some axes, one above the other. Raises ToolError without matplotlib."""
+    """Make a figure with axes in `rows`. Raises ToolError without matplotlib."""
     figure = empty_figure(width, height)
     axes = figure.subplots(rows, squeeze=False, sharex=sharex)[:, 0]
     for each in axes:

@@ -1,4 +1,4 @@
-"""Pictures on disk: SVG, PNG, PDF, a page to pan and zoom, or the DOT text itself."""
+"""Write pictures to files: SVG, PNG, PDF, a page to pan and zoom, or DOT text."""
 
 import os
 import re
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Drawn: TypeAlias = "Value | Digraph | Figure"
 Size: TypeAlias = tuple[int | None, int | None]
-"""Width and height in pixels, or one of them."""
+"""Width and height in pixels; either may be None."""
 POINTS, LARGEST = 72, 100_000
 MOST_PIXELS = 32_767  # the largest bitmap of Graphviz's renderer, on a side
 KINDS = ("svg", "png", "pdf", "html", "dot")
@@ -37,17 +37,18 @@ def render(
     timeout: float = TIMEOUT,
     **options: Any,
 ) -> Path:
-    """Write the picture of a Value, or one that was drawn already, to a file; return its path.
+    """Write the graph of a Value, or the result of a draw function, to a file; return its path.
 
-    The suffix tells the format: .svg, .png (with `dpi` dots per inch), .pdf, .html (one file, to
-    pan and zoom), or .dot for the text. `width` and `height` are pixels: the picture is as large as
-    it fits, and keeps its shape. The graph of a Value whose text would be below 16 pixels on a
-    slide of 1920 × 1080 is folded then, and says so; `detail="full"` draws all of it. Options are
-    those of `draw`. The file is written whole or not at all. A layout may take `timeout` seconds.
+    The suffix selects the format: .svg, .png (with `dpi` dots per inch), .pdf, .html (a page to pan
+    and zoom), or .dot for the text. `width` and `height` are in pixels: the picture is scaled to
+    fit, and keeps its proportions. With a size, a graph whose text would be smaller than 16 pixels
+    on a slide of 1920 × 1080 is folded, with a note; `detail="full"` draws all of it. Other options
+    are those of `draw`. The file is written whole or not at all. The layout may take `timeout`
+    seconds.
 
-    Raises DataError for anything else, OptionError for a size below 1, OutputError for another
-    suffix or a folder that does not exist, ToolError if no Graphviz can draw the format, or not in
-    that time, saying what to do.
+    Raises DataError if `drawn` is neither, OptionError for a size below 1, OutputError for another
+    suffix or a missing folder, ToolError if no Graphviz can draw the format or the layout takes too
+    long, with what to do.
 
     >>> render(Value(2.0).exp(), "missing/graph.dot")
     Traceback (most recent call last):
@@ -68,7 +69,7 @@ def render(
         drawn = legible(drawn, timeout, **options) if measured else draw(drawn, **options)
     elif options:
         raise OptionError(
-            f"render: give {', '.join(options)} to the draw function; this is drawn already"
+            f"render: pass {', '.join(options)} to the draw function; this is drawn already"
         )
     elif not (is_graph(drawn) or hasattr(drawn, "savefig")):
         raise DataError(

@@ -1,4 +1,4 @@
-"""A backward pass as slides: one picture a step, all with the same layout."""
+"""Draw a backward pass as slides: one picture per step, all with the same layout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.computation import Direction, check_drawable, picture_of
 from tinygrad_pool.drawing.dot_program import picture
-from tinygrad_pool.drawing.edges import Style, signs_told
+from tinygrad_pool.drawing.edges import Style, sign_legend
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.nodes import Picture, draw_nodes
 from tinygrad_pool.engine.backward import start, topological_order
@@ -40,7 +40,7 @@ CAPTIONED = {"shape": "plain", "fontsize": "18"}
 
 
 class Slide(NamedTuple):
-    """One picture: the gradients so far, the node whose turn it is, and what nodes have sent."""
+    """One picture: the gradients so far, the active node, and the contributions sent so far."""
 
     grads: dict[Node, Any]
     active: Node | None
@@ -58,16 +58,15 @@ def frames(
     direction: Direction | None = None,
     theme: str = "light",
 ) -> list[Path]:
-    """Draw a backward pass for a slide deck: one picture for each node, 16:9, transparent.
+    """Draw a backward pass for a slide deck: one picture per step, 16:9 and transparent.
 
-    The first shows that nothing is computed, each next one a node that hands on its gradient, and
-    the last one all gradients, as `backward()` gives them. No box moves from one to the next.
-    `format` is "svg", "png" (1920 × 1080), "pdf", or "gif", which is one moving picture. The folder
-    appears whole or not at all; no `.grad` changes. Without a `direction` the graph takes the one
-    that fills a slide better, from left to right or from the bottom to the top. All else is as in
-    `draw` and `backward`.
+    The first picture has no gradients, each of the next shows a node that sends its gradient, and
+    the last shows all gradients, as after `backward()`. No box moves between pictures. `format` is
+    "svg", "png" (1920 × 1080), "pdf", or "gif" for one animation. The folder is written whole or
+    not at all; no `.grad` changes. By default, the graph runs from left to right or from bottom to
+    top, whichever fills a slide better. The other options are those of `draw` and `backward`.
 
-    Raises DataError for anything but a Value, OptionError for an unknown format or a graph of more
+    Raises DataError if `value` is not a Value, OptionError for an unknown format or a graph of more
     than 100 nodes, OutputError if the folder cannot be written, ToolError if no Graphviz can draw
     the format, or without Pillow for a GIF.
 
@@ -87,30 +86,30 @@ def frames(
     bases = [picture_of(value, nodes, {"data", "grad"}, names, direction=way) for way in ways]
     with whole_folder(folder) as files:
         slides = _slides(bases[0], gradient)
-        tried = [_laid(base, slides) for base in bases]
-        laid = max(tried, key=lambda laid: _zoom(laid.places["graph"]["bb"]))
-        drawn = [_drawn(laid, slide, theme, format) for slide in slides]
-        width = len(str(len(drawn) - 1))
+        layouts = [_laid_out(base, slides) for base in bases]
+        layout = max(layouts, key=lambda layout: _zoom(layout.places["graph"]["bb"]))
+        pictures = [_picture(layout, slide, theme, format) for slide in slides]
+        width = len(str(len(pictures) - 1))
         if format == "gif":
-            files["backward.gif"] = _moving(drawn)
+            files["backward.gif"] = _animation(pictures)
         else:
-            files |= {f"frame_{i:0{width}}.{format}": slide for i, slide in enumerate(drawn)}
+            files |= {f"frame_{i:0{width}}.{format}": slide for i, slide in enumerate(pictures)}
     return [Path(folder) / name for name in files]
 
 
-def _drawn(laid: Picture, slide: Slide, theme: str, format: str) -> bytes:
-    """Draw one slide to a picture; of a GIF as PNG."""
+def _picture(layout: Picture, slide: Slide, theme: str, format: str) -> bytes:
+    """Draw one slide; for a GIF, as PNG."""
     kind = "png" if format == "gif" else format
-    graph = look.in_theme(_graph(laid, slide), theme)
-    _fit(graph, laid.places["graph"]["bb"], opaque=format == "gif", kind=kind)
+    graph = look.in_theme(_graph(layout, slide), theme)
+    _fit(graph, layout.places["graph"]["bb"], opaque=format == "gif", kind=kind)
     return picture(graph.source, kind, "nop2")
 
 
 def _slides(base: Picture, gradient: Any) -> list[Slide]:
-    """Run the pass step by step, and leave every gradient as it was."""
+    """Run the pass step by step, and restore every gradient."""
     nodes = base.nodes
-    told = ["before the backward pass", f"arrows: {signs_told(nodes)}", *base.notes]
-    slides = [Slide({}, None, {}, "\n".join(told))]
+    legend = ["before the backward pass", f"arrows: {sign_legend(nodes)}", *base.notes]
+    slides = [Slide({}, None, {}, "\n".join(legend))]
     with holding(nodes, {}):
         for step in starmap(step_of, start(base.root, gradient, nodes=nodes)):
             grads = {node: node._grad for node in nodes if node._grad is not None}
@@ -126,7 +125,7 @@ def _slides(base: Picture, gradient: Any) -> list[Slide]:
 
 @contextmanager
 def holding(nodes: list[Node], grads: Mapping[Node, Any]) -> Iterator[None]:
-    """Let nodes hold other gradients for a while."""
+    """Give nodes other gradients within a with block."""
     with TURN:
         before = [node._grad for node in nodes]
         try:
@@ -138,12 +137,12 @@ def holding(nodes: list[Node], grads: Mapping[Node, Any]) -> Iterator[None]:
                 node._grad = grad
 
 
-def _laid(base: Picture, slides: list[Slide]) -> Picture:
-    """Lay out the graph once, with room for the longest that a box or an edge will hold."""
+def _laid_out(base: Picture, slides: list[Slide]) -> Picture:
+    """Lay out the graph once, with room for the longest text of each box and edge."""
     longest = longest_of(pair for slide in slides for pair in slide.grads.items())
     widest = Slide(longest, None, slides[-1].sent, "")
-    laid = json.loads(picture(_graph(base, widest, active=True).source, "json0"))
-    left, bottom, right, top = map(float, laid["bb"].split(","))
+    layout = json.loads(picture(_graph(base, widest, active=True).source, "json0"))
+    left, bottom, right, top = map(float, layout["bb"].split(","))
     missing = max(0.0, _widest_caption(slides) - (right - left)) / 2
     left, right = left - missing, right + missing
     caption = A_LINE * max(len(slide.caption.split("\n")) for slide in slides)
@@ -151,14 +150,14 @@ def _laid(base: Picture, slides: list[Slide]) -> Picture:
         "graph": {"bb": f"{left},{bottom},{right},{top + caption}"},
         "caption": {"pos": f"{(left + right) / 2},{top + caption / 2}"},
     }
-    for thing in (*laid.get("objects", ()), *laid.get("edges", ())):
-        kept = {key: thing[key] for key in ("pos", "lp", "bb", "width", "height") if key in thing}
-        places[thing.get("id", thing.get("name"))] = kept
+    for item in (*layout.get("objects", ()), *layout.get("edges", ())):
+        place = {key: item[key] for key in ("pos", "lp", "bb", "width", "height") if key in item}
+        places[item.get("id", item.get("name"))] = place
     return base._replace(places=places)
 
 
 def longest_of(grads: Iterable[tuple[Node, Any]]) -> dict[Node, Any]:
-    """Choose, for each node, the gradient that takes most room; the dash of "not yet" takes some.
+    """Choose the longest gradient of each node that is longer than the dash of a missing one.
 
     >>> from tinygrad_pool import Value
     >>> a, b = Value(1.0), Value(2.0)
@@ -177,29 +176,25 @@ def _widest_caption(slides: list[Slide]) -> float:
     graph = look.canvas("captions", "LR")
     for i, slide in enumerate(slides):
         graph.node(str(i), look.literal(*slide.caption.split("\n")), **CAPTIONED)
-    laid = json.loads(picture(graph.source, "json0"))
-    return max(72 * float(caption["width"]) for caption in laid["objects"])
+    layout = json.loads(picture(graph.source, "json0"))
+    return max(72 * float(caption["width"]) for caption in layout["objects"])
 
 
-def _graph(shown: Picture, slide: Slide, active: bool = False) -> Digraph:
-    """Draw one slide; `active` as if it were every node's turn."""
-    graph = look.canvas("frames", shown.layout.rows.direction)
+def _graph(base: Picture, slide: Slide, active: bool = False) -> Digraph:
+    """Draw one slide; with `active`, as if every node were active."""
+    graph = look.canvas("frames", base.layout.rows.direction)
     if slide.caption:
-        at = shown.at("caption")
-        graph.node(
-            "caption", look.literal(*slide.caption.split("\n")), **CAPTIONED, id="caption", **at
-        )
+        label, at = look.literal(*slide.caption.split("\n")), base.at("caption")
+        graph.node("caption", label, **CAPTIONED, id="caption", **at)
     lit = {} if slide.active is None else {slide.active: look.LIT}
-    with holding(shown.nodes, slide.grads):
-        styles = {
-            node: _styles(node, slide, active or node is slide.active) for node in shown.nodes
-        }
-        draw_nodes(graph, shown._replace(fills={**shown.fills, **lit}), styles)
+    with holding(base.nodes, slide.grads):
+        styles = {node: _styles(node, slide, active or node is slide.active) for node in base.nodes}
+        draw_nodes(graph, base._replace(fills={**base.fills, **lit}), styles)
     return graph
 
 
 def _styles(node: Node, slide: Slide, active: bool) -> list[Style]:
-    """Show what flows back, by its sign, dashed if that is 0; dotted are edges that still wait."""
+    """Style a node's edges: coloured by sign if sent, dashed for 0, dotted if not sent yet."""
     if node not in slide.sent:
         return [_waiting(p) for p in node.parents]
     styles: list[Style] = []
@@ -218,17 +213,17 @@ def _styles(node: Node, slide: Slide, active: bool) -> list[Style]:
 
 
 def _waiting(operand: Any) -> Style:
-    """Draw an edge that nothing flows along, with its head where that will arrive, if it ever."""
+    """Style an edge that nothing has been sent along; edges to constants keep their direction."""
     back = {"dir": "back"} if isinstance(operand, Node) else {}
     return {**back, "color": look.FAINT, "style": "dotted"}
 
 
 def _fit(graph: Digraph, bb: str, opaque: bool, kind: str) -> None:
-    """Fit the picture into 16:9, as large as it goes, on nothing."""
+    """Scale the picture to 16:9, on a transparent background unless it is `opaque`."""
     left, bottom, right, top = map(float, bb.split(","))
     graph.attr(viewport=f"{WIDE},{HIGH},{min(LARGEST, _zoom(bb)):.4f}")
     for name, corner in (("low", f"{left},{bottom}"), ("high", f"{right},{top}")):
-        graph.node(name, "", shape="point", style="invis", width="0", pos=corner)  # nothing moves
+        graph.node(name, "", shape="point", style="invis", width="0", pos=corner)  # fix the size
     if not opaque:
         graph.attr(bgcolor="transparent")
     if kind == "png":
@@ -240,14 +235,14 @@ def _zoom(bb: str) -> float:
     return min(0.96 * WIDE / (right - left), 0.96 * HIGH / (top - bottom))
 
 
-def _moving(drawn: list[bytes]) -> bytes:
-    """Join pictures into one that moves, and rests on the last."""
+def _animation(slides: list[bytes]) -> bytes:
+    """Join pictures into an animated GIF that pauses on the last one."""
     try:
         from PIL import Image
     except ImportError:
         raise ToolError("frames: a GIF needs Pillow: pip install 'tinygrad_pool[plot]'") from None
-    pictures = [Image.open(io.BytesIO(png)).convert("RGB") for png in drawn]
-    rests = [MILLISECONDS] * (len(pictures) - 1) + [3 * MILLISECONDS]
-    made = io.BytesIO()
-    pictures[0].save(made, "GIF", save_all=True, append_images=pictures[1:], duration=rests, loop=0)
-    return made.getvalue()
+    first, *rest = (Image.open(io.BytesIO(png)).convert("RGB") for png in slides)
+    durations = [MILLISECONDS] * len(rest) + [3 * MILLISECONDS]
+    gif = io.BytesIO()
+    first.save(gif, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
+    return gif.getvalue()

@@ -1,8 +1,8 @@
-"""The look of every picture: one place for colours, fonts and line widths.
+"""The look of every picture: colours, fonts and line widths.
 
-A colour means one thing in all of them. Blue is above 0 and orange below, of what flows back; data
-is written in ink. Boxes are filled by their kind: inputs yellow, weights green, the rest in greys.
-Blue and orange are of Okabe and Ito's palette, told apart by colour-blind readers and in grey.
+A colour means the same in all of them. Gradients are blue above 0 and orange below; data is written
+in ink. Boxes are filled by kind: inputs yellow, weights green, others grey. Blue and orange are
+from Okabe and Ito's palette, which colour-blind readers can tell apart, also in grey.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ DARK = {
     CUT: "#43323f",
     LIT: "#7a5c00",
 }
-"""What each colour becomes on a dark page."""
+"""The colours of the dark theme."""
 
 THEMES = ("light", "dark")
 
 
 def of_sign(g: Any, zero: str = SOFT) -> str:
-    """Return the colour of what flows back: by its sign, `zero` for 0, ink where signs are mixed.
+    """Return the colour of a gradient: by its sign, `zero` for 0, and ink if signs are mixed.
 
     >>> of_sign(2.0) == POSITIVE, of_sign(0.0) == SOFT, of_sign([1.0, -1.0]) == INK
     (True, True, True)
@@ -73,21 +73,21 @@ def of_sign(g: Any, zero: str = SOFT) -> str:
 
 
 def of_signs(g: Any) -> str:
-    """Return the colour of a gradient as `of_sign` does, "" where its numbers have colours each.
+    """Return the colour of a gradient as `of_sign` does, or "" if its numbers differ in sign.
 
     >>> of_signs(2.0) == POSITIVE, of_signs(np.array([1.0, -1.0])), of_signs(np.array([1.0, 0.0]))
     (True, '', '')
     """
     colour = of_sign(g)
-    alike = not np.ndim(g) or np.all(g > 0) or np.all(g < 0)
-    return colour if alike or colour == NOT_A_NUMBER else ""
+    one_sign = not np.ndim(g) or np.all(g > 0) or np.all(g < 0)
+    return colour if one_sign or colour == NOT_A_NUMBER else ""
 
 
 def line_of_sign(g: float, back: bool = False) -> str:
-    """Return the colour of a line by a sign: faint for 0, and below 0 that of a double line.
+    """Return the colour of a line by sign: faint for 0, and a double line below 0.
 
-    Graphviz gives the first colour to an arrowhead at the end, and the second to one that points
-    back.
+    Graphviz uses the first colour for an arrowhead at the end of a line, and the second for one
+    that points `back`.
 
     >>> line_of_sign(2.0), line_of_sign(-2.0)
     ('#0072B2', '#B84A00:invis:#B84A00')
@@ -100,7 +100,7 @@ def line_of_sign(g: float, back: bool = False) -> str:
 
 
 def mixed(colour: str, part: float, ground: str = PAPER) -> str:
-    """Mix a colour with a ground: all of it for a part of 1, none for 0.
+    """Mix a colour with a background: a `part` of 1 is the pure colour, 0 the background.
 
     >>> mixed("#000000", 0.2)
     '#cccccc'
@@ -110,7 +110,7 @@ def mixed(colour: str, part: float, ground: str = PAPER) -> str:
 
 
 def literal(*lines: str) -> str:
-    r"""Make lines fit for a plain label, in which Graphviz reads backslashes and HTML's entities.
+    r"""Escape lines for a plain label, in which Graphviz reads backslashes and HTML entities.
 
     >>> print(literal(r"\Gamma", "&alpha;"))
     \\Gamma\n&amp;alpha;
@@ -122,7 +122,7 @@ def literal(*lines: str) -> str:
 
 
 def canvas(name: str, direction: str, title: str = "") -> Digraph:
-    """Return an empty picture, laid out in `direction` (LR, TB, RL or BT).
+    """Return an empty graph, to be laid out in `direction` (LR, TB, RL or BT).
 
     Raises ToolError without the Python package graphviz.
     """
@@ -143,20 +143,20 @@ def canvas(name: str, direction: str, title: str = "") -> Digraph:
     return graph
 
 
-def write_on(graph: Digraph, text: str) -> None:
-    """Write a line under the title: how to read the picture."""
-    title = graph.graph_attr.get("label", "")
-    label = f"{title}\\n{literal(text)}" if title else literal(text)
-    graph.graph_attr.update(label=label, labelloc="t", fontsize="14")
+def write_on(graph: Digraph, *lines: str) -> None:
+    """Add lines to the legend below the title."""
+    if lines:
+        label = r"\n".join(filter(None, (graph.graph_attr.get("label"), literal(*lines))))
+        graph.graph_attr.update(label=label, labelloc="t", fontsize="14")
 
 
 def check(name: str) -> None:
-    """Raise OptionError for a theme that does not exist."""
+    """Raise OptionError for an unknown theme."""
     choice(name, THEMES, "theme")
 
 
 def in_theme(graph: Digraph, name: str) -> Digraph:
-    """Change every colour to that of a theme. Raises OptionError for one that does not exist."""
+    """Change every colour to that of a theme. Raises OptionError for an unknown theme."""
     check(name)
     if name == "dark":
         for attributes in (graph.graph_attr, graph.node_attr, graph.edge_attr):
@@ -166,13 +166,13 @@ def in_theme(graph: Digraph, name: str) -> Digraph:
     return graph
 
 
-def _dark_line(found: re.Match[str]) -> str:
-    """Change each colour of a line, which has several if it is double."""
-    return _COLOUR.sub(lambda colour: darkened(colour[0]), found[0])
+def _dark_line(attribute: re.Match[str]) -> str:
+    """Change each colour of an attribute; double lines have several."""
+    return _COLOUR.sub(lambda colour: darkened(colour[0]), attribute[0])
 
 
 def darkened(light: str) -> str:
-    """Change a colour to its partner; any other to as light a one as it was dark, of its hue.
+    """Return the dark theme's colour for one of the light theme; others get inverse lightness.
 
     >>> darkened(INK), darkened("#cccccc"), darkened("#d0e0ff")
     ('#eeeeee', '#4c4d50', '#00102f')
@@ -181,7 +181,7 @@ def darkened(light: str) -> str:
     if light in _PARTNERS:
         return _PARTNERS[light]
     red, green, blue = (int(light[k : k + 2], 16) / 255 for k in (1, 3, 5))
-    if red == green == blue:  # ink on paper
+    if red == green == blue:  # between paper and ink
         white, black = (int(colour[1:3], 16) / 255 for colour in (PAPER, INK))
         return mixed(DARK[INK], min(1.0, (white - red) / (white - black)), DARK[PAPER])
     hue, lightness, saturation = rgb_to_hls(red, green, blue)
@@ -193,5 +193,5 @@ _PARTNERS = {light.lower(): dark for light, dark in DARK.items()}
 _COLOURS = re.compile(
     r'(?<=color=")[#\w:]+(?="(?! (?:BGCOLOR="#\w{6}" )?FIXEDSIZE="TRUE"))', re.IGNORECASE
 )
-"""Any colours, but for those of the cells of a heat map: there white is 0 on every page."""
+"""All colours except those of heat maps, in which white is 0 in every theme."""
 _COLOUR = re.compile(r"#\w{6}")

@@ -1,8 +1,8 @@
-"""The textbook picture: units as circles in layers, weights on the links, δ in each unit.
+"""Draw the textbook picture: units as circles in layers, weights on the links, δ in each unit.
 
-What the graph has as two nodes, a sum and its activation, is one circle here, and a bias is the
-weight on the link from the bias unit x₀ = 1. The numbers add up by what is drawn: what comes back
-along the links of a unit, and from others if there are any, is ∂E/∂z; times σ'(a) it is δ.
+A sum and its activation, which are two nodes of the graph, are one circle here, and a bias is the
+weight of the link from the bias unit x₀ = 1. The numbers drawn add up: the contributions along a
+unit's links, and from others if there are any, sum to ∂E/∂z, and ∂E/∂z · σ'(a) = δ.
 """
 
 from __future__ import annotations
@@ -33,15 +33,14 @@ if TYPE_CHECKING:
     from graphviz import Digraph
 
 CROWDED = 24
-"""More links than that have their weights drawn, and not written."""
-WEIGHTS = f"links are weights: {SIGNS}"
+"""With more links than this, weights are drawn and not written."""
+WEIGHTS = f"links show weights: {SIGNS}"
 OTHERS = "others: from links that are not drawn"
 RIMS = {1.0: "thick rim: above 0", -1.0: "double rim: below 0"}
 NAMED = 15
-"""A name and its number are on one line up to so many letters."""
+"""The longest line with a name and its number; longer ones are split."""
 WIDTH, A_LETTER, BETWEEN = 1.35, 0.098, 1.2
-"""A circle's width, how much more it takes for each letter that does not fit, and the room between
-layers, in inches."""
+"""A circle's width, its growth per letter of a longer line, and the gap of layers, in inches."""
 
 
 def draw_units(
@@ -56,23 +55,24 @@ def draw_units(
 ) -> Digraph:
     """Draw the units and links behind some outputs, in layers, with weights, data and δ.
 
-    A sum and its activation are one unit; the links into a maximum carry no weight, or with
-    `zero_one` the weights of the derivation's other picture: 1 from the winner, 0 from all others.
-    The links into any other operation carry its local derivatives. `inputs` puts these first, in
-    order, also those that no link leads from; given in rows, they are drawn as a grid under each
-    unit that sums them, which shows its receptive field. So are the cells of an array that was
-    taken apart, if there are many links. `depth` is how many layers of links to show.
+    A sum and its activation are one unit. Links into a maximum have no weight, or with `zero_one`
+    the 0/1 weights of the derivation: 1 from the winner, 0 from all others. Links into any other
+    operation show its local derivatives. `inputs` are drawn first, in order, even without links;
+    given in rows, they are drawn as a grid below each unit that sums them, which shows its
+    receptive field. With many links, so are the elements of an array that was taken apart. `depth`
+    is the number of layers of links to draw.
 
-    After a backward pass a unit shows its δ, and one with an activation ∂E/∂z and σ'(a), whose
-    product it is. What came along links that are not drawn, or is in a leaf from earlier passes, is
-    written as "others". A rim of the colour of δ marks a unit that an error arrived at: thick above
-    0, double below. Where there are more than 24 links, a weight is not written but drawn: blue
-    above 0, orange and double below, dashed at 0, wide where large.
-    Without a `direction` the layers are columns from the left, or rows from the bottom where that
-    fits a slide better. `names=locals()` calls units and weights without a label by their
+    After a backward pass, a unit shows its δ, and with an activation also ∂E/∂z and σ'(a), of which
+    δ is the product. "others" is the part of the gradient from links that are not drawn, or from
+    earlier passes. A coloured rim marks a unit with an error: thick above 0, double below. With
+    more than 24 links, weights are not written but drawn: blue above 0, orange and double below,
+    dashed at 0, wide if large.
+
+    By default, layers are columns from the left, or rows from the bottom if that fits a slide
+    better; `direction` fixes it. `names=locals()` names units and weights without a label by their
     variables. `theme` is "light" or "dark".
 
-    Raises DataError for anything but a Value, OptionError for an unknown direction or theme,
+    Raises DataError if an output is not a Value, OptionError for an unknown direction or theme,
     ShapeError if a node is an array: units are numbers.
 
     >>> from tinygrad_pool import maximum
@@ -87,7 +87,7 @@ def draw_units(
     for value in (*outputs, *first):
         check_drawable(value, direction, "draw_units")
     check_depth(depth, "draw_units")
-    given = held_by(names)
+    called = held_by(names)
     layers = layers_of(outputs, first, depth)
     units = [unit for layer in layers for unit in layer]
     graph = look.canvas("units", direction or _fitting(layers), title)
@@ -97,7 +97,7 @@ def draw_units(
     linked = {link.source for unit in units for link in unit.links} | set(outputs)
     others = others_of(layers)
     texts = {
-        u.z: _lines(u, given, u.z in linked, others.get(u.z, 0.0))
+        u.z: _lines(u, called, u.z in linked, others.get(u.z, 0.0))
         for u in units
         if u.z not in field
     }
@@ -125,21 +125,18 @@ def draw_units(
             links = [link for link in unit.links if link.source not in field]
             for link in links:
                 tail = f"bias{level - 1}" if link.source is None else ids[link.source]
-                style = _link_style(unit, link, given, zero_one, crowded and not field)
+                style = _link_style(unit, link, called, zero_one, crowded and not field)
                 graph.edge(tail, ids[unit.z], **style)
     lines = _legend([u for u in units if u.z in linked and u.z in texts], others)
-    told = [LEGEND if field else WEIGHTS] if field or crowded else []
-    for line in (*lines, *told, *set_note(topological_order(*outputs), given)):
-        look.write_on(graph, line)
-    said = (
-        f"{counted(len(units), 'unit')} in {counted(len(layers), 'layer')}, with data and weights."
-    )
-    graph.comment = Caption(title or "Units and links", said).comment()
+    lines += [LEGEND if field else WEIGHTS] if field or crowded else []
+    look.write_on(graph, *lines, *set_note(topological_order(*outputs), called))
+    size = f"{counted(len(units), 'unit')} in {counted(len(layers), 'layer')}"
+    graph.comment = Caption(title or "Units and links", f"{size}, with data and weights.").comment()
     return look.in_theme(graph, theme)
 
 
 def _fitting(layers: list[list[Unit]]) -> Direction:
-    """Choose the direction in which layers of units are larger on a slide of 16 by 9."""
+    """Choose the direction in which the units are larger on a 16:9 slide."""
     deep = len(layers) * (WIDTH + BETWEEN) - BETWEEN
     broad = max(map(len, layers)) * WIDTH
     across, up = min(16 / deep, 9 / broad), min(16 / broad, 9 / deep)
@@ -147,12 +144,12 @@ def _fitting(layers: list[list[Unit]]) -> Direction:
 
 
 def _lines(unit: Unit, names: Mapping[int, str], linked: bool, others: float) -> list[str]:
-    """Write what stands in a unit, line by line; of one without a link only its data."""
+    """Write the lines of text in a unit; without a link, only its data."""
     z = unit.z
-    lines = called(_name(z, names), z.data)
+    lines = with_name(_name(z, names), z.data)
     constants = ", ".join(number(c, digits=3) for c in unit.constants)
     if unit.a is not None:
-        lines += [f"+ {constants} of constants"] if constants else []
+        lines += [f"constants add {constants}"] if constants else []
     elif unit.links:
         lines.append(f"{sign(z)} with {constants}" if constants else sign(z))
     if unit.delta is None or not linked:
@@ -169,34 +166,34 @@ def _name(node: Node, names: Mapping[int, str]) -> str:
     return typeset(node.label or names.get(id(node), ""))
 
 
-def called(name: str, data: float) -> list[str]:
-    """Write a number with its name: on one line, if that is short."""
+def with_name(name: str, data: float) -> list[str]:
+    """Write a number with its name, on one line if that is short enough."""
     shown = number(data, digits=3)
     line = f"{name} = {shown}" if name else shown
     return [line] if len(line) <= NAMED else [name, shown]
 
 
 def rim(g: float | None) -> dict[str, str]:
-    """Draw the rim where an error arrived in the colour of its sign: thick, or double below 0."""
+    """Style the rim of a unit with an error, in the colour of its sign: thick, double below 0."""
     if not g:
         return {}
     shape = {"peripheries": "2", "penwidth": "2"} if g < 0 else {"penwidth": "4"}
     return {"color": look.of_sign(g), **shape}
 
 
-def rims_told(gs: Iterable[float | None]) -> list[str]:
-    """Write what the rims that occur stand for.
+def rim_legend(gs: Iterable[float | None]) -> list[str]:
+    """Write the legend of the rims that occur.
 
-    >>> rims_told([0.5, None, -2.0, 0.0]), rims_told([0.0])
+    >>> rim_legend([0.5, None, -2.0, 0.0]), rim_legend([0.0])
     (['thick rim: above 0; double rim: below 0'], [])
     """
     signs = {np.sign(g) for g in gs if g}
-    told = [text for sign, text in RIMS.items() if sign in signs]
-    return ["; ".join(told)] if told else []
+    parts = [text for sign, text in RIMS.items() if sign in signs]
+    return ["; ".join(parts)] if parts else []
 
 
 def width_of(lines: Iterable[str]) -> float:
-    """Return how wide the circles must be for the longest line, in inches."""
+    """Return the width of a circle for the longest line, in inches."""
     longest = max(map(len, lines), default=0)
     return WIDTH + A_LETTER * max(0, longest - 11)
 
@@ -209,16 +206,16 @@ def _shape(unit: Unit, faint: bool) -> dict[str, str]:
 
 
 def draw_circle(graph: Digraph, name: str, lines: list[str], width: float, **style: str) -> None:
-    """Draw a unit: some lines in a circle of so many inches."""
-    shown = {"style": "filled", "color": look.INK, **style}
-    options = {"shape": "circle", "fixedsize": "true", "width": f"{width:.2f}", **shown}
+    """Draw a unit: lines of text in a circle; its `width` is in inches."""
+    circle = {"shape": "circle", "fixedsize": "true", "width": f"{width:.2f}"}
+    options = {**circle, "style": "filled", "color": look.INK, **style}
     graph.node(name, look.literal(*lines), id=name, **options)
 
 
 def _link_style(
     unit: Unit, link: Link, names: Mapping[int, str], zero_one: bool, crowded: bool
 ) -> dict[str, str]:
-    """Write on a link its weight, the share of a maximum if asked for, or the local derivative."""
+    """Style a link by its weight, with `zero_one` its share of a maximum, or its derivative."""
     if unit.a is not None:
         return _weight_style(link.weight, names, crowded)
     if unit.z.op in CHOICES:
@@ -228,24 +225,23 @@ def _link_style(
 
 
 def _weight_style(weight: Weight, names: Mapping[int, str], crowded: bool) -> dict[str, str]:
-    """Write a weight beside its link, or among very many draw it: hue by sign, width by size."""
+    """Write a weight beside its link, or if `crowded`, show it by colour and width."""
     w = float(weight.data if isinstance(weight, Node) else weight)
     if crowded:
-        wide = {"color": look.line_of_sign(w)} | ({} if w else {"style": "dashed"})
-        return wide | {"penwidth": f"{0.5 + 2.5 * min(1.0, abs(w)):.2f}"}
+        line = {"color": look.line_of_sign(w)} | ({} if w else {"style": "dashed"})
+        return line | {"penwidth": f"{0.5 + 2.5 * min(1.0, abs(w)):.2f}"}
     shown = number(w, digits=3)
     name = _name(weight, names) if isinstance(weight, Node) else ""
     return {"label": look.literal(f" {name} = {shown} " if name else f" {shown} ")}
 
 
 def _legend(units: list[Unit], others: Collection[Node]) -> list[str]:
-    """Write the legend: which derivative δ is, and what "others" means if it occurs."""
-    known = [unit for unit in units if unit.delta is not None]
-    active = [unit for unit in known if unit.slope is not None]
-    sums = [unit for unit in known if unit.slope is None and unit.a is not None]
-    rest = len(known) - len(active) - len(sums)
-    lines = ["δ = ∂E/∂a = ∂E/∂z · σ′(a)"] if active else ["δ = ∂E/∂a"] if sums else []
-    if rest:
+    """Write the legend: which derivative δ is, what rims mean, and "others" if there are any."""
+    shown = [unit for unit in units if unit.delta is not None]
+    sums = [unit for unit in shown if unit.a is not None]
+    active = any(unit.slope is not None for unit in sums)
+    lines = ["δ = ∂E/∂a = ∂E/∂z · σ′(a)" if active else "δ = ∂E/∂a"] if sums else []
+    if len(sums) < len(shown):
         lines.append("without a sum: δ = ∂E/∂z" if lines else "δ = ∂E/∂z")
     added = f"{OTHERS}, or earlier passes" if any(node.is_leaf for node in others) else OTHERS
-    return [*lines, *rims_told(unit.delta for unit in known), *[added] * bool(others)]
+    return [*lines, *rim_legend(unit.delta for unit in shown), *[added] * bool(others)]

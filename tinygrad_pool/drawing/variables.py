@@ -1,4 +1,4 @@
-"""What the variables of a program call its Values, in pictures and in explanations alike."""
+"""Name Values by the variables of the program, in pictures and in explanations."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tinygrad_pool.nn.module import Module
 
 
 def check_names(names: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return the variables that were given, if any. Raises OptionError unless it is a dict."""
+    """Return `names`, or {} for None. Raises OptionError unless it is a dict with text as keys."""
     if names is None:
         return {}
     if not isinstance(names, Mapping):
         raise OptionError(f"names must be a dict, such as locals(), got {names!r:.80}")
     for name in names:
         if not isinstance(name, str):
-            raise OptionError(f"names must be called by text, as locals() are, got {name!r:.80}")
+            raise OptionError(f"names must have text as keys, as in locals(), got {name!r:.80}")
     return names
 
 
 def held_by(variables: Mapping[str, Any] | None) -> dict[int, str]:
-    """Map Values, by their id, to the variables that hold them, themselves or as one of several.
+    """Map ids of Values to the variables that hold them, directly or in a container or module.
 
     >>> w, x = Value(1.0), Value(2.0)
     >>> names = held_by({"w": w, "xs": [w, x]})
@@ -39,32 +39,32 @@ def held_by(variables: Mapping[str, Any] | None) -> dict[int, str]:
 
 
 def values_in(variables: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
-    """List the Values that variables hold, by the names that they are called by, the best first."""
+    """Yield the Values that variables hold, with their names, the best names first."""
     public = {n: v for n, v in variables.items() if not n.startswith("_")}
-    for name, v in (*public.items(), *variables.items()):  # others, as a notebook's _3, at last
+    for name, v in (*public.items(), *variables.items()):  # names such as a notebook's _3 last
         if isinstance(v, Value):
             yield name, v
     for part, name in held_by_modules(public).items():
         yield name, part
-    for name, some in public.items():
-        parts = parts_of(some) if isinstance(some, list | tuple | dict) else None
+    for name, container in public.items():
+        parts = parts_of(container) if isinstance(container, list | tuple | dict) else None
         for key, v in (parts or {}).items():
             if isinstance(v, Value):
                 yield f"{name}[{key!r}]", v
 
 
 def held_by_modules(variables: Mapping[str, Any]) -> dict[Node, str]:
-    """Find the parameters of the modules among variables; the variable names one of several."""
+    """Name the parameters of the modules among variables; of several, with their variable."""
     modules = [(n, v.parameters()) for n, v in variables.items() if isinstance(v, Module)]
-    modules.sort(key=lambda pair: -len(pair[1]))  # the whole before its parts
-    held: dict[Node, str] = {}
-    apart = []
-    for variable, own in modules:
-        if not held.keys() >= set(own):
-            apart.append(variable)
-            held |= {v: variable for v in own if v not in held}
-    found: dict[Node, str] = {}
-    for variable in apart:
+    modules.sort(key=lambda pair: -len(pair[1]))  # whole modules before their parts
+    held: set[Node] = set()
+    separate = []
+    for variable, parameters in modules:
+        if not held.issuperset(parameters):
+            separate.append(variable)
+            held.update(parameters)
+    names: dict[Node, str] = {}
+    for variable in separate:
         for name, v in variables[variable].named_parameters():
-            found.setdefault(v, f"{variable}.{name}" if len(apart) > 1 else name)
-    return found
+            names.setdefault(v, f"{variable}.{name}" if len(separate) > 1 else name)
+    return names

@@ -1,4 +1,4 @@
-"""What a picture is, in words: the title and description that a screen reader reads out."""
+"""Describe a picture in words: the title and description for screen readers."""
 
 import re
 from collections import Counter
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from graphviz import Digraph
     from matplotlib.figure import Figure
 
-BETWEEN = "\t"  # the title from the text, in a Digraph's comment
+SEPARATOR = "\t"  # of the title and the text, in a Digraph's comment
 KINDS = 12
 LONGEST = 400
-"""So many characters of a title or a description are read out."""
+"""The longest title or description, in characters."""
 
 
 class Caption(NamedTuple):
-    """A title, and a text that says what the picture shows."""
+    """A title, and a description of the picture."""
 
     title: str
     text: str
 
     def comment(self) -> str:
-        """Write both on one line, for a Digraph to keep as its comment."""
-        return BETWEEN.join(plain(part, LONGEST) for part in self)
+        """Write both on one line, as the comment of a Digraph."""
+        return SEPARATOR.join(plain(part, LONGEST) for part in self)
 
 
 def graph_in_words(value: Node, nodes: Sequence[Node], title: str = "") -> Caption:
-    """Count the operations of a computation graph, and tell the data and gradient of its end.
+    """Describe a computation graph: its operations, and the data and gradient of its root.
 
     >>> from tinygrad_pool import Value
     >>> a = Value(2.0, label="a")
     >>> graph_in_words(a, [a]).text
     '1 node: 1 leaf. a has the data 2; its gradient is not computed.'
     """
-    data, grad = map(_said, (value.data, value.grad))
+    data, grad = map(_numbers, (value.data, value.grad))
     gradient = f" and the gradient {grad}" if value.has_grad else "; its gradient is not computed"
     name = plain(value.label)
     kinds = Counter(node.op.replace("_", " ") or "leaf" for node in nodes)
@@ -56,44 +56,45 @@ def graph_in_words(value: Node, nodes: Sequence[Node], title: str = "") -> Capti
 
 
 def caption_of(drawn: "Digraph | Figure", svg: str) -> Caption:
-    """Find the words for a picture: its comment if a Digraph has one, or else what is counted."""
+    """Return the caption of a picture: a Digraph's comment, or else a count of nodes and edges."""
     if not is_graph(drawn):
         return _plot_in_words(drawn)
-    title, _, text = (drawn.comment or drawn.name or "Graph").partition(BETWEEN)
+    title, _, text = (drawn.comment or drawn.name or "Graph").partition(SEPARATOR)
     nodes, edges = (svg.count(f'class="{kind}"') for kind in ("node", "edge"))
     listed = f"{counted(nodes, 'node')} and {counted(edges, 'edge')}."
     return Caption(plain(title, LONGEST), plain(text, LONGEST) or listed)
 
 
 def is_graph(drawn: "Digraph | Figure") -> "TypeGuard[Digraph]":
-    """Return whether a picture is a Digraph and not a plot, without loading either's package."""
+    """Return whether a picture is a Digraph and not a plot, without importing either package."""
     return hasattr(drawn, "pipe")
 
 
 def with_caption(svg: str, caption: Caption) -> str:
-    """Put a title and a description at the top of an SVG, and say that it is one image."""
-    key = sha256(svg.encode()).hexdigest()[:8]  # a page may hold several pictures
+    """Put a title and a description at the top of an SVG, and mark it as one image."""
+    key = sha256(svg.encode()).hexdigest()[:8]  # a page may contain several pictures
     opening = re.compile(r"<svg\b[^>]*(?=>)")
     title, text = map(escape, caption)
-    named = f' role="img" aria-labelledby="title-{key} desc-{key}"'
+    role = f' role="img" aria-labelledby="title-{key} desc-{key}"'
     words = f'>\n<title id="title-{key}">{title}</title>\n<desc id="desc-{key}">{text}</desc'
-    return opening.sub(lambda found: found[0] + named + words, svg, count=1)
+    return opening.sub(lambda match: match[0] + role + words, svg, count=1)
 
 
 def _plot_in_words(figure: "Figure") -> Caption:
     axes = [(plain(a.get_ylabel(), LONGEST), plain(a.get_xlabel(), LONGEST)) for a in figure.axes]
-    what = ", ".join(y for y, _ in axes if y)
-    against = ", ".join(x for _, x in axes if x)
-    named = what or "; ".join(plain(a.get_title(), LONGEST) for a in figure.axes if a.get_title())
-    title = plain(figure.get_suptitle(), LONGEST) or (f"Plot of {named}" if named else "Plot")
-    if against:
-        return Caption(title, f"{what or 'Plot'} against {against}.")
+    vertical = ", ".join(y for y, _ in axes if y)
+    horizontal = ", ".join(x for _, x in axes if x)
+    titles = [plain(a.get_title(), LONGEST) for a in figure.axes if a.get_title()]
+    shown = vertical or "; ".join(titles)
+    title = plain(figure.get_suptitle(), LONGEST) or (f"Plot of {shown}" if shown else "Plot")
+    if horizontal:
+        return Caption(title, f"{vertical or 'Plot'} against {horizontal}.")
     legend = plain(figure.get_supxlabel(), LONGEST)
     return Caption(title, f"{title}: {legend}." if legend else f"{title}.")
 
 
-def _said(data: Any) -> str:
-    """Format a number, a few numbers, or the range of many, with the shape."""
+def _numbers(data: Any) -> str:
+    """Write a number, or a few numbers or the range of many with the shape."""
     if np.ndim(data) == 0:
         return number(float(data))
     few = ", ".join(number(float(x)) for x in np.ravel(data)[:16])

@@ -1,4 +1,4 @@
-"""Long graphs in several rows, as text is set in lines: where each node stands."""
+"""Wrap long graphs into several rows, as text is wrapped into lines."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from math import isqrt
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
-"""What stands for a node."""
+"""The type of nodes."""
 Size: TypeAlias = tuple[float, float]
 ACROSS = ("LR", "RL")
 WIDE, HIGH = 16, 9
 BOX = (150.0, 110.0)
-"""How much room a box takes with what is between two, in points, or nearly."""
+"""The usual size of a box with the space between boxes, in points."""
 FRAME = 66
-"""How much room a row takes for its frames, in points."""
+"""The space for the frames of a row, in points."""
 MOST, GAIN = 8, 1.25
-"""A graph of so few layers stays in one row, and one that would not become so much larger."""
+"""Graphs with at most this many layers have one row, as have those that would gain less in size."""
 
 
 class Rows(NamedTuple, Generic[T]):
-    """The row of each node, the layer that it stands in, the first of each row, the direction."""
+    """The row and the layer of each node, the first node of each row, and the direction."""
 
     row: Mapping[T, int]
     depth: Mapping[T, int]
@@ -37,11 +37,11 @@ def rows_of(
     box: Size = BOX,
     label: float = 0,
 ) -> Rows[T]:
-    """Break a graph into rows, or where layers are rows into columns; None is as fits a slide.
+    """Wrap a graph into rows, or into columns if layers are rows; None chooses what fits a slide.
 
-    Without a direction it is the one in which the graph is larger, "LR" if that is nearly the same.
-    `frames` tells the frames of each node: one is broken only if it is longer than a row. A `box`
-    has its room, and so has a `label` between two.
+    If `direction` is None, choose the one in which the graph is larger, or "LR" if they are nearly
+    equal. `frames` has the frames of each node: a frame is broken only if it is longer than a row.
+    `box` and `label` are the sizes of a box and of a label between two boxes.
 
     >>> from itertools import pairwise
     >>> chain = dict.fromkeys("abcdefghijkl", ())
@@ -55,17 +55,17 @@ def rows_of(
         users[tail].append(head)
     depth = _depths(users)
     ways = (direction,) if direction else ("LR", "TB")
-    tried = [Paper(users, depth, frames, way in ACROSS, box, label).best(rows) for way in ways]
-    at = -1 if tried[-1][1] > GAIN * tried[0][1] else 0
-    row, _ = tried[at]
+    results = [Paper(users, depth, frames, way in ACROSS, box, label).best(rows) for way in ways]
+    best = -1 if results[-1][1] > GAIN * results[0][1] else 0
+    row, _ = results[best]
     first: dict[int, T] = {}
     for node in sorted(frames, key=depth.__getitem__):
         first.setdefault(row[node], node)
-    return Rows(row, depth, [first[k] for k in sorted(first)], ways[at])
+    return Rows(row, depth, [first[k] for k in sorted(first)], ways[best])
 
 
 class Paper(NamedTuple, Generic[T]):
-    """A graph to be cut into rows: the users, the layer and the frames of each node."""
+    """A graph to cut into rows: the users, the layer and the frames of each node."""
 
     users: Mapping[T, Sequence[T]]
     depth: Mapping[T, int]
@@ -75,23 +75,23 @@ class Paper(NamedTuple, Generic[T]):
     label: float
 
     def best(self, rows: int | None) -> tuple[dict[T, int], float]:
-        """Choose the rows with which a picture on a slide is the largest, and tell how large."""
+        """Choose the rows that make the picture largest on a slide; return them and its scale."""
         if rows is not None:
             row = self.cut(rows)
             return row, self.scale(row)
         layers = self.layers()
-        most = min(layers // 2, 2 * isqrt(layers)) if layers > MOST else 2  # more are too high
-        tried = [self.cut(k) for k in range(1, most)]
-        scales = [self.scale(row) for row in tried]
-        at = scales.index(max(scales)) if max(scales) > GAIN * scales[0] else 0
-        return tried[at], scales[at]
+        most = min(layers // 2, 2 * isqrt(layers)) if layers > MOST else 2  # more is too high
+        cuts = [self.cut(k) for k in range(1, most)]
+        scales = [self.scale(row) for row in cuts]
+        best = scales.index(max(scales)) if max(scales) > GAIN * scales[0] else 0
+        return cuts[best], scales[best]
 
     def layers(self) -> int:
         """Count the layers."""
         return 1 + max(self.depth.values(), default=0)
 
     def cut(self, rows: int) -> dict[T, int]:
-        """Find the row of each node, for about so many; a leaf is in that of its first user."""
+        """Find the row of each node, for about `rows`; a leaf is in the row of its first user."""
         a_row = -(-self.layers() // rows)
         row = {name: layer // a_row for name, layer in self.depth.items()} | self._whole(a_row)
         fed = {head for heads in self.users.values() for head in heads}
@@ -99,28 +99,28 @@ class Paper(NamedTuple, Generic[T]):
         return row | {leaf: min(row[user] for user in self.users[leaf]) for leaf in leaves}
 
     def _whole(self, a_row: int) -> dict[T, int]:
-        """Find the row of what is in frames: by the middle of the outermost that fits a row."""
+        """Find the row of nodes in frames: by the middle of the outermost frame that fits a row."""
         reach: dict[str, list[int]] = {}
         for name, frames in self.frames.items():
             for frame in frames:
                 reach.setdefault(frame, []).append(self.depth[name])
         middle = {
-            frame: (min(some) + max(some)) // 2 // a_row
-            for frame, some in reach.items()
-            if max(some) - min(some) < a_row
+            frame: (min(layers) + max(layers)) // 2 // a_row
+            for frame, layers in reach.items()
+            if max(layers) - min(layers) < a_row
         }
         fitting = {name: [f for f in frames if f in middle] for name, frames in self.frames.items()}
-        return {name: middle[some[0]] for name, some in fitting.items() if some}
+        return {name: middle[frames[0]] for name, frames in fitting.items() if frames}
 
     def scale(self, row: Mapping[T, int]) -> float:
-        """Estimate how large a picture is on a slide."""
+        """Estimate the scale of the picture on a slide."""
         sizes = Counter((row[name], layer) for name, layer in self.depth.items())
         reach: dict[int, list[int]] = {}
         broad: dict[int, int] = {}
         for (k, layer), size in sizes.items():
             reach.setdefault(k, []).append(layer)
             broad[k] = max(broad.get(k, 0), size)
-        long = max((max(some) - min(some) + 1 for some in reach.values()), default=1)
+        long = max((max(layers) - min(layers) + 1 for layers in reach.values()), default=1)
         beside = max(1, sum(broad.values()))
         around = FRAME * len(broad) if any(self.frames.values()) else 0
         wide, high = self.box
@@ -130,7 +130,7 @@ class Paper(NamedTuple, Generic[T]):
 
 
 def _depths(users: Mapping[T, Sequence[T]]) -> dict[T, int]:
-    """Find how far each node stands from the left: as late as its users allow."""
+    """Find the layer of each node, counted from the left: as late as its users allow."""
     waiting = Counter(head for heads in users.values() for head in heads)
     order = [name for name in users if not waiting[name]]
     for name in order:

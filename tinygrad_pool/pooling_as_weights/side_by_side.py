@@ -10,7 +10,7 @@ from tinygrad_pool.derivatives.candidates import Candidates, Cell
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.nodes import in_line
-from tinygrad_pool.drawing.units import OTHERS, called, draw_circle, rim, rims_told, width_of
+from tinygrad_pool.drawing.units import OTHERS, draw_circle, rim, rim_legend, width_of, with_name
 from tinygrad_pool.drawing.words import Caption
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, number, plain, subscript, typeset
@@ -44,7 +44,7 @@ def draw_side_by_side(
     others = _others(contest, members, g, got)
     lines = {cell: _lines(contest, cell, got[cell], others.get(cell)) for cell in cells}
     width = width_of(line for texts in lines.values() for line in texts)
-    rims = rims_told([*got.values(), *(g[u] for u in units)])
+    rims = rim_legend([*got.values(), *(g[u] for u in units)])
     back = "←" if narrow else "↓"
     sent = [back + SENT[0], SENT[1]] if narrow else [back + "; ".join(SENT)]
     for line in (*sent, *rims, *[OTHERS] * bool(others)):
@@ -130,7 +130,7 @@ def _lines(contest: Candidates, cell: Cell, got: float | None, others: float | N
     """Return the lines of text in a cell; `got` is its gradient."""
     p = contest.node.parents[cell.operand] if cell.operand >= 0 else 0.0
     value = np.reshape(p._numbers if isinstance(p, Node) else p, -1)[cell.cell]
-    lines = called(_place(p, cell.cell), value)
+    lines = with_name(_place(p, cell.cell), value)
     lines += [f"+ others: {number(others, digits=3)}"] if others else []
     return lines if got is None else [*lines, f"∂E/∂z = {number(got, digits=3)}"]
 
@@ -149,7 +149,7 @@ def _draw_unit(
     graph: Digraph, name: str, node: Node, unit: int, data: Any, g: Any, weighted: bool
 ) -> None:
     place = subscript(np.unravel_index(unit, node.shape))
-    lines = called(f"y{place}" if place else "", data[unit])
+    lines = with_name(f"y{place}" if place else "", data[unit])
     lines += ["Σ P z" if weighted else sign(node), f"δ = {number(g[unit], digits=3)}"]
     draw_circle(graph, name, lines, width_of(lines), fillcolor=theme.OPERATION, **rim(g[unit]))
 

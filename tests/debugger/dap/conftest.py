@@ -62,7 +62,7 @@ def connect(client_class):
 
 @pytest.fixture
 def script(tmp_path):
-    """Write a script of three units and a maximum, of which the first is off."""
+    """Write a script with three units, the first of which is off, and a maximum."""
     file = tmp_path / "net.py"
     file.write_text(SCRIPT)
     return file
@@ -70,7 +70,7 @@ def script(tmp_path):
 
 @pytest.fixture
 def line():
-    """Find the number of a line of the script by what it says."""
+    """Find the number of a line of the script by its text."""
     return lambda text: next(n for n, row in enumerate(SCRIPT.splitlines(), 1) if text in row)
 
 
@@ -104,6 +104,6 @@ def stand(connect):
 
 @pytest.fixture
 def _own_argv(monkeypatch):
-    """Let a launch change what Python keeps for a script, for one test."""
+    """Restore what a launch changes, such as sys.argv, after one test."""
     monkeypatch.setattr(sys, "argv", [*sys.argv])
     monkeypatch.setattr(sys, "path", [*sys.path])

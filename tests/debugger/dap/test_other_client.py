@@ -13,7 +13,7 @@ ADAPTER = "from tinygrad_pool.cli.main import main\n\nmain(['dap'])\n"
 
 @pytest.mark.covered
 @pytest.mark.peer
-def test_the_client_of_the_protocols_makers_is_content(node, script, line, tmp_path):
+def test_the_protocol_authors_client_accepts_it(node, script, line, tmp_path):
     node("@vscode/debugadapter-testsupport")
     adapter = tmp_path / "adapter.py"
     adapter.write_text(ADAPTER)
@@ -35,7 +35,7 @@ def node():
             ).returncode
         )
         if not found:
-            told = f"Node has no {module}: npm install it, and name its folder in NODE_PATH"
-            (pytest.fail if "CI" in os.environ else pytest.skip)(told)
+            message = f"Node has no {module}: npm install it, and name its folder in NODE_PATH"
+            (pytest.fail if "CI" in os.environ else pytest.skip)(message)
 
     return ask

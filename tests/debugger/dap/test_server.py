@@ -16,7 +16,7 @@ def power(_=None):
     return tg.record(tg.Value(2.0, label="x") ** 2), {}
 
 
-def test_it_tells_what_it_can_do(connect):
+def test_it_announces_its_capabilities(connect):
     can = connect(power).ask("initialize", adapterID="backward")
     assert can["supportsStepBack"]
     filters = can["exceptionBreakpointFilters"]
@@ -24,11 +24,11 @@ def test_it_tells_what_it_can_do(connect):
     assert [f["default"] for f in filters] == [True, True, False, False]
 
 
-def test_what_comes_before_launch_is_refused(connect):
+def test_requests_before_launch_are_refused(connect):
     client = connect(power)
     assert client.refused("threads") == "threads: no script has been launched"
     assert client.refused("configurationDone") == "configurationDone: no script has been launched"
-    assert client.refused("modules") == "modules: this adapter does not know the request"
+    assert client.refused("modules") == "modules: this adapter does not support the request"
 
 
 def test_a_second_launch_is_refused(connect):
@@ -39,27 +39,29 @@ def test_a_second_launch_is_refused(connect):
     )
 
 
-def test_arguments_that_do_not_fit_are_refused_and_the_session_goes_on(connect):
+def test_invalid_arguments_are_refused_and_the_session_continues(connect):
     client = connect(power)
     client.start()
     assert client.refused("scopes") == "scopes: needs the argument 'frameId'"
-    assert client.refused("scopes", frameId="x").startswith("scopes: its arguments do not fit: ")
-    assert client.refused("setBreakpoints", source=3).startswith("setBreakpoints: its arguments")
+    assert client.refused("scopes", frameId="x").startswith("scopes: invalid arguments: ")
+    assert client.refused("setBreakpoints", source=3).startswith(
+        "setBreakpoints: invalid arguments"
+    )
     assert client.refused("setExceptionBreakpoints", filters=["x"]).endswith(
         "there is no exception filter 'x'"
     )
     assert client.ask("threads")
 
 
-def test_damaged_frames_are_named_in_the_console(connect):
+def test_damaged_messages_are_reported_in_the_console(connect):
     client = connect(power)
     client.start()
     client.raw(b"Content-Length: 1\r\n\r\n{")
     client.raw(b"nonsense\r\n\r\n")
     assert client.output("important").splitlines() == [
-        "tinygrad-pool dap: ignored a frame that is not JSON: Expecting property name enclosed in "
-        "double quotes: line 1 column 2 (char 1)",
-        "tinygrad-pool dap: ignored a frame without a length: [b'nonsense']",
+        "tinygrad-pool dap: ignored a message that is not JSON: Expecting property name enclosed "
+        "in double quotes: line 1 column 2 (char 1)",
+        "tinygrad-pool dap: ignored a message without a valid length: [b'nonsense']",
     ]
 
 
@@ -72,12 +74,12 @@ def test_an_error_of_the_script_is_output_and_the_session_ends(connect):
     assert client.refused("launch").startswith('File "net.py", line 3: y = 1 / 0')
     assert client.event("exited") == {"exitCode": 1}
     client.event("terminated")
-    said = client.event("output")
-    assert (said["category"], said["output"][:22]) == ("stderr", 'File "net.py", line 3:')
+    text = client.event("output")
+    assert (text["category"], text["output"][:22]) == ("stderr", 'File "net.py", line 3:')
     assert client.refused("threads") == "threads: no script has been launched"
 
 
-def test_what_is_printed_becomes_output(connect):
+def test_printed_text_becomes_output(connect):
     def load(_):
         sys.stdout.write("of the script\n")
         sys.stderr.write("and an error\n")
@@ -92,7 +94,7 @@ def test_what_is_printed_becomes_output(connect):
     assert client.output("stderr") == "and an error\n"
 
 
-def test_what_an_earlier_pass_left_is_told_at_the_start(connect):
+def test_gradients_of_an_earlier_pass_are_reported_at_the_start(connect):
     def load(_):
         x = tg.Value(2.0, label="x")
         (x * 3.0).backward()
@@ -123,7 +125,7 @@ def test_without_a_stop_on_entry_it_runs_to_the_first_breakpoint(connect):
 
 
 class TestLeaving:
-    def test_disconnect_gives_the_gradients_back(self, connect):
+    def test_disconnect_restores_the_gradients(self, connect):
         x = tg.Value(2.0, label="x")
         client = connect(lambda _: (tg.record(x**2), {}))
         client.start()
@@ -143,7 +145,7 @@ class TestLeaving:
             client.ask("terminate")
 
     @pytest.mark.parametrize("half", [b"", b"Content-Le", b"Content-Length: 99\r\n\r\n{"])
-    def test_a_client_that_is_gone_ends_it(self, connect, half):
+    def test_a_closed_connection_ends_it(self, connect, half):
         client = connect(power)
         client.start()
         client.raw(half)
@@ -151,7 +153,7 @@ class TestLeaving:
         client.server.join(30)
         assert not client.server.is_alive()
 
-    def test_it_ends_a_script_that_runs(self, connect):
+    def test_it_stops_a_running_script(self, connect):
         gone = threading.Event()
 
         def load(_):
@@ -192,7 +194,7 @@ class TestLeaving:
 class TestWhileItRuns:
     @pytest.fixture
     def running(self, stand):
-        """Run through 200 steps, each of which takes a while and writes a line; it has begun."""
+        """Start a run through 200 slow steps, each of which writes a line."""
         x = tg.Value(0.1, label="x")
         for _ in range(200):
             x = x.tanh()
@@ -209,7 +211,7 @@ class TestWhileItRuns:
         assert running.event("stopped")["reason"] == "pause"
         assert 0 < running.position() < 200
 
-    def test_what_else_is_asked_waits(self, running):
+    def test_other_requests_wait(self, running):
         asked = running.send("threads")
         running.ask("pause", threadId=1)
         name = running.wait(type="response", request_seq=asked)["body"]["threads"][0]["name"]
@@ -220,9 +222,9 @@ class TestWhileItRuns:
         running.server.join(30)
         assert not running.server.is_alive()
 
-    def test_what_goes_wrong_after_an_answer_is_output(self, stand, monkeypatch):
+    def test_an_error_after_an_answer_is_output(self, stand, monkeypatch):
         client = stand(tg.Value(2.0, label="x").exp())
         monkeypatch.setattr("tinygrad_pool.debugger.dap.session.Variables", lambda _: 1 / 0)
         client.ask("next", threadId=1)
-        said = "next: ZeroDivisionError: division by zero\n"
-        assert client.output("stderr") == said
+        text = "next: ZeroDivisionError: division by zero\n"
+        assert client.output("stderr") == text

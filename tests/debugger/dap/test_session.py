@@ -24,7 +24,7 @@ def test_step_back_undoes_a_step(net):
     assert not net.names["pooled"].has_grad
 
 
-def test_steps_go_to_both_ends_and_stay_there(net):
+def test_steps_stop_at_both_ends(net):
     assert net.move("stepBack")[1]["name"] == "E (**), in <module>"
     for _ in range(12):
         net.move("next")
@@ -33,13 +33,13 @@ def test_steps_go_to_both_ends_and_stay_there(net):
     assert net.names["E"].parents[0].grad == 3.0
 
 
-def test_a_run_goes_to_the_next_breakpoint_and_back_to_the_last(net, line):
+def test_continue_runs_to_the_next_breakpoint_and_back_to_the_previous_one(net, line):
     lines = [{"line": line("z = activation(a)")}, {"line": 1}]
     first, second = net.ask("setBreakpoints", source={"path": net.path}, breakpoints=lines)[
         "breakpoints"
     ]
     assert (first["verified"], second["verified"]) == (True, False)
-    assert "no node was made at line 1; nearby lines that made one: net.py:8" in second["message"]
+    assert "line 1 made no node; nearby lines that did: net.py:8" in second["message"]
     at = [net.move("continue") for _ in range(3)]
     assert {reason for reason, _ in at} == {"breakpoint"}
     assert [frame["line"] for _, frame in at] == [line("z = activation(a)")] * 3
@@ -55,7 +55,7 @@ def test_a_run_goes_to_the_next_breakpoint_and_back_to_the_last(net, line):
     assert net.position() == 0
 
 
-def test_a_breakpoint_at_a_call_stops_at_what_was_made_in_it(net, line):
+def test_a_breakpoint_at_a_call_stops_at_nodes_made_in_it(net, line):
     at_call = [{"line": line("z2 = ")}]
     net.ask("setBreakpoints", source={"path": net.path}, breakpoints=at_call)
     stops = []
@@ -64,7 +64,7 @@ def test_a_breakpoint_at_a_call_stops_at_what_was_made_in_it(net, line):
     assert stops == ["z2 (tanh)", "a2 (Σ w x + b)"]
 
 
-def test_from_the_end_a_run_leaves(net):
+def test_continue_at_the_end_ends_the_session(net):
     net.move("continue")
     assert net.position() == 9
     net.ask("continue", threadId=1)
@@ -72,7 +72,7 @@ def test_from_the_end_a_run_leaves(net):
     net.event("terminated")
 
 
-def test_step_out_leaves_the_call_that_made_this(net, line):
+def test_step_out_leaves_the_call_that_made_the_node(net, line):
     net.ask("setFunctionBreakpoints", breakpoints=[{"name": "z3"}])
     assert net.move("continue")[0] == "function breakpoint"
     reason, frame = net.move("stepOut")
@@ -99,7 +99,7 @@ def test_goto_lists_the_steps_of_a_line(net, line):
     assert net.position() == 0
 
 
-def test_lines_at_which_a_breakpoint_would_stop_are_listed(net, line):
+def test_possible_breakpoint_lines_are_listed(net, line):
     source = {"path": net.path}
     found = net.ask("breakpointLocations", source=source, line=1, endLine=99)["breakpoints"]
     assert [b["line"] for b in found] == [
@@ -111,13 +111,13 @@ def test_lines_at_which_a_breakpoint_would_stop_are_listed(net, line):
     assert said == "breakpointLocations: no node of this pass was made in other.py"
 
 
-def test_pause_is_answered_where_nothing_runs(net):
+def test_pause_is_answered_when_nothing_runs(net):
     assert net.ask("pause", threadId=1) == {}
     assert net.position() == 0
 
 
 class TestData:
-    def test_a_gradient_is_watched_by_the_variable_that_is_its_node(self, net):
+    def test_a_data_breakpoint_watches_the_gradient_of_a_node(self, net):
         net.ask("setFunctionBreakpoints", breakpoints=[{"name": "a3"}])
         net.move("continue")
         node = net.scope("Node")
@@ -137,23 +137,23 @@ class TestData:
     def test_an_unknown_name_is_refused_or_not_verified(self, net):
         assert "no node is called 'w99'" in net.refused("dataBreakpointInfo", name="w99")
         for command, key in (("setDataBreakpoints", "dataId"), ("setFunctionBreakpoints", "name")):
-            (told,) = net.ask(command, breakpoints=[{key: "w99"}])["breakpoints"]
-            assert not told["verified"]
-            assert "no node is called 'w99'" in told["message"]
+            (reply,) = net.ask(command, breakpoints=[{key: "w99"}])["breakpoints"]
+            assert not reply["verified"]
+            assert "no node is called 'w99'" in reply["message"]
 
 
 class TestExceptions:
-    def test_a_nan_stops_there_and_is_told_why(self, stand):
+    def test_a_nan_stops_and_is_explained(self, stand):
         x = tg.Value(2.0, label="x")
         client = stand(x * tg.Value(np.nan, label="c"))
         client.ask("setExceptionBreakpoints", filters=["nan"])
         reason, _ = client.move("continue")
         assert reason == "exception"
-        told = client.ask("exceptionInfo", threadId=1)
-        assert (told["exceptionId"], told["breakMode"]) == ("a NaN", "always")
-        assert "grad of" in told["details"]["stackTrace"]
+        reply = client.ask("exceptionInfo", threadId=1)
+        assert (reply["exceptionId"], reply["breakMode"]) == ("a NaN", "always")
+        assert "grad of" in reply["details"]["stackTrace"]
 
-    def test_infinity_zero_and_vanishing_are_told_apart(self, stand):
+    def test_infinity_zero_and_vanishing_are_distinguished(self, stand):
         x, y, z = (tg.Value(v, label=n) for v, n in ((2.0, "x"), (-1.0, "y"), (18.0, "z")))
         loss = x * np.inf + y.relu() + z.tanh()
         client = stand(loss)
@@ -178,7 +178,7 @@ class TestExceptions:
 
 
 class TestAsking:
-    def test_the_console_takes_the_prompts_commands(self, net):
+    def test_the_console_runs_the_prompts_commands(self, net):
         assert net.repl("why w11").startswith("grad of w11 is 0\n")
         assert net.repl("node 3") != ""
         assert net.stopped()[0] == "goto"
@@ -186,7 +186,7 @@ class TestAsking:
         assert "unknown command 'nonsense'" in net.repl("nonsense")
         assert net.repl("") == ""
 
-    def test_a_command_means_the_node_of_the_frame_that_is_selected(self, net):
+    def test_commands_use_the_node_of_the_selected_frame(self, net):
         net.ask("setFunctionBreakpoints", breakpoints=[{"name": "z3"}])
         net.move("continue")
         frames = net.ask("stackTrace", threadId=1)["stackFrames"]
@@ -195,7 +195,7 @@ class TestAsking:
             shown = net.ask("evaluate", **asked, frameId=frame["id"])["result"]
             assert shown.startswith(f"{name} = ")
 
-    def test_breakpoints_of_the_console_stop_an_editors_run(self, net):
+    def test_breakpoints_of_the_console_stop_continue(self, net):
         net.repl("break pooled")
         reason, frame = net.move("continue")
         assert (reason, frame["name"][:6]) == ("breakpoint", "pooled")
@@ -240,7 +240,7 @@ class TestAsking:
 
 
 class TestChanging:
-    def test_other_data_replays_the_pass_from_the_same_place(self, net):
+    def test_setting_a_variable_replays_the_pass_at_the_same_position(self, net):
         net.ask("setFunctionBreakpoints", breakpoints=[{"name": "pooled"}])
         net.move("continue")
         node = net.scope("Node")
@@ -274,12 +274,12 @@ class TestChanging:
         client.move("next")
         client.move("next")
         ask = {"variablesReference": client.scope("Node"), "name": "w", "value": value}
-        told = {"w - w.grad": "−2 −1"}.get(value, "1 2")
-        assert client.ask("setVariable", **ask) == {"value": told, "variablesReference": 0}
+        reply = {"w - w.grad": "−2 −1"}.get(value, "1 2")
+        assert client.ask("setVariable", **ask) == {"value": reply, "variablesReference": 0}
         client.stopped()
-        assert client.values("Node")["w"] == told
+        assert client.values("Node")["w"] == reply
 
-    def test_what_follows_cannot_be_set_and_a_mistake_changes_nothing(self, net):
+    def test_computed_variables_cannot_be_set_and_errors_change_nothing(self, net):
         net.move("next")
         node = net.scope("Node")
         ask = {"variablesReference": node, "name": "upstream g", "value": "3"}
@@ -291,7 +291,7 @@ class TestChanging:
         assert "of 9 steps taken\n" in net.repl("info") + "\n"
 
     @pytest.mark.parametrize("error", [ValueError, tg.errors.DataError])
-    def test_a_replay_that_fails_takes_back_what_was_set(self, stand, error):
+    def test_a_failed_replay_undoes_the_change(self, stand, error):
         def fussy(x):
             if x > 2:
                 raise error("too large")
@@ -343,10 +343,10 @@ def test_lines_may_be_counted_from_zero(connect, script, line):
     assert client.move("continue")[1]["line"] == at[0]["line"]
 
 
-def test_a_reference_of_an_earlier_stop_is_refused(net):
+def test_references_of_an_earlier_stop_are_refused(net):
     reference = net.scope("Leaves: data, and gradient so far")
     net.move("next")
-    assert "they end with each stop" in net.refused("variables", variablesReference=reference)
+    assert "references end at each stop" in net.refused("variables", variablesReference=reference)
     assert "there is no frame 99" in net.refused("scopes", frameId=99)
     node = net.scope("Node")
     assert "there is no variable 'absent'" in net.refused(
@@ -361,7 +361,7 @@ def console(loss):
     return Console(tg.record(loss), {}, lambda: False)
 
 
-def test_each_answer_is_its_own():
+def test_answers_do_not_accumulate():
     shell = console(tg.Value(2.0, label="x").exp())
     assert shell.answer("node").startswith("1 of 1, the last: exp#1 gets 1")
     said = "1 of 1 steps taken\nbefore the first of 1 step; type node to take it\n"
@@ -369,19 +369,19 @@ def test_each_answer_is_its_own():
     assert shell.answer("") == ""
 
 
-def test_pdb_asks_elsewhere():
+def test_pdb_needs_a_terminal():
     shell = console(tg.Value(2.0, label="x").exp())
     assert shell.answer("pdb") == (
-        "pdb asks at a terminal: tinygrad-pool debug SCRIPT.py, then pdb NAME\n"
+        "pdb needs a terminal: tinygrad-pool debug SCRIPT.py, then pdb NAME\n"
     )
 
 
 def test_quit_is_noted():
     shell = console(tg.Value(2.0, label="x").exp())
-    assert (shell.left, shell.answer("q"), shell.left) == (False, "", True)
+    assert (shell.has_quit, shell.answer("q"), shell.has_quit) == (False, "", True)
 
 
-def test_completion_knows_where_the_word_begins():
+def test_completions_replace_the_word_at_the_cursor():
     shell = console(tg.Value(2.0, label="weight").exp())
     assert shell.completions("why we and more", 6) == [{"label": "weight", "start": 4, "length": 2}]
     assert shell.completions("y we", 4)[0]["label"] == "weight"
@@ -390,7 +390,7 @@ def test_completion_knows_where_the_word_begins():
     assert {c["label"] for c in shell.completions("help run", 8)} == {"run-back"}
 
 
-def test_not_all_of_very_many_names_are_offered():
+def test_the_number_of_completions_is_limited():
     x = tg.Value(1.0, label="x")
     for _ in range(MOST + 50):
         x = x.tanh()

@@ -13,8 +13,8 @@ TRANSCRIPT = re.search(r"^```text\n(> launch .*?)^```$", STEPPING, re.M | re.S)[
 MOVES = ("continue", "next", "stepBack", "reverseContinue")
 
 
-def told(client, request):
-    """Make the request that a line of the transcript names, and tell what an editor then shows."""
+def shown_after(client, request):
+    """Make the request named by a line of the transcript; return what an editor then shows."""
     command, _, argument = request.partition(" ")
     if command == "launch":
         script = ROOT / "examples" / argument
@@ -30,8 +30,8 @@ def told(client, request):
         return place(client, client.move(command)[0])
     if command == "variables":
         return "".join(f"  {n} = {v}\n" for n, v in client.values(argument).items())
-    said = client.ask("evaluate", expression=request, context="repl")["result"]
-    return "".join(f"  {line}\n" for line in said.splitlines())
+    output = client.ask("evaluate", expression=request, context="repl")["result"]
+    return "".join(f"  {line}\n" for line in output.splitlines())
 
 
 def place(client, reason):
@@ -42,9 +42,9 @@ def place(client, reason):
 
 
 @pytest.mark.usefixtures("_own_argv")
-def test_the_transcript_is_as_it_runs(connect, monkeypatch):
+def test_the_transcript_is_current(connect, monkeypatch):
     monkeypatch.chdir(ROOT / "examples")
     client = connect(editor.load)
     requests = re.findall(r"^> (.*)$", TRANSCRIPT, re.M)
     assert {request.split()[0] for request in requests} >= {*MOVES, "launch", "why"}
-    assert "".join(f"> {r}\n{told(client, r)}" for r in requests) == TRANSCRIPT
+    assert "".join(f"> {r}\n{shown_after(client, r)}" for r in requests) == TRANSCRIPT

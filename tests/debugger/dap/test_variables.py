@@ -1,4 +1,4 @@
-"""Variables of a frame: numbers, arrays by parts, what is sent where, slopes and reasons."""
+"""Variables of a frame: numbers, parts of arrays, contributions, local derivatives and reasons."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_a_node_shows_what_arrived_its_data_and_its_operands(at):
     }
 
 
-def test_what_is_sent_stands_beside_what_it_made_of_a_gradient(at):
+def test_contributions_are_shown_with_the_change_of_the_gradient(at):
     assert at("pooled").values("Sends") == {
         "to z1": "0   (grad – → 0)",
         "to z2": "0   (grad – → 0)",
@@ -63,7 +63,7 @@ def test_leaves_show_their_gradient_so_far(at):
     assert leaves["w11"] == "0.5   (grad –)"
 
 
-def test_constants_and_operands_that_stand_twice_are_told_apart(stand):
+def test_constants_and_repeated_operands_are_distinguished(stand):
     x = tg.Value(3.0, label="x")
     client = stand(x * x)
     assert client.values("Node") == {
@@ -79,7 +79,7 @@ def test_constants_and_operands_that_stand_twice_are_told_apart(stand):
     assert [*client.values("Local derivatives")] == ["by x"]
 
 
-def test_what_hands_nothing_on_shows_nothing_sent(stand):
+def test_nodes_that_send_nothing_show_nothing_sent(stand):
     x = tg.Value(2.0, label="x")
     with tg.no_grad():
         cut = x.exp()
@@ -107,7 +107,7 @@ def test_an_array_is_listed_by_parts(stand):
     assert len(large.variables(reference)) == MOST
 
 
-def test_large_slopes_are_told_and_not_listed(stand):
+def test_large_jacobians_are_described_and_not_listed(stand):
     client = stand((tg.Value(np.ones(100), label="x") * 2.0).sum())
     client.move("continue")
     (by_x,) = client.variables(client.scope("Local derivatives")).values()
@@ -121,15 +121,15 @@ def test_large_slopes_are_told_and_not_listed(stand):
 def test_frames_are_the_path_up_to_the_loss(net, line):
     net.ask("setFunctionBreakpoints", breakpoints=[{"name": "a3"}])
     net.move("continue")
-    told = net.ask("stackTrace", threadId=1)
-    names = [frame["name"].split(",")[0] for frame in told["stackFrames"]]
+    message = net.ask("stackTrace", threadId=1)
+    names = [frame["name"].split(",")[0] for frame in message["stackFrames"]]
     assert names == ["a3 (Σ w x + b)", "z3 (relu)", "pooled (max)", "sub#18", "E (**)"]
-    assert told["totalFrames"] == 5
-    assert [frame["line"] for frame in told["stackFrames"]] == [
+    assert message["totalFrames"] == 5
+    assert [frame["line"] for frame in message["stackFrames"]] == [
         line(text) for text in ("a = tg.w", "z = act", "pooled = ", "E = ", "E = ")
     ]
     part = net.ask("stackTrace", threadId=1, startFrame=1, levels=2)
-    assert part == {"stackFrames": told["stackFrames"][1:3], "totalFrames": 4}
+    assert part == {"stackFrames": message["stackFrames"][1:3], "totalFrames": 4}
 
 
 def test_without_lines_there_is_no_source(stand):
@@ -139,7 +139,7 @@ def test_without_lines_there_is_no_source(stand):
     assert (frame["line"], "source" in frame) == (0, False)
 
 
-def test_a_line_of_no_file_has_no_source(stand):
+def test_a_line_without_a_file_has_no_source(stand):
     found = {"x": tg.Value(2.0, label="x")}
     with tg.traced():
         exec("y = x.exp()", found)
@@ -147,14 +147,14 @@ def test_a_line_of_no_file_has_no_source(stand):
     assert (frame["name"], frame["line"], "source" in frame) == ("exp#1, in <module>", 1, False)
 
 
-def test_of_a_deep_path_some_frames_are_sent_and_more_are_announced(stand):
+def test_a_deep_path_is_sent_in_parts(stand):
     x = tg.Value(0.1, label="x")
     for _ in range(300):
         x = x.tanh()
     client = stand(x)
     client.move("continue")
-    told = client.ask("stackTrace", threadId=1)
-    assert len(told["stackFrames"]) == MOST_FRAMES < told["totalFrames"] <= 300
+    message = client.ask("stackTrace", threadId=1)
+    assert len(message["stackFrames"]) == MOST_FRAMES < message["totalFrames"] <= 300
     rest = client.ask("stackTrace", threadId=1, startFrame=MOST_FRAMES, levels=150)
     assert len(rest["stackFrames"]) == 100
     assert rest["totalFrames"] == 300
@@ -163,14 +163,14 @@ def test_of_a_deep_path_some_frames_are_sent_and_more_are_announced(stand):
 def test_a_path_along_which_something_flowed_comes_first():
     a, b = tg.Value(2.0, label="a"), tg.Value(-3.0, label="b")
     c = a * b
-    passed = tg.record(c.relu() + c.tanh())
-    path = [node.op for node in views.up(passed, c)]
+    recording = tg.record(c.relu() + c.tanh())
+    path = [node.op for node in views.up(recording, c)]
     assert path == ["mul", "tanh", "add"]
-    assert path == [node.op for node in views.path_to(passed, c)[::-1]]
+    assert path == [node.op for node in views.path_to(recording, c)[::-1]]
     off = tg.record((a * b).relu())
     assert [node.op for node in views.up(off, off.steps[1].node)] == ["mul", "relu"]
 
 
-def test_where_no_gradient_arrives_there_is_still_a_frame():
+def test_a_node_without_a_gradient_has_a_frame():
     leaf = tg.record(tg.Value(2.0, label="x"))
     assert [node.label for node in views.up(leaf, leaf.loss)] == ["x"]

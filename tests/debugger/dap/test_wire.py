@@ -1,4 +1,4 @@
-"""Frames of the protocol: what is whole is read, what is damaged is named and passed by."""
+"""Messages of the protocol: complete ones are read, damaged ones reported and skipped."""
 
 import io
 import json
@@ -25,48 +25,51 @@ def test_requests_are_read_one_after_another():
     assert heard(sent) == [Request("threads", {}, 1), Request("scopes", {"frameId": 3}, 2)]
 
 
-def test_other_headers_and_letters_of_any_case_are_read():
+def test_other_headers_and_any_case_are_accepted():
     body = b'{"seq": 7, "command": "threads"}'
     header = b"Content-Type: x\r\ncontent-length:%d\r\n\r\n" % len(body)
     assert heard(header + body) == [Request("threads", {}, 7)]
 
 
 @pytest.mark.parametrize(
-    ("damaged", "told"),
+    ("damaged", "report"),
     [
-        (b"Content-Length: x\r\n\r\n", "a frame without a length: [b'Content-Length: x']"),
-        (b"Content-Length: -4\r\n\r\n", "a frame without a length: [b'Content-Length: -4']"),
-        (b"Content-Length: %d\r\n\r\n" % (LONGEST + 1), "a frame without a length"),
-        (b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", "a frame without a length"),
-        (b"nonsense\r\n\r\n", "a frame without a length: [b'nonsense']"),
-        (b"\r\n", "a frame without a length: []"),
-        (frame(b"{"), "a frame that is not JSON: "),
-        (frame(b""), "a frame that is not JSON: "),
-        (frame(b"\xff\xfe"), "a frame that is not JSON: "),
-        (frame(b"[" * 100_000), "a frame that is not JSON: "),
-        (frame(b"[1, 2]"), "a frame that is not a request: [1, 2]"),
-        (frame(b'{"seq": 1}'), "a frame that is not a request: {'seq': 1}"),
-        (frame(b'{"seq": 1, "command": ["x"]}'), "a frame that is not a request: "),
-        (frame(b'{"seq": "1", "command": "x"}'), "a request without a number or arguments: "),
-        (frame(b'{"seq": 1, "command": "x", "arguments": [1]}'), "a request without a number"),
+        (b"Content-Length: x\r\n\r\n", "a message without a valid length: [b'Content-Length: x']"),
+        (
+            b"Content-Length: -4\r\n\r\n",
+            "a message without a valid length: [b'Content-Length: -4']",
+        ),
+        (b"Content-Length: %d\r\n\r\n" % (LONGEST + 1), "a message without a valid length"),
+        (b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", "a message without a valid length"),
+        (b"nonsense\r\n\r\n", "a message without a valid length: [b'nonsense']"),
+        (b"\r\n", "a message without a valid length: []"),
+        (frame(b"{"), "a message that is not JSON: "),
+        (frame(b""), "a message that is not JSON: "),
+        (frame(b"\xff\xfe"), "a message that is not JSON: "),
+        (frame(b"[" * 100_000), "a message that is not JSON: "),
+        (frame(b"[1, 2]"), "a message that is not a request: [1, 2]"),
+        (frame(b'{"seq": 1}'), "a message that is not a request: {'seq': 1}"),
+        (frame(b'{"seq": 1, "command": ["x"]}'), "a message that is not a request: "),
+        (frame(b'{"seq": "1", "command": "x"}'), "a request with an invalid seq"),
+        (frame(b'{"seq": 1, "command": "x", "arguments": [1]}'), "a request with an invalid seq"),
     ],
 )
-def test_a_damaged_frame_is_named_and_the_next_is_read(damaged, told):
+def test_a_damaged_message_is_reported_and_the_next_is_read(damaged, report):
     first, second = heard(damaged + ask("threads"))
-    assert first.damage.startswith(told)
+    assert first.damage.startswith(report)
     assert len(first.damage) < 200
     assert second == Request("threads", {}, 1)
 
 
-def test_a_request_of_a_browser_ends_the_connection():
+def test_a_browsers_request_ends_the_connection():
     inside = ask("launch", program="/etc/x.py")
     post = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(inside)
     (only,) = heard(post + inside + post + inside)
-    assert only.damage == "a request of a browser; this connection ends"
+    assert only.damage == "a browser's request; the connection is closed"
 
 
 @pytest.mark.parametrize("kept", [5, 20, 24, -1])
-def test_a_frame_that_breaks_off_is_the_end(kept):
+def test_an_incomplete_message_is_the_end(kept):
     assert heard(ask("threads")[:kept]) == []
 
 
@@ -92,7 +95,7 @@ def test_what_is_sent_is_numbered_and_read_again():
     assert output["body"] == {"category": "stdout", "output": "said\n"}
 
 
-def test_where_nobody_reads_nothing_is_raised():
+def test_sending_to_a_closed_connection_raises_nothing():
     out = io.BytesIO()
     out.close()
     Wire(io.BytesIO(), out).tell("stopped")

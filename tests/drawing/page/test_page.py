@@ -1,4 +1,4 @@
-"""The page to pan and zoom: what is in it, and what a browser makes of it."""
+"""The page to pan and zoom: its contents, and its behaviour in a browser."""
 
 import base64
 import re
@@ -51,7 +51,7 @@ def loss():
     return E
 
 
-def test_a_page_needs_nothing_from_elsewhere(write, loss):
+def test_a_page_is_self_contained(write, loss):
     for drawn in (loss, kink()):
         page = write(drawn).read_text("utf-8")
         tags = Tags(page).found
@@ -86,12 +86,12 @@ def test_no_label_becomes_markup(write, label):
 
 
 @pytest.mark.parametrize(("direction", "turned"), [("LR", "wide"), ("TB", "tall")])
-def test_paper_is_turned_for_a_wide_picture(write, direction, turned):
+def test_a_wide_picture_is_printed_in_landscape(write, direction, turned):
     x = Value(1.0).exp().exp().exp()
     assert f'<body class="{turned}">' in write(x, direction=direction).read_text("utf-8")
 
 
-def test_the_ground_of_a_dark_picture_goes_on_around_it(write, loss):
+def test_the_background_of_a_dark_picture_extends_to_the_page(write, loss):
     dark, light = (write(loss, theme=theme).read_text("utf-8") for theme in ("dark", "light"))
     assert '<main style="background: #1b1d21" tabindex' in dark
     assert "<main tabindex" in light
@@ -139,7 +139,7 @@ class TestInABrowser:
         return page.get_by_role("status").text_content()
 
     @pytest.mark.parametrize("width", [1200, 390])
-    def test_the_whole_picture_is_seen_at_first(self, view, loss, width):
+    def test_the_whole_picture_is_visible_at_first(self, view, loss, width):
         page = view(loss, viewport={"width": width, "height": 800})
         panel = page.get_by_role("group", name="Picture").bounding_box()
         picture = page.locator("#graph0 > polygon").first.bounding_box()
@@ -158,7 +158,7 @@ class TestInABrowser:
         assert self.place(page, "n1") == pytest.approx(before, abs=0.5)  # whole pixels
         assert self.place(page, "n4")[0] > right + 50
 
-    def test_a_drag_moves_the_picture_until_the_button_is_let_go(self, view, loss):
+    def test_a_drag_moves_the_picture_until_the_button_is_released(self, view, loss):
         page = view(loss)
         before = self.place(page, "n1")
         page.mouse.move(600, 400)
@@ -217,7 +217,7 @@ class TestInABrowser:
         def touch(kind, *points):
             fingers = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]
             session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
-            for _ in range(2):  # touches are told once a frame
+            for _ in range(2):  # touches are reported once per frame
                 page.evaluate("new Promise(requestAnimationFrame)")
 
         touch("touchStart", (150, 400), (250, 400))
@@ -238,7 +238,7 @@ class TestInABrowser:
             panel["x"] + panel["width"] / 2, abs=2
         )
 
-    def test_paper_shows_the_whole_picture_and_no_buttons(self, view, loss):
+    def test_a_print_shows_the_whole_picture_without_buttons(self, view, loss):
         page = view(loss)
         page.keyboard.press("+")
         before = page.locator("main > svg").get_attribute("viewBox")
@@ -257,7 +257,7 @@ class TestInABrowser:
             assert page.evaluate(colour.format("body")) == ground
             assert page.evaluate(colour.format("main")) == "rgb(255, 255, 255)"
 
-    def test_labels_are_shown_as_they_are_and_run_nothing(self, view):
+    def test_labels_are_shown_literally_and_run_nothing(self, view):
         for label in HOSTILE[:-1]:
             page = view(Value(2.0, label=label))
             assert page.evaluate("document.scripts.length") == 1
@@ -265,7 +265,7 @@ class TestInABrowser:
             assert shown in page.locator("main").text_content()
             assert shown in page.title()
 
-    def test_a_plot_is_shown_too(self, view):
+    def test_a_plot_on_a_page(self, view):
         page = view(kink())
         assert page.get_by_role("img").get_attribute("aria-labelledby")
         assert self.zoomed(page) == "100 %"

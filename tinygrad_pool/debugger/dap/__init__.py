@@ -1,4 +1,4 @@
-"""A debug adapter: an editor steps forwards and back through a recorded pass, on your own lines."""
+"""A debug adapter: step forwards and back through a recorded pass in an editor, on your lines."""
 
 from tinygrad_pool.debugger.dap.server import Server
 from tinygrad_pool.debugger.dap.wire import Wire

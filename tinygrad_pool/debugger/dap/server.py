@@ -1,4 +1,4 @@
-"""The server of an editor's session, from launch to exit: it reads, runs the script and answers."""
+"""The server of an editor's session, from launch to exit: runs the script, answers requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Loaded: TypeAlias = tuple[Recording, Mapping[str, Any]]
 
 LEAVE = ("disconnect", "terminate")
 GONE = Request("disconnect")
-"""Stands for a client that is no longer there."""
+"""Queued when the client has closed the connection."""
 
 CAPABILITIES: dict[str, Any] = {
     "supportsConfigurationDoneRequest": True,
@@ -38,12 +38,12 @@ CAPABILITIES: dict[str, Any] = {
     "exceptionBreakpointFilters": [
         {
             "filter": name,
-            "label": what[0].upper() + what[1:],
+            "label": title[0].upper() + title[1:],
             "default": name in ("nan", "infinity"),
             "supportsCondition": True,
             "conditionDescription": "an expression of g, data, op and label",
         }
-        for name, (what, _) in FILTERS.items()
+        for name, (title, _) in FILTERS.items()
     ],
     "supportsEvaluateForHovers": True,
     "supportsSetVariable": True,
@@ -54,11 +54,11 @@ CAPABILITIES: dict[str, Any] = {
     "supportsDelayedStackTraceLoading": True,
     "supportsTerminateRequest": True,
 }
-"""What this server can do, for a client that asks."""
+"""The answer to an initialize request."""
 
 
 REQUESTS: dict[str, Callable[[Session, Arguments], Body | None]] = {
-    "breakpointLocations": lambda session, given: session.stops.lines_with_nodes(given),
+    "breakpointLocations": lambda session, arguments: session.stops.lines_with_nodes(arguments),
     "completions": Session.completions,
     "continue": Session.go_on,
     "dataBreakpointInfo": Session.data_info,
@@ -71,10 +71,10 @@ REQUESTS: dict[str, Callable[[Session, Arguments], Body | None]] = {
     "restartFrame": Session.restart_frame,
     "reverseContinue": lambda session, _: session.will("run-back"),
     "scopes": Session.scopes,
-    "setBreakpoints": lambda session, given: session.stops.set_lines(given),
-    "setDataBreakpoints": lambda session, given: session.stops.set_data(given),
-    "setExceptionBreakpoints": lambda session, given: session.stops.set_filters(given),
-    "setFunctionBreakpoints": lambda session, given: session.stops.set_functions(given),
+    "setBreakpoints": lambda session, arguments: session.stops.set_lines(arguments),
+    "setDataBreakpoints": lambda session, arguments: session.stops.set_data(arguments),
+    "setExceptionBreakpoints": lambda session, arguments: session.stops.set_filters(arguments),
+    "setFunctionBreakpoints": lambda session, arguments: session.stops.set_functions(arguments),
     "setVariable": Session.set_variable,
     "stackTrace": Session.stack,
     "stepBack": lambda session, _: session.will("back"),
@@ -83,15 +83,15 @@ REQUESTS: dict[str, Callable[[Session, Arguments], Body | None]] = {
     "threads": Session.threads,
     "variables": Session.list_variables,
 }
-"""What a session answers, by the names of the protocol."""
+"""The requests that a session answers, by their names in the protocol."""
 
 
 class Server:
-    """One session: a script is launched, its backward pass recorded, and walked.
+    """One session: launches a script, records its backward pass, and steps through it.
 
-    `load` makes a recording of what a launch request says, with the names of the script. What that
-    prints becomes output of the session, since the streams of this process may carry the protocol.
-    `interrupt` ends the script if the client leaves while it runs.
+    `load` runs the script of a launch request, and returns the recording and the script's names.
+    The output of the script is sent to the client, since the streams of this process may carry the
+    protocol. `interrupt` stops the script if the client leaves while it runs.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Server:
         self._loading, self._lock = False, Lock()
 
     def serve(self) -> None:
-        """Answer requests until the client disconnects, or is gone."""
+        """Answer requests until the client disconnects or closes the connection."""
         listener = Thread(target=self._listen, daemon=True)
         listener.start()
         out, err = output_to(self.wire, "stdout"), output_to(self.wire, "stderr")
@@ -118,11 +118,11 @@ class Server:
                 out.flush()
                 err.flush()
         if self.session is not None:
-            self.session.passed.seek(0)
+            self.session.recording.seek(0)
         listener.join(1.0)
 
     def _listen(self) -> None:
-        """Read requests, beside whatever runs; after the last there is nothing to read."""
+        """Read requests in a thread, until the client disconnects."""
         for request in self.wire.requests():
             self._hear(request)
             if request.command in LEAVE[:1]:
@@ -137,35 +137,35 @@ class Server:
                 self.interrupt()
 
     def _is_left(self) -> bool:
-        """Return whether the client leaves, and asks for nothing before."""
+        """Return whether the next request to answer is to disconnect or to terminate."""
         self.asked_to_stop()
         commands = [r.command for r in self._waiting if r.command != "pause"]
         return bool(commands) and commands[0] in LEAVE
 
     def asked_to_stop(self) -> bool:
-        """Return whether the client asks to pause, or leaves."""
+        """Return whether the client has asked to pause, or to end the session."""
         while not self._heard.empty():
             self._waiting.append(self._heard.get())
         return any(request.command in ("pause", *LEAVE) for request in self._waiting)
 
     def _handle(self, request: Request) -> None:
-        """Answer a request, whatever goes wrong with it."""
+        """Answer a request; report every error to the client."""
         if request.damage:
             self.wire.output(f"tinygrad-pool dap: ignored {request.damage}\n", "important")
             return
         own = {"initialize": self._initialize, "launch": self._launch, "disconnect": self._leave}
         own |= {"terminate": self._terminate, "configurationDone": self._configured}
         answer = own.get(request.command, self._ask)
-        if said := _mistake_in(lambda: answer(request)):
-            self.wire.refuse(request, f"{request.command}: {said}")
-        elif (session := self.session) and (said := _mistake_in(session.follow)):
-            self.wire.output(f"{request.command}: {said}\n", "stderr")
+        if message := _error_of(lambda: answer(request)):
+            self.wire.refuse(request, f"{request.command}: {message}")
+        elif (session := self.session) and (message := _error_of(session.follow)):
+            self.wire.output(f"{request.command}: {message}\n", "stderr")
 
     def _ask(self, request: Request) -> None:
-        """Ask the session. Raises OptionError where there is none, or no such request."""
+        """Let the session answer. Raises OptionError without one, or for an unknown request."""
         ask = REQUESTS.get(request.command)
         if ask is None:
-            raise OptionError("this adapter does not know the request")
+            raise OptionError("this adapter does not support the request")
         session = self._launched()
         if session.over:
             raise OptionError("the session has ended; start another")
@@ -181,21 +181,21 @@ class Server:
         self.wire.answer(request, CAPABILITIES)
 
     def _launch(self, request: Request) -> None:
-        """Run the script, and record its pass; an error of the script is output, line first."""
+        """Run the script and record its backward pass; report an error of the script."""
         if self.session is not None:
             raise OptionError("a script was launched already; start another session")
         self._stop_on_entry = bool(request.arguments.get("stopOnEntry", True))
         try:
-            passed, names = self._loaded(request.arguments)
+            recording, names = self._loaded(request.arguments)
         except TinygradPoolError as error:
             self.wire.output(f"{error}\n", "stderr")
             self.wire.refuse(request, str(error))
             self.wire.tell("exited", exitCode=1)
             self.wire.tell("terminated")
             return
-        self.session = Session(passed, names, self.wire, self._first, self.asked_to_stop)
+        self.session = Session(recording, names, self.wire, self._first, self.asked_to_stop)
         self.wire.answer(request, {})
-        for line in before_a_pass(passed.call, passed.nodes):
+        for line in before_a_pass(recording.call, recording.nodes):
             self.wire.output(f"{line}\n")
         if request.arguments.get("noDebug"):
             self.session.end()
@@ -230,8 +230,8 @@ class Server:
         self.wire.answer(request, {})
 
 
-def _mistake_in(work: Callable[[], None]) -> str:
-    """Do some work; return what was wrong with it, or ""."""
+def _error_of(work: Callable[[], None]) -> str:
+    """Call a function; return the message of its error, or ""."""
     try:
         work()
     except TinygradPoolError as error:
@@ -241,14 +241,14 @@ def _mistake_in(work: Callable[[], None]) -> str:
     except KeyError as error:
         return f"needs the argument {error}"
     except (AttributeError, TypeError, ValueError) as error:
-        return f"its arguments do not fit: {type(error).__name__}: {error}"
-    except Exception as error:  # noqa: BLE001  # nothing ends a session but its client
+        return f"invalid arguments: {type(error).__name__}: {error}"
+    except Exception as error:  # noqa: BLE001  # only the client ends a session
         return f"{type(error).__name__}: {error}"
     return ""
 
 
 def output_to(wire: Wire, category: str) -> io.TextIOWrapper:
-    """Return a stream like Python's own, of which each line becomes output of the session."""
+    """Return a text stream like Python's own that sends each line to the client."""
     stream = _Output(wire, category)
     return io.TextIOWrapper(stream, "utf-8", "backslashreplace", "", line_buffering=True)  # type: ignore[arg-type]  # it has no name
 

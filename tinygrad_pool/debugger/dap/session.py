@@ -1,4 +1,4 @@
-"""What an editor asks of a recorded pass: to move, to stop, to show and to change."""
+"""The requests of an editor to a recorded pass: to move, to stop, to show and to change data."""
 
 from __future__ import annotations
 
@@ -24,158 +24,157 @@ from tinygrad_pool.recording.recording import Recording
 THREAD = 1
 
 MOST = 200
-"""The most completions that are offered."""
+"""The most completions to offer."""
 
 
 class Console(Shell):
-    """The prompt of a pass, whose answers are returned."""
+    """The prompt for the debug console: returns its answers."""
 
     def __init__(
-        self, passed: Recording, names: Mapping[str, Any], asked_to_stop: Callable[[], bool]
+        self, recording: Recording, names: Mapping[str, Any], asked_to_stop: Callable[[], bool]
     ) -> None:
-        self.written = io.StringIO()
-        super().__init__(passed, names, stdin=io.StringIO(), stdout=self.written)
+        self.printed = io.StringIO()
+        super().__init__(recording, names, stdin=io.StringIO(), stdout=self.printed)
         self.asked_to_stop = asked_to_stop
-        self.left = False
+        self.has_quit = False
 
     def do_pdb(self, _: str) -> None:
         """Pdb NAME: enter a node's closure in Python's own debugger, at a terminal."""
-        raise OptionError("pdb asks at a terminal: tinygrad-pool debug SCRIPT.py, then pdb NAME")
+        raise OptionError("pdb needs a terminal: tinygrad-pool debug SCRIPT.py, then pdb NAME")
 
     def answer(self, text: str) -> str:
-        """Run commands, and return what they said."""
-        self.met = []
+        """Run commands, and return what they printed."""
+        self.hit = []
         for line in commands_in(text):
             if self.onecmd(self.precmd(line)):
-                self.left = True
+                self.has_quit = True
                 break
-        said = self.written.getvalue()
-        self.written.seek(0)
-        self.written.truncate()
-        return said
+        answer = self.printed.getvalue()
+        self.printed.seek(0)
+        self.printed.truncate()
+        return answer
 
     def completions(self, text: str, end: int) -> list[dict[str, Any]]:
-        """List what can stand before a column of a line: commands, or names of nodes."""
+        """List the completions of a line at a column: commands, or names of nodes."""
         before = text[:end]
         word = re.split(r"[ \t\n=\[]", before)[-1]
-        begun = before[: len(before) - len(word)].strip()
-        if begun:
-            command = SHORT.get(begun.split()[0], begun.split()[0])
+        start = len(before) - len(word)
+        if typed := before[:start].split():
+            command = SHORT.get(typed[0], typed[0])
             complete = getattr(self, f"complete_{command}", self.completedefault)
-            names = complete(word, before, len(before) - len(word), len(before))
+            names = complete(word, before, start, len(before))
         else:
             names = self.completenames(word)
-        start = len(before) - len(word)
         return [{"label": name, "start": start, "length": len(word)} for name in names[:MOST]]
 
 
 class Session:
-    """A pass that an editor walks. A request is answered first; then comes what it sets off."""
+    """A recorded pass in an editor. A request is answered first; its effects follow."""
 
     def __init__(
         self,
-        passed: Recording,
+        recording: Recording,
         names: Mapping[str, Any],
         wire: Wire,
         first: int,
         asked_to_stop: Callable[[], bool],
     ) -> None:
         self.wire, self.first = wire, first
-        self.console = Console(passed, names, asked_to_stop)
+        self.console = Console(recording, names, asked_to_stop)
         self.stops = Stops(self.console, first, lambda line: self.wire.output(f"{line}\n"))
         self._then: Callable[[], None] | None = None
-        passed.seek(min(1, len(passed)))  # sums and names are made now, not at the first step
-        views.contributions(passed, passed.node)
-        views.where(passed)
-        passed.seek(0)
-        self.variables = Variables(passed)
-        self.met: list[Breakpoint] = []
+        recording.seek(min(1, len(recording)))  # fill the caches now, not at the first step
+        views.contributions(recording, recording.node)
+        views.where(recording)
+        recording.seek(0)
+        self.variables = Variables(recording)
+        self.hit: list[Breakpoint] = []
         self.over = False
 
     @property
-    def passed(self) -> Recording:
-        """The pass that is walked: the recorded one, or a replay of it."""
-        return self.console.passed
+    def recording(self) -> Recording:
+        """The current pass: the recorded one, or a replay of it."""
+        return self.console.recording
 
     def follow(self) -> None:
-        """Do what the last request set off, now that it is answered."""
+        """Carry out the last request, now that it has been answered."""
         then, self._then = self._then, None
         if then is not None:
             then()
-        if self.console.left:
+        if self.console.has_quit:
             self.end()
 
     def end(self) -> None:
-        """Send the events that end a session, once."""
+        """Send the events that end a session, unless they have been sent."""
         if not self.over:
             self.over = True
             self.wire.tell("exited", exitCode=0)
             self.wire.tell("terminated")
 
     def enter(self, stop: bool) -> None:
-        """Begin before the first step: stop there, or run to the first breakpoint."""
+        """Start before the first step: stop there, or run to the first breakpoint."""
         if stop:
-            self._stopped("entry", views.here(self.passed) + "\n")
+            self._stopped("entry", views.here(self.recording) + "\n")
         else:
             self._move("continue", "step")
 
-    def _stopped(self, reason: str, said: str) -> None:
-        """Report a stop and its reason, and forget what was shown before it."""
-        self.wire.output(said)
-        self.variables = Variables(self.passed)
-        self.met = self.console.met
-        why: Body = {}
-        if self.met:
-            first = self.met[0]
+    def _stopped(self, reason: str, output: str) -> None:
+        """Report a stop and its reason; references to variables of earlier stops become invalid."""
+        self.wire.output(output)
+        self.variables = Variables(self.recording)
+        self.hit = self.console.hit
+        details: Body = {}
+        if self.hit:
+            first = self.hit[0]
             reason = first.reason if isinstance(first, EditorBreakpoint) else "breakpoint"
-            why = {"text": first.what, "description": first.what}
-            why["hitBreakpointIds"] = [b.number for b in self.met]
-        self.wire.tell("stopped", reason=reason, threadId=THREAD, allThreadsStopped=True, **why)
+            details = {"text": first.title, "description": first.title}
+            details["hitBreakpointIds"] = [b.number for b in self.hit]
+        self.wire.tell("stopped", reason=reason, threadId=THREAD, allThreadsStopped=True, **details)
 
     def _move(self, command: str, reason: str) -> None:
-        said = self.console.answer(command)
-        self._stopped("pause" if self.console.asked_to_stop() else reason, said)
+        output = self.console.answer(command)
+        self._stopped("pause" if self.console.asked_to_stop() else reason, output)
 
     def will(self, command: str, reason: str = "step") -> None:
-        """Run a command of the prompt when the request is answered."""
+        """Run a command of the prompt after the request has been answered."""
         self._then = partial(self._move, command, reason)
 
     # -- moving
 
     def go_on(self, _: Arguments) -> Body:
-        """Run to the next breakpoint, or to the end; from there, end."""
-        if self.passed.position == len(self.passed):
+        """Run to the next breakpoint or to the end; at the end, end the session."""
+        if self.recording.position == len(self.recording):
             self._then = self.end
         else:
             self.will("continue")
         return {"allThreadsContinued": True}
 
     def step_out(self, _: Arguments) -> None:
-        """Go on to the next node that another call of a function made."""
+        """Run to the next node that was made in another function call."""
         self._then = self._leave
 
     def _leave(self) -> None:
-        about = self.passed.node.about
+        about = self.recording.node.about
         call = about.line and about.line.function, about.callers
-        position = self.passed.position
-        while position < len(self.passed) and not self.console.asked_to_stop():
+        position = self.recording.position
+        while position < len(self.recording) and not self.console.asked_to_stop():
             position += 1
-            made = self.passed.steps[position - 1].node.about
-            if (made.line and made.line.function, made.callers) != call:
+            about = self.recording.steps[position - 1].node.about
+            if (about.line and about.line.function, about.callers) != call:
                 break
         self._move(f"goto {position}", "step")
 
     def restart_frame(self, arguments: Arguments) -> None:
         """Go to the step of a frame's node."""
-        self.will(f"goto {self.passed.positions.get(self._frame(arguments), 0)}", "goto")
+        self.will(f"goto {self.recording.positions.get(self._frame(arguments), 0)}", "goto")
 
     def goto_targets(self, arguments: Arguments) -> Body:
-        """List the steps of what a line made."""
-        file = known_path(self.passed, arguments["source"]["path"])
+        """List the steps of the nodes that a line made."""
+        file = known_path(self.recording, arguments["source"]["path"])
         line = arguments["line"] + 1 - self.first
         targets = [
-            {"id": i, "label": f"{i}: {views.title(self.passed, step.node)}"}
-            for i, step in enumerate(self.passed, 1)
+            {"id": i, "label": f"{i}: {views.title(self.recording, step.node)}"}
+            for i, step in enumerate(self.recording, 1)
             if (made := step.node.about.line) and (made.file, made.number) == (file, line)
         ]
         return {"targets": [target | {"line": arguments["line"]} for target in targets]}
@@ -187,46 +186,46 @@ class Session:
     # -- looking
 
     def threads(self, _: Arguments) -> Body:
-        """Name the one thread for the place in the pass."""
-        name = f"backward: {self.passed.position} of {len(self.passed)}"
+        """Return the only thread, named by the position in the pass."""
+        name = f"backward: {self.recording.position} of {len(self.recording)}"
         return {"threads": [{"id": THREAD, "name": name}]}
 
     def stack(self, arguments: Arguments) -> Body:
         """Return the path from here up to the loss."""
         start, levels = (max(0, arguments.get(key) or 0) for key in ("startFrame", "levels"))
-        return frames_of(self.passed, self.passed.node, start, levels, self.first)
+        return frames_of(self.recording, self.recording.node, start, levels, self.first)
 
     def scopes(self, arguments: Arguments) -> Body:
-        """Return what there is to see of a frame's node."""
+        """Return the groups of variables of a frame's node."""
         return {"scopes": self.variables.scopes(self._frame(arguments))}
 
     def list_variables(self, arguments: Arguments) -> Body:
         """Return the variables below a reference."""
         if arguments.get("filter") == "named" and "count" not in arguments:
             arguments = {"variablesReference": arguments["variablesReference"]}
-        found = self.variables.children(arguments["variablesReference"], part_of(arguments))
-        return {"variables": found}
+        children = self.variables.children(arguments["variablesReference"], part_of(arguments))
+        return {"variables": children}
 
     def data_info(self, arguments: Arguments) -> Body:
-        """Return which gradient to watch at a variable, or at a name."""
+        """Return which gradient a data breakpoint at a variable, or a name, would watch."""
         name, reference = arguments["name"], arguments.get("variablesReference")
-        node = self.variables.find(reference, name).node if reference else self.passed.find(name)
+        node = self.variables.find(reference, name).node if reference else self.recording.find(name)
         if node is None:
             return {"dataId": None, "description": f"{name} has no gradient to watch"}
-        called = self.passed.call(node)
-        told = f"what is added to the gradient of {called}"
-        return {"dataId": called, "description": told, "accessTypes": ["write"]}
+        called = self.recording.call(node)
+        description = f"changes to the gradient of {called}"
+        return {"dataId": called, "description": description, "accessTypes": ["write"]}
 
     def exception(self, _: Arguments) -> Body:
-        """Return what made an exception, and why."""
-        node = self.passed.node
-        met = ", ".join(b.what for b in self.met) or "no exception"
+        """Return which exception filter stopped the pass, and explain the gradients there."""
+        node = self.recording.node
+        title = ", ".join(b.title for b in self.hit) or "no exception"
         parents = dict.fromkeys(p for p in node.parents if isinstance(p, Node))
-        whys = [str(self.passed.why(n)) for n in (node, *parents)]
-        details = {"message": met, "stackTrace": "\n".join(whys)}
+        whys = [str(self.recording.why(n)) for n in (node, *parents)]
+        details = {"message": title, "stackTrace": "\n".join(whys)}
         return {
-            "exceptionId": met,
-            "description": views.here(self.passed),
+            "exceptionId": title,
+            "description": views.here(self.recording),
             "breakMode": "always",
             "details": details,
         }
@@ -234,61 +233,62 @@ class Session:
     # -- asking and changing
 
     def evaluate(self, arguments: Arguments) -> Body:
-        """Run a command of the prompt, or show a node or an expression of what is known here."""
+        """Run a command of the prompt, or show a node or the value of an expression."""
         text = arguments["expression"]
         if arguments.get("context", "repl") != "repl":
             return self._value_of(text, arguments)
         if "frameId" in arguments:
             self.console.selected = self._frame(arguments)
-        before = self.passed, self.passed.position
-        said = self.console.answer(text)
-        if (self.passed, self.passed.position) != before:
+        before = self.recording, self.recording.position
+        answer = self.console.answer(text)
+        if (self.recording, self.recording.position) != before:
             self._then = partial(self._stopped, "goto", "")
-        return {"result": said.rstrip("\n"), "variablesReference": 0}
+        return {"result": answer.rstrip("\n"), "variablesReference": 0}
 
     def _value_of(self, text: str, arguments: Arguments) -> Body:
-        node = self._frame(arguments) if "frameId" in arguments else self.passed.node
-        step = self.passed.step_of(node) or Step(node, None, ())
+        node = self._frame(arguments) if "frameId" in arguments else self.recording.node
+        step = self.recording.step_of(node) or Step(node, None, ())
         try:
-            found = self.variables.of_node(*self.console.element(text))
+            variable = self.variables.of_node(*self.console.element(text))
         except OptionError:
-            known = breakpoints.names_at(self.passed, step)
-            if arguments["context"] != "hover":  # at the mouse, a name may be a function's own
-                known = {**self.console.names, **known}
-            x = breakpoints.evaluate(text, known)
-            found = numbers_in(text, x)
-        told = self.variables.shown(found)
-        return {"result": told["value"], "variablesReference": told["variablesReference"]}
+            names = breakpoints.names_at(self.recording, step)
+            if arguments["context"] != "hover":  # under the mouse, a name may be a local one
+                names = {**self.console.names, **names}
+            variable = numbers_in(text, breakpoints.evaluate(text, names))
+        shown = self.variables.to_json(variable)
+        return {"result": shown["value"], "variablesReference": shown["variablesReference"]}
 
     def completions(self, arguments: Arguments) -> Body:
-        """List what can be typed in the debug console."""
+        """List completions for the debug console."""
         end = arguments["column"] - self.first
         return {"targets": self.console.completions(arguments["text"], end)}
 
     def set_variable(self, arguments: Arguments) -> Body:
-        """Give a node other data and replay the pass, from the same place."""
-        found = self.variables.find(arguments["variablesReference"], arguments["name"])
-        node = found.node
+        """Change a node's data and replay the pass, from the same position."""
+        variable = self.variables.find(arguments["variablesReference"], arguments["name"])
+        node, index = variable.node, variable.element
         if node is None:
-            raise OptionError(f"{found.name} is computed and cannot be set; set the data of a node")
-        before = self.passed
-        now = before.data_of(node) if found.place is None else before.data_of(node)[found.place]
-        then = self.console.note(node, found.place, arguments["value"], now)
+            raise OptionError(
+                f"{variable.name} is computed and cannot be set; set the data of a node"
+            )
+        before = self.recording
+        now = before.data_of(node) if index is None else before.data_of(node)[index]
+        then = self.console.note(node, index, arguments["value"], now)
         try:
             self.console.do_replay("")
         except Exception as error:  # whatever a rule raises
             before.set(node, None)
             if isinstance(error, TinygradPoolError):
                 raise
-            told = "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
-            raise OptionError(told) from error
+            lines = [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]
+            raise OptionError("; ".join(lines)) from error
         finally:
-            said = self.console.answer("")
-        self._then = partial(self._stopped, "goto", said)
+            output = self.console.answer("")
+        self._then = partial(self._stopped, "goto", output)
         return {"value": then, "variablesReference": 0}
 
     def _frame(self, arguments: Arguments) -> Node:
         number = int(arguments["frameId"])
-        if not 0 < number <= len(self.passed.nodes):
+        if not 0 < number <= len(self.recording.nodes):
             raise OptionError(f"there is no frame {number}")
-        return self.passed.nodes[number - 1]
+        return self.recording.nodes[number - 1]

@@ -1,4 +1,4 @@
-"""Breakpoints that an editor sets; hit counts and log points beside the prompt's conditions."""
+"""Breakpoints set by an editor, with hit counts and log messages in addition to conditions."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from tinygrad_pool.recording.trace import Trace
 Arguments = Mapping[str, Any]
 Body = dict[str, Any]
 Place = tuple[str, Callable[[Trace], Test], Mapping[str, Any]]
-"""What to call it, where it is, and what the editor says beside that."""
+"""Title and test of a breakpoint, and its entry in the editor's request."""
 
 FILTERS: dict[str, tuple[str, Callable[[Trace], Test]]] = {
     "nan": ("a NaN", lambda _: breakpoints.at_numbers(np.isnan)),
     "infinity": ("an infinity", lambda _: breakpoints.at_numbers(np.isinf)),
-    "zero": ("nothing but zeros sent", lambda _: breakpoints.stays),
+    "zero": ("only zeros sent on", lambda _: breakpoints.sends_only_zeros),
     "vanishing": ("less than 1/1000 sent on", lambda _: breakpoints.vanishes),
 }
-"""What counts as an exception in a pass."""
+"""Exceptions that an editor can stop at."""
 
-_COMPARED: dict[str, Callable[[int, int], Any]] = {
+_COMPARISONS: dict[str, Callable[[int, int], Any]] = {
     **dict.fromkeys(("", "=", "=="), operator.eq),
     ">": operator.gt,
     ">=": operator.ge,
@@ -43,24 +43,24 @@ _COMPARED: dict[str, Callable[[int, int], Any]] = {
 
 
 class EditorBreakpoint(Breakpoint):
-    """A breakpoint that stops at some of its hits, or writes a line instead of stopping."""
+    """A breakpoint with a condition on its hit count; with a message, it logs and does not stop."""
 
     def __init__(self, reason: str, place: Place, log: Callable[[str], None]) -> None:
-        what, test, given = place
-        super().__init__(what, test)
+        title, test, entry = place
+        super().__init__(title, test)
         self.reason, self.log = reason, log
         condition, hits, message = (
-            given.get(key) or "" for key in ("condition", "hitCondition", "logMessage")
+            entry.get(key) or "" for key in ("condition", "hitCondition", "logMessage")
         )
-        self.key = what, condition, hits, message
+        self.key = title, condition, hits, message
         self.condition, self.message = condition, message
-        self.counts = counted_hits(hits)
+        self.is_due = hit_condition(hits)
         if condition:
             breakpoints.check_condition(condition)
 
     def stops(self, step: Step) -> bool:
-        """Return whether to stop here; count, and write a log point's line."""
-        if not super().stops(step) or not self.counts(self.hits):
+        """Count a hit, log the message if there is one, and return whether to stop."""
+        if not super().stops(step) or not self.is_due(self.hits):
             return False
         if self.message:
             self.log(filled(self.message, step))
@@ -68,9 +68,9 @@ class EditorBreakpoint(Breakpoint):
 
 
 class Stops:
-    """The breakpoints of an editor, among those of its prompt; each kind is set as a whole.
+    """The breakpoints of an editor; each request replaces all breakpoints of one kind.
 
-    The editor counts lines from `first`.
+    They are added to those of the prompt. The editor counts lines from `first`.
     """
 
     def __init__(self, shell: SteppingCommands, first: int, log: Callable[[str], None]) -> None:
@@ -78,17 +78,17 @@ class Stops:
         self.kinds: dict[tuple[str, str], list[EditorBreakpoint]] = {}
 
     def set_lines(self, arguments: Arguments) -> Body:
-        """Set the breakpoints of a file."""
+        """Set the breakpoints at lines of a file."""
         path = arguments["source"]["path"]
-        given = arguments.get("breakpoints") or ()
+        entries = arguments.get("breakpoints") or ()
         places = []
-        for b in given:
+        for b in entries:
             number = b["line"] + 1 - self.first
             test = partial(_at_line, path=path, number=number)
             places.append((f"{os.path.basename(path)}:{number}", test, b))  # noqa: PTH119
-        set_now = self._set_all("breakpoint", places, path)["breakpoints"]
-        pairs = zip(set_now, given, strict=True)
-        return {"breakpoints": [b | {"line": own["line"]} for b, own in pairs]}
+        answers = self._set_all("breakpoint", places, path)["breakpoints"]
+        pairs = zip(answers, entries, strict=True)
+        return {"breakpoints": [answer | {"line": entry["line"]} for answer, entry in pairs]}
 
     def set_functions(self, arguments: Arguments) -> Body:
         """Set breakpoints at rules or nodes, by name."""
@@ -101,42 +101,43 @@ class Stops:
     def set_data(self, arguments: Arguments) -> Body:
         """Set breakpoints where something is added to a gradient."""
         places = [
-            (f"into {b['dataId']}", partial(breakpoints.at_change, name=b["dataId"]), b)
+            (f"gradient of {b['dataId']}", partial(breakpoints.at_change, name=b["dataId"]), b)
             for b in arguments["breakpoints"]
         ]
         return self._set_all("data breakpoint", places)
 
     def set_filters(self, arguments: Arguments) -> Body:
-        """Set what counts as an exception."""
-        wanted = [{"filterId": name} for name in arguments.get("filters") or ()]
-        wanted += arguments.get("filterOptions") or ()
-        for b in wanted:
+        """Set the exceptions to stop at."""
+        filters = [{"filterId": name} for name in arguments.get("filters") or ()]
+        filters += arguments.get("filterOptions") or ()
+        for b in filters:
             if b["filterId"] not in FILTERS:
                 raise OptionError(f"there is no exception filter {b['filterId']!r}")
-        return self._set_all("exception", [(*FILTERS[b["filterId"]], b) for b in wanted])
+        return self._set_all("exception", [(*FILTERS[b["filterId"]], b) for b in filters])
 
     def lines_with_nodes(self, arguments: Arguments) -> Body:
-        """List the lines at which a breakpoint would stop."""
-        file = known_path(self.shell.passed, arguments["source"]["path"])
+        """List the lines at which a breakpoint can stop."""
+        file = known_path(self.shell.recording, arguments["source"]["path"])
         begin = arguments["line"] + 1 - self.first
         end = arguments.get("endLine", arguments["line"]) + 1 - self.first
-        lines = sorted(n for n in _files_of(self.shell.passed)[file] if begin <= n <= end)
+        lines = sorted(n for n in _files_of(self.shell.recording)[file] if begin <= n <= end)
         return {"breakpoints": [{"line": n - 1 + self.first} for n in lines]}
 
     def _set_all(self, reason: str, places: Iterable[Place], file: str = "") -> Body:
-        """Set all breakpoints of a kind, or of a file; those that were there keep their count."""
-        there = {b.key: b for b in self.kinds.get((reason, file), [])}
-        for b in there.values():
+        """Replace all breakpoints of a kind, or of a file; unchanged ones keep their hit count."""
+        old = {b.key: b for b in self.kinds.get((reason, file), [])}
+        for b in old.values():
             self.shell.breaks.pop(b.number, None)
-        kept = self.kinds[reason, file] = []
-        return {"breakpoints": [self._set(reason, place, there, kept) for place in places]}
+        new = self.kinds[reason, file] = []
+        return {"breakpoints": [self._set(reason, place, old, new) for place in places]}
 
     def _set(
-        self, reason: str, place: Place, there: dict[Any, EditorBreakpoint], kept: list[Any]
+        self, reason: str, place: Place, old: dict[Any, EditorBreakpoint], new: list[Any]
     ) -> Body:
+        """Set one breakpoint, and append it to the new ones; return the answer to the editor."""
         try:
             b = EditorBreakpoint(reason, place, self.log)
-            b = there.get(b.key, b)
+            b = old.get(b.key, b)
             if b.number:
                 self.shell.breaks[b.number] = b
             else:
@@ -144,62 +145,59 @@ class Stops:
         except OptionError as error:
             return {"verified": False, "message": str(error)}
         b.watched = place[2].get("dataId", "")
-        kept.append(b)
+        new.append(b)
         return {"verified": True, "id": b.number}
 
 
-def _at_line(passed: Trace, path: str, number: int) -> Test:
-    """Stop at a line of a file, which an editor may know by another path than Python does."""
-    return breakpoints.at_line(passed, known_path(passed, path), number)
+def _at_line(recording: Trace, path: str, number: int) -> Test:
+    """Stop at a line of a file, for which the editor and Python may use different paths."""
+    return breakpoints.at_line(recording, known_path(recording, path), number)
 
 
-def known_path(passed: Trace, path: str) -> str:
-    """Return the path under which the nodes of a pass know a file.
+def known_path(recording: Trace, path: str) -> str:
+    """Return the path that the nodes of a pass have for a file.
 
-    Raises OptionError if none was made there.
+    Raises OptionError if no node was made in the file.
     """
-    wanted = os.path.realpath(path)
-    for file in _files_of(passed):
-        if os.path.realpath(file) == wanted:
+    real = os.path.realpath(path)
+    for file in _files_of(recording):
+        if os.path.realpath(file) == real:
             return file
     raise OptionError(f"no node of this pass was made in {os.path.basename(path)}")  # noqa: PTH119
 
 
-def _files_of(passed: Trace) -> dict[str, set[int]]:
-    """Map each file to those of its lines that made nodes, or called what did."""
-    found: dict[str, set[int]] = {}
-    for about in {node.about for node in passed.nodes if node.parents and node.about.line}:
+def _files_of(recording: Trace) -> dict[str, set[int]]:
+    """Map each file to its lines that made nodes, directly or in a call."""
+    lines: dict[str, set[int]] = {}
+    for about in {node.about for node in recording.nodes if node.parents and node.about.line}:
         for line in filter(None, (about.line, *about.callers)):
-            found.setdefault(line.file, set()).add(line.number)
-    return found
+            lines.setdefault(line.file, set()).add(line.number)
+    return lines
 
 
-def counted_hits(text: str) -> Callable[[int], bool]:
-    """Read at which hits to stop: 3, >= 3, % 3. Raises OptionError.
+def hit_condition(text: str) -> Callable[[int], bool]:
+    """Read a condition on the number of hits, such as 3, >= 3 or % 3. Raises OptionError.
 
-    >>> [n for n in range(1, 8) if counted_hits("% 3")(n)]
+    >>> [n for n in range(1, 8) if hit_condition("% 3")(n)]
     [3, 6]
     """
     if not text.strip():
         return lambda _: True
-    read = re.fullmatch(r"\s*(==|=|>=|<=|>|<|%|)\s*(\d{1,9})\s*", text)
-    if read is None or (read[1] == "%" and not int(read[2])):
+    match = re.fullmatch(r"\s*(==|=|>=|<=|>|<|%|)\s*(\d{1,9})\s*", text)
+    if match is None or (match[1] == "%" and not int(match[2])):
         raise OptionError(f"a hit count must look like 3, >= 3 or % 3, got {text!r}")
-    compare, n = _COMPARED[read[1]], int(read[2])
+    compare, n = _COMPARISONS[match[1]], int(match[2])
     return lambda hits: bool(compare(hits, n))
 
 
 def filled(message: str, step: Step) -> str:
-    """Write a log point's line: {expression} of what is known at a step.
+    """Replace each {expression} in a log message by its value at a step, or by its error."""
 
-    A mistake in it is written there.
-    """
-
-    def value(found: re.Match[str]) -> str:
+    def value(match: re.Match[str]) -> str:
         try:
-            x = breakpoints.evaluate(found[1], breakpoints.of_step(step))
+            x = breakpoints.evaluate(match[1], breakpoints.of_step(step))
             return on_a_line(x) if isinstance(x, int | float | np.ndarray | np.number) else str(x)
-        except Exception as error:  # noqa: BLE001  # of whatever a user's expression made
+        except Exception as error:  # noqa: BLE001  # str() of a user's object may raise anything
             return f"{{{error}}}"
 
     return re.sub(r"\{([^{}]+)\}", value, message)

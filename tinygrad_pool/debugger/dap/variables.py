@@ -1,6 +1,6 @@
-"""Stack frames, the path up to the loss; and the variables of each: what arrived, what was sent.
+"""Stack frames, which are the path up to the loss, and the variables of each frame.
 
-A frame is at the line of source that made its node.
+A frame is located at the line of source that made its node.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from tinygrad_pool.recording import views
 from tinygrad_pool.recording.trace import Trace
 
 DENSE = 64
-"""Local derivatives of at most so many rows and columns are shown as numbers."""
+"""Local derivatives with at most this many rows and columns are shown as numbers."""
 
 MOST = 1000
-"""The most children that are listed; an editor may ask for fewer."""
+"""The most children to list; an editor may ask for fewer."""
 
 MOST_FRAMES = 200
 
@@ -35,7 +35,7 @@ ALL = slice(None)
 
 
 class Variable(NamedTuple):
-    """A name and a text. `node` and `place` tell whose data it is, if it can be set."""
+    """A variable of the protocol. If it can be set, it is the data of `node` at `element`."""
 
     name: str
     text: str
@@ -43,18 +43,18 @@ class Variable(NamedTuple):
     children: Callable[[slice], list[Variable]] | None = None
     indexed: int = 0
     node: Node | None = None
-    place: tuple[int, ...] | None = None
+    element: tuple[int, ...] | None = None
 
 
 class Variables:
-    """What an editor asks for by reference, until the next stop."""
+    """The variables at one stop, which an editor asks for by reference."""
 
-    def __init__(self, passed: Trace) -> None:
-        self.passed = passed
-        self.asked: list[Variable] = []
+    def __init__(self, recording: Trace) -> None:
+        self.recording = recording
+        self.by_reference: list[Variable] = []
 
     def scopes(self, node: Node) -> list[dict[str, Any]]:
-        """List what there is to see of a node; costly parts are opened on demand."""
+        """List the groups of variables of a node; an editor opens expensive ones on demand."""
         scopes: list[tuple[str, Callable[[], list[Variable]], bool]] = [
             ("Node", lambda: self._node(node), False),
             ("Sends", lambda: self._sent(node), False),
@@ -72,12 +72,12 @@ class Variables:
         ]
 
     def children(self, reference: int, part: slice = ALL) -> list[dict[str, Any]]:
-        """List the variables below a reference. Raises OptionError for one of an earlier stop."""
+        """List the variables below a reference. Raises OptionError if it is no longer valid."""
         children = self._at(reference).children
-        return [self.shown(v) for v in (children(part) if children else [])[:MOST]]
+        return [self.to_json(v) for v in (children(part) if children else [])[:MOST]]
 
     def find(self, reference: int, name: str) -> Variable:
-        """Find a variable below a reference by its name. Raises OptionError."""
+        """Find a variable below a reference by its name. Raises OptionError if there is none."""
         children = self._at(reference).children
         row = re.fullmatch(r"\[(\d{1,18})\]", name)
         part = slice(int(row[1]), int(row[1]) + 1) if row else ALL
@@ -87,18 +87,18 @@ class Variables:
         raise OptionError(f"there is no variable {name!r} here")
 
     def of_node(self, node: Node, index: tuple[int, ...] | None = None) -> Variable:
-        """Show a node's data and gradient, or those of one element, with all that belongs to it."""
-        name = views.title(self.passed, node)
-        data, grad = self.passed.data_of(node), node.grad if node.has_grad else None
+        """Show a node's data and gradient, or those of one element, with the node's variables."""
+        name = views.title(self.recording, node)
+        data, grad = self.recording.data_of(node), node.grad if node.has_grad else None
         if index is not None:
             name += subscript(index)
             data, grad = np.asarray(data)[index], None if grad is None else np.asarray(grad)[index]
         text = f"{name} = {on_a_line(data)}, grad {'–' if grad is None else on_a_line(grad)}"
         return _branch(name, text, lambda: self._node(node))
 
-    def shown(self, v: Variable) -> dict[str, Any]:
-        """Describe a variable in the words of the protocol."""
-        told = {
+    def to_json(self, v: Variable) -> dict[str, Any]:
+        """Describe a variable as the protocol does."""
+        described = {
             "name": v.name,
             "value": v.text,
             "type": v.kind,
@@ -106,20 +106,21 @@ class Variables:
             "indexedVariables": v.indexed,
         }
         if v.node is not None:
-            return told | {"evaluateName": self.passed.call(v.node) + subscript(v.place or ())}
-        return told | {"presentationHint": {"attributes": ["readOnly"]}}
+            name = self.recording.call(v.node) + subscript(v.element or ())
+            return described | {"evaluateName": name}
+        return described | {"presentationHint": {"attributes": ["readOnly"]}}
 
     def _refer(self, v: Variable) -> int:
-        self.asked.append(v)
-        return len(self.asked)
+        self.by_reference.append(v)
+        return len(self.by_reference)
 
     def _at(self, reference: int) -> Variable:
-        if not 0 < reference <= len(self.asked):
-            raise OptionError(f"reference {reference} is not valid: they end with each stop")
-        return self.asked[reference - 1]
+        if not 0 < reference <= len(self.by_reference):
+            raise OptionError(f"reference {reference} is not valid: references end at each stop")
+        return self.by_reference[reference - 1]
 
     def _node(self, node: Node) -> list[Variable]:
-        step = self.passed.step_of(node)
+        step = self.recording.step_of(node)
         operands = [
             self._data(name, p) if isinstance(p, Node) else numbers_in(name, p)
             for name, p in self._operands(node)
@@ -132,29 +133,29 @@ class Variables:
         ]
 
     def _data(self, name: str, node: Node) -> Variable:
-        return numbers_in(name, self.passed.data_of(node), node)
+        return numbers_in(name, self.recording.data_of(node), node)
 
     def _operands(self, node: Node) -> list[tuple[str, Any]]:
-        """Name the operands; one that stands there twice, by its place."""
-        called = [
-            self.passed.call(p) if isinstance(p, Node) else f"operand {i}"
+        """Name the operands; one that is used twice, with its position."""
+        names = [
+            self.recording.call(p) if isinstance(p, Node) else f"operand {i}"
             for i, p in enumerate(node.parents)
         ]
-        times = Counter(called)
-        names = [f"{n}, operand {i}" if times[n] > 1 else n for i, n in enumerate(called)]
-        return list(zip(names, node.parents, strict=True))
+        times = Counter(names)
+        unique = [f"{n}, operand {i}" if times[n] > 1 else n for i, n in enumerate(names)]
+        return list(zip(unique, node.parents, strict=True))
 
     def _sent(self, node: Node) -> list[Variable]:
         """Show each contribution, and the gradient that it was added to, before and after."""
-        step = self.passed.step_of(node)
+        step = self.recording.step_of(node)
         if step is None:
             return []
-        made = {p: (before, after) for p, before, after in self.passed.changed_by(node)}
+        changes = {p: (before, after) for p, before, after in self.recording.changed_by(node)}
         sent = []
         for (name, p), c in zip(self._operands(node), step.contributions, strict=True):
             if isinstance(p, Node):
                 v = numbers_in(f"to {name}", c)
-                change = " → ".join(map(_written, made.get(p, ())))
+                change = " → ".join(map(_written, changes.get(p, ())))
                 sent.append(v._replace(text=f"{v.text}   (grad {change})" if change else v.text))
         return sent
 
@@ -175,39 +176,39 @@ class Variables:
 
     def _why(self, node: Node) -> list[Variable]:
         targets = dict.fromkeys([node, *(p for p in node.parents if isinstance(p, Node))])
-        told = []
+        reasons = []
         for target in targets:
-            first, *lines = str(self.passed.why(target)).split("\n")
+            first, *lines = str(self.recording.why(target)).split("\n")
             rows = [Variable(str(i), line.strip()) for i, line in enumerate(lines, 1)]
-            told.append(_branch(self.passed.call(target), first, partial(list, rows)))
-        return told
+            reasons.append(_branch(self.recording.call(target), first, partial(list, rows)))
+        return reasons
 
     def _leaves(self) -> list[Variable]:
-        leaves = [node for node in self.passed.nodes if node.is_leaf][:MOST]
+        leaves = [node for node in self.recording.nodes if node.is_leaf][:MOST]
         return [
             v._replace(text=f"{v.text}   (grad {_written(leaf._grad)})")
             for leaf in leaves
-            for v in [self._data(self.passed.call(leaf), leaf)]
+            for v in [self._data(self.recording.call(leaf), leaf)]
         ]
 
 
 def numbers_in(
-    name: str, x: Any, node: Node | None = None, place: tuple[int, ...] | None = None
+    name: str, x: Any, node: Node | None = None, element: tuple[int, ...] | None = None
 ) -> Variable:
     """Show a number, or an array with its rows below it."""
     kind = "" if x is None else type(x).__name__
     if not isinstance(x, np.ndarray) or not x.size or not x.ndim:
-        return Variable(name, _written(x), kind, node=node, place=place)
+        return Variable(name, _written(x), kind, node=node, element=element)
 
     def rows(part: slice) -> list[Variable]:
-        places = range(len(x))[part][:MOST]
-        return [numbers_in(f"[{i}]", x[i], node, (*(place or ()), i)) for i in places]
+        numbers = range(len(x))[part][:MOST]
+        return [numbers_in(f"[{i}]", x[i], node, (*(element or ()), i)) for i in numbers]
 
-    return Variable(name, on_a_line(x), f"{x.dtype} {x.shape}", rows, len(x), node, place)
+    return Variable(name, on_a_line(x), f"{x.dtype} {x.shape}", rows, len(x), node, element)
 
 
 def part_of(arguments: Mapping[str, Any]) -> slice:
-    """Read which children an editor asks for.
+    """Read which range of children an editor asks for.
 
     >>> part_of({"start": 100, "count": 50}), part_of({})
     (slice(100, 150, None), slice(0, None, None))
@@ -228,18 +229,18 @@ def _written(x: Any) -> str:
     )
 
 
-def frames_of(passed: Trace, node: Node, start: int, levels: int, first: int) -> dict[str, Any]:
-    """Return some frames of a node's path; by default as many as an editor can show."""
-    wanted = levels if levels > 0 else MOST_FRAMES
-    found = list(islice(views.up(passed, node), start, start + wanted + 1))
-    shown = [_frame(passed, n, first) for n in found[:wanted]]
-    return {"stackFrames": shown, "totalFrames": start + len(found)}
+def frames_of(recording: Trace, node: Node, start: int, levels: int, first: int) -> dict[str, Any]:
+    """Return `levels` frames of a node's path from `start` on; 0 means as many as allowed."""
+    most = levels if levels > 0 else MOST_FRAMES
+    path = list(islice(views.up(recording, node), start, start + most + 1))
+    frames = [_frame(recording, n, first) for n in path[:most]]
+    return {"stackFrames": frames, "totalFrames": start + len(path)}
 
 
-def _frame(passed: Trace, node: Node, first: int) -> dict[str, Any]:
-    """Describe a node as a frame, in the place of its line; lines are counted from `first`."""
+def _frame(recording: Trace, node: Node, first: int) -> dict[str, Any]:
+    """Describe a node as a frame at its line of source; lines are counted from `first`."""
     line = node.about.line
-    frame: dict[str, Any] = {"id": passed.number(node) + 1, "name": views.title(passed, node)}
+    frame: dict[str, Any] = {"id": recording.number(node) + 1, "name": views.title(recording, node)}
     if line is None:
         return frame | {"line": 0, "column": 0, "presentationHint": "subtle"}
     frame["name"] += f", in {line.function}"
@@ -249,7 +250,7 @@ def _frame(passed: Trace, node: Node, first: int) -> dict[str, Any]:
 
 
 def source_of(file: str) -> dict[str, Any]:
-    """Name a file of source, if there is one: code may come from a prompt.
+    """Describe a file of source; {} if there is none, as for code typed at a prompt.
 
     >>> source_of("<stdin>")
     {}

@@ -1,4 +1,4 @@
-"""One HTML file that shows a picture to pan and zoom, and needs nothing from anywhere else."""
+"""Write a self-contained HTML page that shows a picture to pan and zoom."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ TOOLTIP = re.compile(
 
 
 class Extra(NamedTuple):
-    """What a page has beside the picture: markup, and the style and the script for it."""
+    """Additions to a page: markup, with its style and script."""
 
     name: str = ""
     markup: str = ""
@@ -28,13 +28,13 @@ class Extra(NamedTuple):
     script: str = ""
 
 
-def extra_of(package: str, name: str, told: Any) -> Extra:
-    """Read `name`.html, .css and .js of a package, with what is told as JSON in the place of $told.
+def extra_of(package: str, name: str, data: Any) -> Extra:
+    """Read `name`.html, .css and .js of a package, with `data` as JSON in place of $told.
 
-    Nothing in it can end the script element that it stands in.
+    The JSON is escaped, so that it cannot end its script element.
     """
     markup, style, script = _read(package, name)
-    words = json.dumps(told, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    words = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     harmless = re.sub("[<>&\u2028\u2029]", lambda c: f"\\u{ord(c[0]):04x}", words)
     return Extra(name, Template(markup).substitute(told=harmless), style, script)
 
@@ -45,9 +45,9 @@ def _read(package: str, name: str) -> list[str]:
 
 
 def page(svg: str, caption: Caption, extra: Extra = Extra()) -> str:  # noqa: B008  # a NamedTuple
-    """Put an SVG on a page of its own, with the style and the script inside.
+    """Write a page around an SVG, with the style and the script inside.
 
-    The page forbids itself the network and every script but its own.
+    Its content security policy forbids the network and all other scripts.
     """
     html, style, script = _read(__name__, "page")
     style, script = thin(style + extra.style), thin(script + extra.script)
@@ -67,7 +67,7 @@ def page(svg: str, caption: Caption, extra: Extra = Extra()) -> str:  # noqa: B0
 
 
 def thin(source: str) -> str:
-    r"""Leave out of a script or a style what only its reader needs: indentation and comments.
+    r"""Remove indentation and comments from a script or a style.
 
     >>> thin("if (x) {\n  // why\n  f();\n}\n")
     'if (x) {\nf();\n}\n'
@@ -76,17 +76,17 @@ def thin(source: str) -> str:
 
 
 def _inline(svg: str) -> str:
-    """Leave out what only a file of its own needs, and tooltips that show a bare identifier."""
+    """Remove what an SVG inside a page does not need, such as tooltips with identifiers."""
     return TOOLTIP.sub(r"\1", COMMENT.sub("", svg[svg.index("<svg") :])).strip()
 
 
 def _ground(svg: str) -> str:
-    """Continue the picture's own ground around it, where that is not white."""
-    found = GROUND.search(svg)
-    return f' style="background: {found[1]}"' if found and found[1] != theme.PAPER else ""
+    """Return a style that continues the picture's background around it, if it is not white."""
+    match = GROUND.search(svg)
+    return f' style="background: {match[1]}"' if match and match[1] != theme.PAPER else ""
 
 
 def _is_wide(svg: str) -> bool:
-    """Return whether a picture is wider than high, so that paper is turned for it."""
+    """Return whether a picture is wider than high, to be printed in landscape."""
     _, _, width, height = re.findall(r'viewBox="([^"]*)"', svg)[0].split()
     return float(width) > float(height)
