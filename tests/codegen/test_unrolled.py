@@ -326,6 +326,8 @@ def test_winners_are_chosen_anew():
         (lambda x: tg.relu(x**0.5), -1.0, (np.nan, np.nan)),
         (lambda x: x ** Value(0.5, label="n"), -4.0, (np.nan, np.nan)),
         (lambda x: x**400, 10.0, (np.inf, np.inf)),
+        (lambda x: tg.sqrt(tg.relu(x)), -1.0, (0.0, 0.0)),
+        (lambda x: x * 2.0 / tg.relu(x), -1.0, (-np.inf, np.inf)),
     ],
 )
 def test_where_pythons_floats_refuse_other_numbers_numpys_take_over(build, x, expected):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from tinygrad_pool.codegen.conversions import KEEPERS
+from tinygrad_pool.codegen.inlining import GIVEN
 from tinygrad_pool.codegen.program import Program
 from tinygrad_pool.codegen.spelling import WIDTH, filled, spelled
 from tinygrad_pool.codegen.writer import Writer, key_of
@@ -152,7 +153,7 @@ class Unrolled:
         file = f"<unrolled {self.name} {next(Unrolled.numbers)}>"
         linecache.cache[file] = len(text), None, text.splitlines(True), file
         weakref.finalize(self, linecache.cache.pop, file, None)
-        names: dict[str, Any] = {"__name__": "unrolled", **program.given}
+        names: dict[str, Any] = {"__name__": "unrolled", **GIVEN}
         exec(compile(text, file, "exec"), names)
         run: Callable[..., tuple[Any, dict[str, Any]]] = names["run"]
         return run

@@ -26,7 +26,7 @@ from tinygrad_pool.javascript.tracing import (
 )
 from tinygrad_pool.rules.arguments import Key, Shape, kept
 from tinygrad_pool.rules.cells import cells_of
-from tinygrad_pool.rules.masks import keep_elements, truth
+from tinygrad_pool.rules.masks import truth
 from tinygrad_pool.rules.pooling import winning_links
 from tinygrad_pool.rules.shaping import cast, scatter
 from tinygrad_pool.rules.sparse_weights import Weights, weigh
@@ -66,11 +66,6 @@ def _fold(g: Any, *, windows: AnyWindows, shape: Shape) -> Any:
 @handles(truth)
 def _truth(mask: Any) -> Any:
     return mask if isinstance(mask, Choice) else np.not_equal(mask, 0.0)
-
-
-@handles(keep_elements)
-def _keep(x: Any, *, mask: Any) -> Any:
-    return np.where(mask, x, 0.0)
 
 
 @handles(cast)

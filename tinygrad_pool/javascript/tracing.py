@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from tinygrad_pool.rules.arguments import Shape
-from tinygrad_pool.rules.rule import entering
+from tinygrad_pool.rules.rule import entering, is_ours
 from tinygrad_pool.rules.shaping import cast
 
 Handler = Callable[..., Any]
@@ -47,6 +47,10 @@ class Tape:
         self.lines[name] = text
         return name
 
+    def handler(self, function: Any) -> Handler | None:
+        """Return what a function is on traced numbers."""
+        return HANDLERS.get(function)
+
     def constant(self, x: Any) -> str:
         """Write a number, or name a constant: a number, or an array as a flat list."""
         if np.ndim(x) == 0:
@@ -62,14 +66,16 @@ class Tape:
 class Followed:
     """What answers for NumPy's functions by writing them down."""
 
+    tape: Tape
+
     def __array_ufunc__(self, ufunc: Any, method: Any, *xs: Any, **options: Any) -> Any:
-        return traced(ufunc, method, xs, options)
+        return traced(self.tape, ufunc, method, xs, options)
 
     def __array_function__(self, function: Any, _: Any, xs: Any, options: Any) -> Any:
-        return traced(function, "__call__", xs, options)
+        return traced(self.tape, function, "__call__", xs, options)
 
     def __getitem__(self, key: Any) -> Any:
-        return HANDLERS["getitem"](self, key)
+        return traced(self.tape, "getitem", "__call__", (self, key), {})
 
     def __bool__(self) -> NoReturn:
         raise NotTraced("it decides by the numbers")
@@ -106,7 +112,6 @@ class Choice(Followed, np.ndarray):
     As a bare array it says the opposite, so that what is computed from that is seen to be wrong.
     """
 
-    tape: Tape
     text: str
 
     @classmethod
@@ -131,13 +136,13 @@ class Places:
         self.text, self.numbers = text, np.asarray(numbers)
 
 
-def traced(function: Any, method: str, xs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+def traced(tape: Tape, function: Any, method: str, xs: tuple[Any, ...], options: Any) -> Any:
     """Write down a call of a function; one of ours that is not in the table is followed."""
-    if method == "__call__" and function in HANDLERS:
-        return HANDLERS[function](*xs, **options)
-    ours = str(getattr(function, "__module__", "")).startswith("tinygrad_pool.")
-    if method == "__call__" and ours:
-        return behind(function)(*xs, **options)
+    if method == "__call__":
+        if handler := tape.handler(function):
+            return handler(*xs, **options)
+        if is_ours(function):
+            return behind(function)(*xs, **options)
     name = getattr(function, "__name__", str(function))
     raise NotTraced(f"it uses {name}{'' if method == '__call__' else f'.{method}'}")
 
