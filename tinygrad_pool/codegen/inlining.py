@@ -20,14 +20,14 @@ import numpy as np
 
 from tinygrad_pool.codegen.spelling import spelled
 from tinygrad_pool.javascript.tracing import (
-    Choice,
     Handler,
+    Mask,
     NotTraced,
     Tape,
     Traced,
     bare,
-    known,
     tape_of,
+    traced,
 )
 from tinygrad_pool.rules.activations import area_above, area_below
 from tinygrad_pool.rules.masks import truth
@@ -163,14 +163,14 @@ def inlined(rule: Any, constants: list[float | None], options: Mapping[str, Any]
     try:
         with np.errstate(all="ignore"):
             y, closure = rule(*operands, **options)
-            in_forward = [*tape.forms]
+            in_forward = [*tape.lines]
             contributions = closure(Traced(tape, "g", 0.5))
         pairs = zip(contributions, constants, strict=True)
         sent = [c if x is None else None for c, x in pairs]
         results = [c if c is None else _result(c) for c in (y, *sent)]
     except Exception:  # noqa: BLE001  # a rule that needs arrays may raise anything
         return None
-    forms, (y, *sent) = _tidied(tape.forms, results)
+    forms, (y, *sent) = _tidied(tape.lines, results)
     forward = {name: form for name, form in forms.items() if name in in_forward}
     backward = {name: form for name, form in forms.items() if name not in in_forward}
     uses_forward = _uses([*forward.values(), y])
@@ -218,7 +218,7 @@ class Expressions(Tape):
 
     def __init__(self) -> None:
         super().__init__()
-        self.forms: dict[str, Text] = {}
+        self.names: dict[Text, str] = {}
         self.decided = False
 
     def handler(self, function: Any) -> Handler | None:
@@ -229,7 +229,7 @@ class Expressions(Tape):
     def apply(self, function: Any, *xs: Any) -> Any:
         """Write a ufunc, or evaluate it if all operands are known."""
         numbers = np.asarray(function(*map(bare, xs)))
-        if all(isinstance(x, Constant) or not isinstance(x, Traced | Choice) for x in xs):
+        if all(isinstance(x, Constant) or not isinstance(x, Traced | Mask) for x in xs):
             self.decided = True
             return numbers.item()
         call = f"float(np.{function.__name__}({', '.join(['{:0}'] * len(xs))}))", ATOM
@@ -238,15 +238,14 @@ class Expressions(Tape):
     def written(self, numbers: Any, pattern: str, level: int, *xs: Any) -> Any:
         """Name an expression; `numbers` is an example of its value, which tells its type."""
         form = _form(pattern, level, 1, *xs)
-        names = {other: name for name, other in self.forms.items()}
-        name = names.get(form, f"t{len(names)}")
-        self.forms[name] = form
-        return known(self, name, numbers)
+        name = self.names.setdefault(form, f"t{len(self.names)}")
+        self.lines[name] = form
+        return traced(self, name, numbers)
 
 
 def _form(pattern: str, level: int, size: int, *xs: Any) -> Text:
     """Write an expression of traced and of known numbers."""
-    operands = [Hole(x.text) if isinstance(x, Traced | Choice) else literal(x) for x in xs]
+    operands = [Hole(x.text) if isinstance(x, Traced | Mask) else literal(x) for x in xs]
     text = pattern.format(*operands)
     return Text(text, level, size, tuple(HOLE.findall(text)))
 
@@ -258,7 +257,7 @@ def _result(x: Any) -> Text:
 
 @entering(HANDLERS, [np.where])
 def _where(condition: Any, x: Any, w: Any) -> Any:
-    if not isinstance(condition, Choice):
+    if not isinstance(condition, Mask):
         return x if condition else w
     numbers = np.where(bare(condition), bare(x), bare(w))
     tape: Any = condition.tape

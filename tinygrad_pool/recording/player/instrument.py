@@ -48,10 +48,10 @@ def instrument_of(passed: Trace) -> Instrument:
     called = passed.given
     kept = kept_by(passed)
     facts = [_facts(passed, node, names, called) for node in passed.nodes]
-    for node, told in zip(passed.nodes, program.told["nodes"], strict=True):
+    for node, told in zip(passed.nodes, program.graph["nodes"], strict=True):
         if node in kept:
             told["kept"] = [as_json(float(x)) for x in np.ravel(kept[node])]
-    told = {"program": program.told, "facts": facts, "forks": [*_forks(passed, names)]}
+    told = {"program": program.graph, "facts": facts, "forks": [*_forks(passed, names)]}
     return Instrument(program.functions, told, "")
 
 
