@@ -1,7 +1,7 @@
-"""The program that an unrolled graph runs: its text, with the rules of numbers written out in line.
+"""The program that an unrolled graph runs: its text, with the rules of numbers inlined.
 
-What is used once is put where it is used, and contributions are added up in one line, while that is
-not too long. Everything is computed as the rules do it, and added up in the order of `backward()`.
+A number that is used once is inlined, and contributions are added up in one line, unless that gets
+too long. All operations are those of the rules, and sums are in the order of `backward()`.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Program:
         self.backward_lines = [*writer.seed]
         self._inlined: dict[Any, Inlined | None] = {}
         self._rules = {node: rule for node in nodes if (rule := self._rule(node))}
-        self._uses = self._counted(nodes, loss)
+        self._uses = self._count_uses(nodes, loss)
         self._values = {node: Text(name) for node, name in writer.name.items()}
-        self._kept: dict[Node, dict[str, Text]] = {}  # numbers of the way forth, for the way back
+        self._kept: dict[Node, dict[str, Text]] = {}  # intermediate results of the forward pass
         self._grads = {loss: Text(f"g_{writer.name[loss]}")}
         for node in nodes:
             self._forward(node)
@@ -42,8 +42,8 @@ class Program:
     # -- rules
 
     def _rule(self, node: Node) -> Inlined | None:
-        """Inline the rule of a node that computes with Python's numbers alone."""
-        if node.is_leaf or node in self.writer.helped or type(node._numbers) is not float:
+        """Return the rule of a node as expressions, if all its numbers are Python floats."""
+        if node.is_leaf or node in self.writer.on_numpy or type(node._numbers) is not float:
             return None
         options = call_options(node)
         data = data_of(node.parents)
@@ -58,24 +58,24 @@ class Program:
             return self._inlined[key]
         exact = *key, *map(repr, fixed)
         if exact not in self._inlined:
-            found = inlined(node.rule, fixed, options)
-            exact = exact if found and found.decided else key
-            self._inlined[exact] = found
+            rule = inlined(node.rule, fixed, options)
+            exact = exact if rule and rule.decided else key
+            self._inlined[exact] = rule
         return self._inlined[exact]
 
-    def _counted(self, nodes: list[Node], loss: Node) -> Counter[Node]:
-        """Count how often each number is used: at least twice if it needs its name."""
-        counted = Counter({loss: 2})
+    def _count_uses(self, nodes: list[Node], loss: Node) -> Counter[Node]:
+        """Count how often the text uses each node. Nodes that need a name count twice."""
+        count = Counter({loss: 2})
         for node in nodes:
             rule = self._rules.get(node)
             uses = rule and (rule.uses if node in self.writer.backward else rule.uses_forward)
             for i, p in enumerate(node.parents):
                 if isinstance(p, Node):
-                    counted[p] += 2 if uses is None else uses[f"x{i}"]
-        return counted
+                    count[p] += 2 if uses is None else uses[f"x{i}"]
+        return count
 
     def _texts(self, node: Node) -> dict[str, Text]:
-        """Collect the texts of a rule's operands and constants."""
+        """Return the text of each operand of a rule, and of its results so far."""
         texts = self._kept.get(node, {})
         for i, p in enumerate(node.parents):
             texts[f"x{i}"] = self._values[p] if isinstance(p, Node) else literal(p)
@@ -83,31 +83,32 @@ class Program:
 
     # -- lines
 
-    def _line(self, lines: list[str], name: str, text: Text) -> Text:
+    def _assign(self, lines: list[str], name: str, text: Text) -> Text:
+        """Write an assignment, and return the name."""
         lines.append(f"    {name} = {text.text}")
         return Text(name)
 
     def _forward(self, node: Node) -> None:
-        """Write the line of a node's number, or keep its expression to be inlined."""
+        """Write the lines of a node, or keep its expression to be inlined."""
         rule, name = self._rules.get(node), self.writer.name[node]
         if rule is None:
             self.forward_lines += self.writer.forward.get(node, [])
             return
         texts = self._texts(node)
         for part, form in rule.forward.items():
-            own = rule.y.names == (part,) and not rule.y.size
-            new = name if own else self.writer.names.new(f"{name}_{part}")
-            texts[part] = self._line(self.forward_lines, new, form.filled(texts))
+            is_y = rule.y.names == (part,) and not rule.y.size
+            new = name if is_y else self.writer.names.new(f"{name}_{part}")
+            texts[part] = self._assign(self.forward_lines, new, form.filled(texts))
         if rule.forward:
             self._kept[node] = {part: texts[part] for part in rule.forward}
         y = rule.y.filled(texts)
         if self._uses[node] == 1 and y.size < LARGE:
             self._values[node] = y
         elif y.text != name:
-            self._line(self.forward_lines, name, y)
+            self._assign(self.forward_lines, name, y)
 
     def _backward(self, node: Node) -> None:
-        """Write a node's contributions to its operands, and add them up."""
+        """Write the contributions of a node, and add them to the gradients of its operands."""
         rule, name = self._rules.get(node), self.writer.name[node]
         if rule is None:
             for reached in [node, *self.writer.reached[node]]:
@@ -121,10 +122,10 @@ class Program:
         texts = {**self._texts(node), "g": self._grads[node]}
         for part, form in rule.backward.items():
             new = self.writer.names.new(f"{name}_{part}")
-            texts[part] = self._line(self.backward_lines, new, form.filled(texts))
-        for p, sent in zip(node.parents, rule.contributions, strict=True):
-            if sent is not None:
-                self._add(p, sent.filled(texts))
+            texts[part] = self._assign(self.backward_lines, new, form.filled(texts))
+        for p, contribution in zip(node.parents, rule.contributions, strict=True):
+            if contribution is not None:
+                self._add(p, contribution.filled(texts))
 
     def _add(self, p: Node, c: Text) -> None:
         """Add a contribution to a gradient."""
@@ -134,14 +135,14 @@ class Program:
             self._settle(p)
 
     def _settle(self, node: Node) -> None:
-        """Write a line for the sum of a gradient so far."""
+        """Assign the sum of contributions so far to the gradient's name."""
         name = f"g_{self.writer.name[node]}"
         if self._grads.get(node, Text(name)).text != name:
-            self._grads[node] = self._line(self.backward_lines, name, self._grads[node])
+            self._grads[node] = self._assign(self.backward_lines, name, self._grads[node])
 
     def _gradient(self, leaf: Node) -> str:
         if leaf not in self._grads:
-            return self.writer.nothing[leaf]
+            return self.writer.zeros[leaf]
         if self._grads[leaf].size:
             self._settle(leaf)
         return self._grads[leaf].text
