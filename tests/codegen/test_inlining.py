@@ -1,4 +1,4 @@
-"""Rules as expressions: what they look like, which rules, and that they give the same numbers."""
+"""Rules as expressions: their text, which rules are traced, and that results are bit-equal."""
 
 import inspect
 import itertools
@@ -261,7 +261,7 @@ def meaning(text):
 
 @pytest.mark.long
 @pytest.mark.parametrize("outer", OPERATORS.values(), ids=[f.__name__ for f in OPERATORS])
-def test_an_expression_in_an_expression_means_what_both_mean(outer):
+def test_nested_expressions_keep_their_meaning(outer):
     numbers = Text("2.0"), literal(-3.0), Text("0.0")
     for operators in itertools.product(OPERATORS.values(), repeat=2):
         a, b = (combined(operator, *numbers) for operator in operators)
@@ -270,7 +270,7 @@ def test_an_expression_in_an_expression_means_what_both_mean(outer):
         assert repr(meaning(combined(outer, *inner).text)) == repr(expected)
 
 
-def test_only_what_needs_brackets_gets_them():
+def test_brackets_are_written_only_where_needed():
     total, product = Text("x + w", SUM, 1), Text("x * w", PRODUCT, 1)
     assert combined(OPERATORS[np.add], total, product).text == "x + w + x * w"
     assert combined(OPERATORS[np.add], Text("c"), total).text == "c + (x + w)"
@@ -279,7 +279,7 @@ def test_only_what_needs_brackets_gets_them():
     assert total.plus(total) == ("x + w + (x + w)", SUM, 3, ())
 
 
-def test_a_name_that_is_filled_in_keeps_its_form():
+def test_a_hole_alone_is_replaced_by_the_text():
     total = Text("x + w", SUM, 1)
     assert Text("{a:5}", names=("a",)).filled({"a": total}) is total
     assert Text("f({a:0}, {a:0})", size=1, names=("a", "a")).filled({"a": total}).size == 3

@@ -1,4 +1,4 @@
-"""What the program of an unrolled graph says in short."""
+"""The program that an unrolled graph runs, with its rules inlined."""
 
 import math
 
@@ -60,7 +60,7 @@ def test_contributions_are_added_up_in_one_line_in_the_order_of_the_pass():
     ]
 
 
-def test_a_line_that_would_be_too_long_is_cut():
+def test_a_long_line_is_split():
     (x,) = named(x=0.5)
     total = x * 1.0
     for i in range(80):
@@ -69,19 +69,19 @@ def test_a_line_that_would_be_too_long_is_cut():
     assert [line.split(" = ")[0] for line in lines(total)][-5:] == ["g_x"] * 5
 
 
-def test_a_number_that_is_used_twice_keeps_its_name():
+def test_a_number_that_is_used_twice_has_a_name():
     a, b = named(a=3.0, b=4.0)
     c = a * b
     assert lines(c * c + b)[0] == "mul1 = a * b"
     assert lines(tg.exp(c))[0] == "exp1 = float(np.exp(a * b))"
 
 
-def test_what_python_may_refuse_is_computed_only_where_it_is_used():
+def test_a_division_may_move_into_a_branch():
     (x,) = named(x=4.0)
     assert lines(x.relu().sqrt())[-1] == "g_x = g_sqrt1 / (2.0 * sqrt1) if relu1_t1 else 0.0"
 
 
-def test_what_a_closure_uses_twice_has_a_name():
+def test_an_intermediate_result_that_is_used_twice_has_a_name():
     a, b = named(a=3.0, b=4.0)
     assert lines(np.hypot(a, b)) == [
         "hypot1 = float(np.hypot(a, b))",
@@ -92,7 +92,7 @@ def test_what_a_closure_uses_twice_has_a_name():
     ]
 
 
-def test_brackets_stand_where_the_graph_has_them():
+def test_brackets_keep_the_order_of_operations():
     a, b = named(a=3.0, b=4.0)
     assert lines(a - (b - a) + -(a + b))[0] == "add2 = a - (b - a) + -(a + b)"
     assert lines((a + b) * 2.0 - (a * b + b))[0] == "sub1 = (a + b) * 2.0 - (a * b + b)"
@@ -100,7 +100,7 @@ def test_brackets_stand_where_the_graph_has_them():
     assert lines((-2.0) ** a)[0] == "power1 = float((-2.0) ** a)"
 
 
-def test_a_constant_that_decides_is_told_from_others():
+def test_expressions_depend_on_constants_where_their_value_matters():
     (x,) = named(x=3.0)
     assert lines(x**2 + x**3)[0] == "add1 = x ** 2.0 + x ** 3.0"
     assert lines(x**2 + (x + 1.0) ** 2)[:2] == ["add1 = x + 1.0", "add2 = x ** 2.0 + add1 ** 2.0"]
@@ -110,7 +110,7 @@ def test_a_constant_that_decides_is_told_from_others():
     assert "9007199254740993)" in lines(x * (2**53 + 1))[0]  # which is not a float
 
 
-def test_options_that_are_equal_but_not_the_same_are_told_apart():
+def test_negative_zero_and_zero_are_different_options():
     (x,) = named(x=3.0)
     bounds = [line for line in lines(x.clip(0.0) + x.clip(-0.0)) if "if x <=" in line]
     assert [line.split(" if ")[0] for line in bounds] == ["clip1_t4 = 0.0", "clip2_t4 = -0.0"]
@@ -134,7 +134,7 @@ def doubled(x):
     return x * 2.0, doubled_backward
 
 
-def test_a_rule_of_ones_own_is_called():
+def test_a_user_rule_is_called():
     (x,) = named(x=4.0)
     assert lines(tg.lift(doubled)(x * 3.0)) == [
         "mul1 = x * 3.0",
@@ -146,7 +146,7 @@ def test_a_rule_of_ones_own_is_called():
     ]
 
 
-def test_what_cannot_be_written_out_is_called_as_in_the_text():
+def test_other_rules_are_called_as_in_the_text():
     x, row = Value(2.0, "x"), Value([1.0, 2.0], "row")
     short = program((row * (x * x + 1.0)).sum(), np.float64(1.0))
     assert short.forward_lines == [
@@ -165,14 +165,14 @@ def test_what_cannot_be_written_out_is_called_as_in_the_text():
     assert "g_x = g_mul2 * maximum1" in even
 
 
-def test_where_numpy_helped_the_rule_is_called():
+def test_a_rule_that_needs_numpy_numbers_is_called():
     (x,) = named(x=0.0)
     with np.errstate(all="ignore"):
         assert "power(np.float64(x), np.float64(-1)" in lines(x**-1)[0]
         assert "[1](np.float64(g_power1))" in lines(x**0.5)[2]
 
 
-def test_an_option_that_no_literal_says_is_passed_to_the_rule():
+def test_a_rule_with_an_option_that_has_no_literal_is_called():
     def scaled(x, *, by=None):
         return x * by[0], lambda g: (g * by[0],)
 
@@ -182,7 +182,7 @@ def test_an_option_that_no_literal_says_is_passed_to_the_rule():
     )
 
 
-def test_a_leaf_that_nothing_reaches_has_zeros():
+def test_a_leaf_without_gradient_has_zeros():
     c, x = Value([1.0, 0.0], "c"), Value(3.0, "x")
     short = program(np.sum(tg.where(c, x, 0.5)), np.float64(1.0))
     assert short.gradients == {"c": "np.zeros_like(c)", "x": "g_x"}
@@ -190,7 +190,7 @@ def test_a_leaf_that_nothing_reaches_has_zeros():
 
 
 @pytest.mark.parametrize("g", [-2.0, math.inf])
-def test_a_pass_begins_with_the_gradient_that_is_given(g):
+def test_the_backward_pass_starts_with_the_given_gradient(g):
     (x,) = named(x=3.0)
     found = program(-x, g)
     assert found.backward_lines[0] == f"    g_neg1 = {'np.inf' if g > 0 else '-2.0'}"
