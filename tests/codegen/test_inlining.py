@@ -208,10 +208,18 @@ def of_a_user(x):
     return x * 2.0, lambda g: (g * 2.0,)
 
 
+def of_a_function_without_name(x):
+    return np.frompyfunc(math.erf, 1, 1)(x), lambda g: (g,)
+
+
+of_a_function_without_name.__module__ = arithmetic.__name__  # as if it were one of ours
+
+
 @pytest.mark.parametrize(
     ("rule", "constants", "options"),
     [
         (of_a_user, [None], {}),
+        (of_a_function_without_name, [None], {}),
         (reshape, [None], {"shape": (1,)}),
         (maximum, [None, None], {"ties": "even"}),
         (powers.ask, [None], {"test": "isnan"}),

@@ -1,10 +1,10 @@
 """Rules of numbers as Python expressions, found by running them on traced numbers.
 
-The rule and its closure run once, on operands that record what is computed with them. The result is
-a set of expressions of the operands x0, x1, … and of the gradient g, which replace the calls.
+The rule and its closure run once, on operands that record what is computed with them. This gives
+expressions of the operands x0, x1, … and of the gradient g, which replace the calls.
 
-An expression may skip something that the rule computes but does not use. Where Python's floats
-refuse an operation, as in 1 / 0.0, the caller runs the whole graph on NumPy's numbers instead.
+The expressions may skip what a rule computes without using it. If an operation of Python floats
+raises, as 1 / 0.0 does, the caller runs the graph itself instead.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ OPERATORS: dict[Any, tuple[str, int]] = {
     **dict.fromkeys((np.logical_and, np.bitwise_and), ("{:1} and {:1}", LOOSE)),
     np.where: ("{1:1} if {0:1} else {2:1}", LOOSE),
 }
-"""NumPy's functions that are Python operators. Each operand has the level that it needs."""
+"""NumPy's functions that are Python operators; {:2} is an operand that must bind like a sum."""
 
 HANDLERS: dict[Any, Handler] = {}
-"""What other functions mean. All further ufuncs are called."""
+"""Other functions on traced numbers. A ufunc that is in neither table is called by its name."""
 
 GIVEN = {"_erf": math.erf, "_erfc": math.erfc}
 """Functions in expressions that NumPy does not have; names of nodes never begin with "_"."""
@@ -110,13 +110,6 @@ class Hole(str):
 
     def __format__(self, level: str) -> str:
         return f"{{{self!s}:{level}}}"
-
-
-class Holes(dict[str, Any]):
-    """Texts by name, and holes for all other names."""
-
-    def __missing__(self, name: str) -> Hole:
-        return Hole(name)
 
 
 class Inlined(NamedTuple):
@@ -186,12 +179,12 @@ def _tidied(
     for name, form in reversed([*forms.items()]):
         if not uses[name]:
             uses.subtract(form.names)
-    texts, named = Holes(), dict[str, Text]()
+    texts, named = dict[str, Any](), dict[str, Text]()
 
     def filled(form: Text) -> Text:
         if not form.size and form.names and form.names[0] not in texts:
             return form
-        whole = form.filled(texts)
+        whole = form.filled({name: texts.get(name, Hole(name)) for name in form.names})
         return whole._replace(names=tuple(HOLE.findall(whole.text)))
 
     for name, form in forms.items():
@@ -222,9 +215,9 @@ class Expressions(Tape):
         self.decided = False
 
     def handler(self, function: Any) -> Handler | None:
-        """Return what a function means on traced numbers."""
-        ufunc = partial(self.apply, function) if isinstance(function, np.ufunc) else None
-        return HANDLERS.get(function, ufunc)
+        """Return what records a call of a function, if it can be recorded."""
+        is_named = isinstance(function, np.ufunc) and hasattr(np, function.__name__)
+        return HANDLERS.get(function, partial(self.apply, function) if is_named else None)
 
     def apply(self, function: Any, *xs: Any) -> Any:
         """Write a ufunc, or evaluate it if all operands are known."""
