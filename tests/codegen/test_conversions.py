@@ -43,10 +43,10 @@ HALF = Value(np.float16([1.0, 2.0, 3.0]))
 )
 def test_a_contribution_is_converted_to_shape_and_dtype(c, p, text):
     assert fitted("c", c, p) == text
-    found = eval(text, {"np": np, "c": c})
-    assert np.shape(found) == p.shape
-    assert type(found) is type(p.data)
-    assert np.asarray(found).dtype == p.dtype
+    converted = eval(text, {"np": np, "c": c})
+    assert np.shape(converted) == p.shape
+    assert type(converted) is type(p.data)
+    assert np.asarray(converted).dtype == p.dtype
 
 
 def of_integers(x):
@@ -72,5 +72,5 @@ def test_a_result_is_converted_to_what_a_value_holds(node, y, keeper):
     assert keeper_of(node, y, node.data) == keeper
     names = {"np": np}
     exec(KEEPERS.get(keeper, ""), names)
-    found, _ = names.get(keeper, lambda result: result)((y, None))
-    assert type(found) is type(node.data)
+    converted, _ = names.get(keeper, lambda result: result)((y, None))
+    assert type(converted) is type(node.data)

@@ -247,12 +247,12 @@ def test_expressions_give_the_numbers_of_the_rule_to_the_last_bit(rule, arity, o
     with np.errstate(all="ignore"):
         y, *sent = computed(rule, xs, g, options)
         try:
-            found = evaluated(lines, xs, g)
+            results = evaluated(lines, xs, g)
         except (ArithmeticError, TypeError):  # the graph runs on NumPy's numbers
             return
     kept = [c for c, form in zip(sent, lines.contributions, strict=True) if form]
-    assert bits(found) == bits([y, *kept])
-    assert [type(x) for x in found] == [float] * len(found)
+    assert bits(results) == bits([y, *kept])
+    assert [type(x) for x in results] == [float] * len(results)
 
 
 def combined(operator, *operands):

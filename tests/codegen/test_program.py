@@ -47,7 +47,7 @@ def test_a_unit_reads_as_its_formula():
         "    g_x2 = g_add2 * w2",
     ]
     gradients = {name: f"g_{name}" for name in ("w1", "w2", "x1", "x2")}
-    assert short.gradients == {**gradients, "b": "g_add2"}  # what is sent on is the same number
+    assert short.gradients == {**gradients, "b": "g_add2"}  # add passes its gradient on
 
 
 def test_contributions_are_added_up_in_one_line_in_the_order_of_the_pass():
@@ -192,9 +192,9 @@ def test_a_leaf_without_gradient_has_zeros():
 @pytest.mark.parametrize("g", [-2.0, math.inf])
 def test_the_backward_pass_starts_with_the_given_gradient(g):
     (x,) = named(x=3.0)
-    found = program(-x, g)
-    assert found.backward_lines[0] == f"    g_neg1 = {'np.inf' if g > 0 else '-2.0'}"
-    assert found.backward_lines[1:] == ["    g_x = -g_neg1"]
+    short = program(-x, g)
+    assert short.backward_lines[0] == f"    g_neg1 = {'np.inf' if g > 0 else '-2.0'}"
+    assert short.backward_lines[1:] == ["    g_x = -g_neg1"]
 
 
 def test_a_loss_that_is_a_leaf_is_its_own_gradient():

@@ -40,14 +40,14 @@ def test_any_text_becomes_an_identifier(text, name):
 @given(st.lists(st.text(max_size=6) | st.sampled_from(["w", "g_w", "w_2", "for"]), max_size=8))
 def test_names_are_valid_and_unique(texts):
     names = Names(["np"])
-    given_out = [names.new(text, "g_{}") for text in texts]
-    made = [form for name in given_out for form in (name, f"g_{name}")]
-    assert len({*made}) == len(made)
-    program = "; ".join(f"{name} = {i}" for i, name in enumerate(made))
-    found = {}
-    exec(program, {}, found)
-    assert list(found.items()) == [(name, i) for i, name in enumerate(made)]
-    assert not any(map(keyword.iskeyword, made))
+    unique = [names.new(text, "g_{}") for text in texts]
+    identifiers = [form for name in unique for form in (name, f"g_{name}")]
+    assert len({*identifiers}) == len(identifiers)
+    program = "; ".join(f"{name} = {i}" for i, name in enumerate(identifiers))
+    namespace = {}
+    exec(program, {}, namespace)
+    assert list(namespace.items()) == [(name, i) for i, name in enumerate(identifiers)]
+    assert not any(map(keyword.iskeyword, identifiers))
 
 
 def test_a_name_is_new_only_if_all_derived_names_are():

@@ -143,7 +143,7 @@ def test_a_call_creates_no_closures():
     unrolled()
 
     def closures():
-        return sum(type(found) is FunctionType for found in gc.get_objects())
+        return sum(type(x) is FunctionType for x in gc.get_objects())
 
     gc.collect()
     before = closures()
@@ -334,9 +334,9 @@ def test_where_python_floats_fail_the_graph_runs_on_numpy(build, x, expected):
     unrolled = tg.unroll(build(Value(1.0, label="x")))
     with np.errstate(all="ignore"):
         outcome = unrolled(x=x)
-    found = (outcome.loss, outcome.gradients["x"])
-    np.testing.assert_array_equal(found, expected)
-    assert [type(n) for n in found] == [float, float]
+    results = (outcome.loss, outcome.gradients["x"])
+    np.testing.assert_array_equal(results, expected)
+    assert [type(n) for n in results] == [float, float]
 
 
 def test_where_python_floats_fail_the_given_gradient_is_used():

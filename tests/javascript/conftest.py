@@ -9,7 +9,7 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.javascript import program_of, runtime
 
-SAYING = """
+PRINTING = """
 const text = (x) => (x === undefined ? null : [x].flat().map(String));
 const printed = (program) => {
   const { values, grads, steps } = compute(program, program.nodes.map((node) => node.data));
@@ -74,7 +74,7 @@ def programs():
         listed = ",\n".join(parts)
         data = json.dumps(graphs).replace("inf", "Infinity").replace("nan", "NaN")
         return (
-            f"let functions;\n{runtime()}{SAYING}\nconst all = [{listed}];\n"
+            f"let functions;\n{runtime()}{PRINTING}\nconst all = [{listed}];\n"
             f"const results = {data}.map((one, i) => {{\n"
             "  functions = all[i];\n  return printed(loaded(one));\n});\n"
         )
