@@ -13,15 +13,18 @@ from tinygrad_pool.codegen.inlining import (
     OPERATORS,
     PRODUCT,
     SUM,
+    Expressions,
     Text,
     inlined,
     literal,
 )
+from tinygrad_pool.javascript.tracing import NotTraced, Traced
 from tinygrad_pool.rules import activations, arithmetic, elementwise, powers, trigonometry
 from tinygrad_pool.rules.entropies import binary_cross_entropy
 from tinygrad_pool.rules.linear import weighted_sum
 from tinygrad_pool.rules.reductions import maximum, minimum
 from tinygrad_pool.rules.shaping import reshape
+from tinygrad_pool.rules.tie_breaking import winners_among
 
 CALLED = {"nan_to_num", "sinc", "ask"}
 """Rules of numbers that use functions which are not ufuncs, or that have no slope."""
@@ -228,6 +231,12 @@ of_a_function_without_name.__module__ = arithmetic.__name__  # as if it were one
 )
 def test_other_rules_are_called(rule, constants, options):
     assert inlined(rule, constants, options) is None
+
+
+def test_only_the_first_winner_of_a_tie_is_traced():
+    x = Traced(Expressions(), "x0", 0.5)
+    with pytest.raises(NotTraced, match="maximum with ties='last'"):
+        winners_among(x, x, ties="last", name="maximum")
 
 
 NUMBERS = st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0, 0.5, math.inf, -math.inf, math.nan, 5e-324])
