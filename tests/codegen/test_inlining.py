@@ -181,6 +181,27 @@ def test_every_rule_of_numbers_is_traced(rule, arity, options):
             ],
         ),
         (
+            activations.leaky_relu,
+            (None, 0.5),
+            {},
+            ["t0 = x0 > 0.0", "y = x0 if t0 else x0 * x1", "g if t0 else g * x1", None],
+        ),
+        (
+            binary_cross_entropy,
+            (None, 0.9),
+            {},
+            [
+                "t0 = x0 <= 3.720075976020836e-44",
+                "t4 = 1.0 - x0",
+                "t5 = t4 <= 3.720075976020836e-44",
+                "t9 = x0 * t4",
+                "y = -x1 * (-100.0 if t0 else float(np.log(1.0 if t0 else x0)))"
+                " - (1.0 - x1) * (-100.0 if t5 else float(np.log(1.0 if t5 else t4)))",
+                "g * (x0 - x1) / (t9 if t9 > 1e-12 else 1e-12)",
+                None,
+            ],
+        ),
+        (
             weighted_sum,
             (None, None, None, 4.0, 0.5),
             {},
@@ -196,7 +217,9 @@ def test_a_constant_decides_only_if_its_value_matters():
     assert inlined(arithmetic.power, [None, 2], {}).decided
     assert inlined(maximum, [None, 2.0, 3.0], {}).decided is False
     assert inlined(maximum, [2.0, 3.0, None], {}).decided
+    assert inlined(of_an_exponent, [None, 2.0], {}).decided
     assert not inlined(arithmetic.mul, [None, 2], {}).decided
+    assert not inlined(binary_cross_entropy, [None, 0.9], {}).decided
     assert written(elementwise.where, 0.0, None, None)[0] == "y = x2"
 
 
@@ -204,18 +227,24 @@ def test_a_long_expression_is_split():
     long = inlined(weighted_sum, [None] * 61, {})
     assert [x.size for x in long.forward.values()] == [32]
     assert long.y.size == 28
-    assert inlined(weighted_sum, [None] * 65, {}) is None
+    assert inlined(maximum, [None] * 64, {}) is not None
+    assert inlined(maximum, [None] * 65, {}) is None
 
 
 def of_a_user(x):
     return x * 2.0, lambda g: (g * 2.0,)
 
 
+def of_an_exponent(x, n):
+    return x**n, lambda g: (g, None)
+
+
 def of_a_function_without_name(x):
     return np.frompyfunc(math.erf, 1, 1)(x), lambda g: (g,)
 
 
-of_a_function_without_name.__module__ = arithmetic.__name__  # as if it were one of ours
+for _rule in (of_an_exponent, of_a_function_without_name):
+    _rule.__module__ = arithmetic.__name__  # as if it were one of ours
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ def _uses(forms: list[Text | None]) -> Counter[str]:
 
 
 class Constant(Traced):
-    """A constant operand: it has a name in the expressions, but its value may be used, too."""
+    """A number made of constant operands: an expression, but its value may be used, too."""
 
 
 class Expressions(Tape):
@@ -220,13 +220,15 @@ class Expressions(Tape):
         return HANDLERS.get(function, partial(self.apply, function) if is_named else None)
 
     def apply(self, function: Any, *xs: Any) -> Any:
-        """Write a ufunc, or evaluate it if all operands are known."""
+        """Write a call of a ufunc. A test of constants is evaluated."""
         numbers = np.asarray(function(*map(bare, xs)))
-        if all(isinstance(x, Constant) or not isinstance(x, Traced | Mask) for x in xs):
+        is_constant = all(isinstance(x, Constant) or not isinstance(x, Traced | Mask) for x in xs)
+        if is_constant and numbers.dtype == bool:
             self.decided = True
             return numbers.item()
         call = f"float(np.{function.__name__}({', '.join(['{:0}'] * len(xs))}))", ATOM
-        return self.written(numbers, *OPERATORS.get(function, call), *xs)
+        y = self.written(numbers, *OPERATORS.get(function, call), *xs)
+        return Constant(self, y.text, numbers) if is_constant else y
 
     def written(self, numbers: Any, pattern: str, level: int, *xs: Any) -> Any:
         """Name an expression; `numbers` is an example of its value, which tells its type."""
