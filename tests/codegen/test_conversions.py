@@ -1,4 +1,4 @@
-"""How the text brings results and contributions into the form that a Value holds."""
+"""The text converts results and contributions to what a Value holds."""
 
 import numpy as np
 import pytest
@@ -41,12 +41,12 @@ HALF = Value(np.float16([1.0, 2.0, 3.0]))
         ),
     ],
 )
-def test_a_contribution_is_brought_to_shape_and_dtype_in_the_text(c, p, text):
+def test_a_contribution_is_converted_to_shape_and_dtype(c, p, text):
     assert fitted("c", c, p) == text
-    found = eval(text, {"np": np, "c": c})
-    assert np.shape(found) == p.shape
-    assert type(found) is type(p.data)
-    assert np.asarray(found).dtype == p.dtype
+    converted = eval(text, {"np": np, "c": c})
+    assert np.shape(converted) == p.shape
+    assert type(converted) is type(p.data)
+    assert np.asarray(converted).dtype == p.dtype
 
 
 def of_integers(x):
@@ -68,9 +68,9 @@ def of_integers(x):
         (tg.lift(of_integers)(ROW), np.array([[1, 2]]), "floats"),
     ],
 )
-def test_a_result_is_kept_as_what_a_value_holds(node, y, keeper):
+def test_a_result_is_converted_to_what_a_value_holds(node, y, keeper):
     assert keeper_of(node, y, node.data) == keeper
     names = {"np": np}
     exec(KEEPERS.get(keeper, ""), names)
-    found, _ = names.get(keeper, lambda result: result)((y, None))
-    assert type(found) is type(node.data)
+    converted, _ = names.get(keeper, lambda result: result)((y, None))
+    assert type(converted) is type(node.data)

@@ -38,19 +38,19 @@ def test_any_text_becomes_an_identifier(text, name):
 @pytest.mark.long
 @settings(max_examples=500)
 @given(st.lists(st.text(max_size=6) | st.sampled_from(["w", "g_w", "w_2", "for"]), max_size=8))
-def test_names_are_valid_and_each_is_given_once(texts):
+def test_names_are_valid_and_unique(texts):
     names = Names(["np"])
-    given_out = [names.new(text, "g_{}") for text in texts]
-    made = [form for name in given_out for form in (name, f"g_{name}")]
-    assert len({*made}) == len(made)
-    program = "; ".join(f"{name} = {i}" for i, name in enumerate(made))
-    found = {}
-    exec(program, {}, found)
-    assert list(found.items()) == [(name, i) for i, name in enumerate(made)]
-    assert not any(map(keyword.iskeyword, made))
+    unique = [names.new(text, "g_{}") for text in texts]
+    identifiers = [form for name in unique for form in (name, f"g_{name}")]
+    assert len({*identifiers}) == len(identifiers)
+    program = "; ".join(f"{name} = {i}" for i, name in enumerate(identifiers))
+    namespace = {}
+    exec(program, {}, namespace)
+    assert list(namespace.items()) == [(name, i) for i, name in enumerate(identifiers)]
+    assert not any(map(keyword.iskeyword, identifiers))
 
 
-def test_a_name_is_new_only_if_all_that_is_made_of_it_is():
+def test_a_name_is_new_only_if_all_derived_names_are():
     names = Names(["np", "g_a"])
     assert names.new("np") == "np_2"
     assert names.new("a", "g_{}") == "a_2"
@@ -117,7 +117,7 @@ def same(a, b):
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-def test_what_is_spelled_evaluates_to_the_value(value):
+def test_source_evaluates_to_the_value(value):
     read = eval(spelled(value), {"np": np})
     if isinstance(value, np.dtype):
         assert np.dtype(read) == value
@@ -144,16 +144,16 @@ def test_what_is_spelled_evaluates_to_the_value(value):
     ],
     ids=lambda value: repr(value)[:20],
 )
-def test_what_is_large_or_strange_is_not_spelled(value):
+def test_large_or_unsupported_values_have_no_source(value):
     assert spelled(value) is None
 
 
-def test_dtypes_are_written_as_numpy_takes_them():
+def test_dtypes_are_written_as_arguments_of_numpy():
     assert dtype_of(np.dtype(np.float16)) == "np.float16"
     assert dtype_of(np.dtype(">f4")) == "np.dtype('>f4')"
 
 
-def test_a_long_list_is_broken_between_its_items():
+def test_a_long_list_is_split_between_items():
     items = [f"operand{i}" for i in range(20)]
     lines = filled("y = f(", items, ")")
     assert (lines[0], lines[-1]) == ("    y = f(", "    )")

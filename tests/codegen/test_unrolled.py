@@ -1,4 +1,4 @@
-"""A graph as Python source that computes the same, bit for bit; see also test_programs.py."""
+"""Unrolled graphs compute the same as `backward`, bit for bit. See also test_programs.py."""
 
 import gc
 import linecache
@@ -28,7 +28,7 @@ def bits(x):
 
 
 def assert_identical(outcome, unrolled, y, g=None):
-    """Compare with what backward leaves in every leaf."""
+    """Compare an outcome with the loss and the gradients of `backward`."""
     assert type(outcome.loss) is type(y.data)
     assert bits(outcome.loss) == bits(y.data)
     leaves = [n for n in topological_order(y) if not n.parents]
@@ -61,7 +61,7 @@ def three_units():
     return E
 
 
-def test_the_text_reads_as_the_lecture_does():
+def test_the_text_has_a_line_for_each_node():
     lines = str(tg.unroll(three_units())).splitlines()
     start = lines.index("    # forward")
     assert lines[start : start + 26] == [
@@ -136,14 +136,14 @@ def test_a_network_of_scalars_is_equal_bit_for_bit():
     assert_identical(unrolled(), unrolled, loss)
 
 
-def test_a_call_keeps_no_closure_and_makes_none():
+def test_a_call_creates_no_closures():
     random.seed(3)
     net = nn.MLP(3, [8, 8, 1])
     unrolled = tg.unroll(net([0.5, -1.0, 2.0]) ** 2)
     unrolled()
 
     def closures():
-        return sum(type(found) is FunctionType for found in gc.get_objects())
+        return sum(type(x) is FunctionType for x in gc.get_objects())
 
     gc.collect()
     before = closures()
@@ -155,14 +155,14 @@ def test_a_call_keeps_no_closure_and_makes_none():
     assert len(outcome.gradients) == 3 + 113 - 3
 
 
-def test_two_threads_may_call_first():
+def test_two_threads_may_make_the_first_call():
     unrolled = tg.unroll(three_units())
     with ThreadPoolExecutor(2) as pool:
         first, second = (pool.submit(unrolled) for _ in range(2))
         assert first.result() == second.result() == unrolled()
 
 
-def test_what_wrote_the_program_goes_once_it_is_compiled():
+def test_the_writer_is_freed_after_compiling():
     unrolled = tg.unroll(three_units())
     writer = weakref.ref(unrolled._writer)
     unrolled()
@@ -192,7 +192,7 @@ def single(*numbers):
 
 
 def of_integers(x):
-    """Return integers, and contributions that are plain Python."""
+    """Return integers, and contributions as Python numbers or lists."""
 
     def of_integers_backward(_):
         return ([1] * np.size(x) if np.ndim(x) else 2,)
@@ -261,7 +261,7 @@ def test_odd_graphs_are_equal_bit_for_bit(make):
         assert_identical(unrolled(), unrolled, y)
 
 
-def test_an_array_begins_with_the_gradient_that_is_given():
+def test_the_backward_pass_of_an_array_starts_with_the_given_gradient():
     x = Value([1.0, 2.0], label="x")
     y = x * x
     y.label = "y"
@@ -275,7 +275,7 @@ def test_an_array_begins_with_the_gradient_that_is_given():
     assert bits(tg.unroll(wide.sum(), -2.0)().gradients["x"]) == bits(np.full(20, -4.0))
 
 
-def test_other_numbers_by_name_and_by_leaf():
+def test_a_call_accepts_other_numbers_by_name_and_by_leaf():
     x, w = Value(3.0, label="x"), Value([1.0, 2.0], label="w[1]")
     E = (w * x).sum()
     unrolled = tg.unroll(E)
@@ -291,7 +291,7 @@ def test_other_numbers_by_name_and_by_leaf():
     assert (unrolled().loss, x.data, x.has_grad, E.has_grad) == (9.0, 3.0, False, False)
 
 
-def test_other_numbers_give_what_the_graph_built_anew_gives(random_net):
+def test_other_numbers_give_the_results_of_a_new_graph(random_net):
     for seed in range(25):
         y, _ = random_net(seed, dtype=np.float32)
         g = np.random.default_rng(seed).standard_normal(y.shape)
@@ -307,7 +307,7 @@ def test_other_numbers_give_what_the_graph_built_anew_gives(random_net):
             assert there is None or bits(got) == bits(there)
 
 
-def test_winners_are_chosen_anew():
+def test_a_call_determines_winners_again():
     unrolled = tg.unroll(three_units())
     outcome = unrolled(w12=-3.0)
     assert (outcome.loss, outcome.gradients["w11"], outcome.gradients["w31"]) == (30.25, 11.0, 0.0)
@@ -326,18 +326,20 @@ def test_winners_are_chosen_anew():
         (lambda x: tg.relu(x**0.5), -1.0, (np.nan, np.nan)),
         (lambda x: x ** Value(0.5, label="n"), -4.0, (np.nan, np.nan)),
         (lambda x: x**400, 10.0, (np.inf, np.inf)),
+        (lambda x: tg.sqrt(tg.relu(x)), -1.0, (0.0, 0.0)),
+        (lambda x: x * 2.0 / tg.relu(x), -1.0, (-np.inf, np.inf)),
     ],
 )
-def test_where_pythons_floats_refuse_other_numbers_numpys_take_over(build, x, expected):
+def test_where_python_floats_fail_the_graph_runs_on_numpy(build, x, expected):
     unrolled = tg.unroll(build(Value(1.0, label="x")))
     with np.errstate(all="ignore"):
         outcome = unrolled(x=x)
-    found = (outcome.loss, outcome.gradients["x"])
-    np.testing.assert_array_equal(found, expected)
-    assert [type(n) for n in found] == [float, float]
+    results = (outcome.loss, outcome.gradients["x"])
+    np.testing.assert_array_equal(results, expected)
+    assert [type(n) for n in results] == [float, float]
 
 
-def test_where_pythons_floats_refuse_the_gradient_that_is_given_is_used():
+def test_where_python_floats_fail_the_given_gradient_is_used():
     x = Value([1.0, 2.0], label="x")
     w = Value(1.0, label="w")
     unrolled = tg.unroll(x * (1.0 / w), [1.0, 10.0])
@@ -348,7 +350,7 @@ def test_where_pythons_floats_refuse_the_gradient_that_is_given_is_used():
     assert outcome.gradients["w"] == -np.inf
 
 
-def test_a_rule_of_ones_own_that_leaves_the_reals_is_seen():
+def test_a_user_rule_with_a_complex_result_gives_nan():
     def root(x):
         def root_backward(g):
             return (g / 2 * x**-0.5,)
@@ -369,7 +371,7 @@ def cube(x, *, times=1.0, hook=None):
     return x**3 * times, cube_backward
 
 
-def test_a_rule_of_ones_own_is_imported_if_it_can_be_and_given_if_not(tmp_path, monkeypatch):
+def test_a_user_rule_is_imported_or_becomes_a_parameter(tmp_path, monkeypatch):
     (tmp_path / "my_rules.py").write_text(
         "def relu(x):\n    return x * 7.0, lambda g: (g * 7.0,)\n", encoding="utf-8"
     )
@@ -391,7 +393,7 @@ def test_a_rule_of_ones_own_is_imported_if_it_can_be_and_given_if_not(tmp_path, 
     assert "__main__" not in local.source
 
 
-def test_options_are_written_where_they_are_not_the_default_and_given_if_they_cannot_be():
+def test_options_other_than_the_default_are_written_or_become_parameters():
     x = Value(2.0, label="x")
     lifted = tg.lift(cube)
     assert "cube(x)" in tg.unroll(lifted(x, times=1.0, hook=None)).source
@@ -415,7 +417,7 @@ def test_windows_are_written_once():
     assert_identical(unrolled(), unrolled, y.max())
 
 
-def test_large_arrays_are_passed_and_not_printed():
+def test_large_arrays_are_parameters():
     images = np.arange(50.0).reshape(1, 2, 5, 5)
     w = Value(np.linspace(-1, 1, 36).astype(np.float32).reshape(2, 2, 3, 3), label="w")
     loss = tg.conv2d(images, w).relu().mean()
@@ -431,7 +433,7 @@ def test_large_arrays_are_passed_and_not_printed():
     assert twice.source.count("constant1,") == 3
 
 
-def test_odd_labels_become_names_that_do_not_collide():
+def test_unusual_labels_become_unique_names():
     labels = [
         "w[1]",
         "w(1)",
@@ -457,7 +459,7 @@ def test_odd_labels_become_names_that_do_not_collide():
     assert len({*names}) == len(labels)
 
 
-def test_the_gradients_of_a_graph_are_left_alone():
+def test_the_gradients_of_the_graph_do_not_change():
     E = three_units()
     E.backward()
     before = [node.grad for node in topological_order(E)]
@@ -465,7 +467,7 @@ def test_the_gradients_of_a_graph_are_left_alone():
     assert [node.grad for node in topological_order(E)] == before
 
 
-def test_a_text_stays_as_it_is_when_leaves_change_later():
+def test_an_unrolled_graph_does_not_change_with_its_leaves():
     w = Value(np.ones(20), label="w")
     unrolled = tg.unroll((w * w).sum())
     w.data += 1.0
@@ -479,7 +481,7 @@ def test_a_text_stays_as_it_is_when_leaves_change_later():
 @pytest.mark.parametrize(
     "f", [lambda x: x, lambda x: x.reshape(20), lambda x: x.T, lambda x: x + 0.0, lambda x: x[1:]]
 )
-def test_what_a_call_returns_may_be_written_to(f, given):
+def test_results_of_a_call_may_be_changed_in_place(f, given):
     x = Value(np.arange(20.0).reshape(1, 20), label="x")
     y = f(x)
     g = np.ones(y.shape) if given is None else np.resize(given, y.shape)
@@ -546,12 +548,12 @@ def test_thousands_of_leaves_and_one_wide_sum():
         (lambda: tg.unroll(three_units())(x1="a"), DataError, "unrolled: x1: needs real numbers"),
     ],
 )
-def test_what_cannot_be_is_named(run, error, message):
+def test_errors_name_the_problem(run, error, message):
     with pytest.raises(error, match=message):
         run()
 
 
-def test_data_that_changed_since_is_an_error():
+def test_data_assigned_after_the_pass_raises():
     x = Value(2.0, label="x")
     E = x * x
     x.data = 3.0
@@ -559,7 +561,7 @@ def test_data_that_changed_since_is_an_error():
         tg.unroll(E)
 
 
-def test_a_rule_that_draws_at_random_is_an_error():
+def test_a_random_rule_raises():
     rng = np.random.default_rng(0)
 
     def dropout(x):

@@ -1,4 +1,4 @@
-"""What the lines of an unrolled pass say, and what they leave to be given."""
+"""The lines of an unrolled pass, and its parameters."""
 
 import numpy as np
 
@@ -14,14 +14,14 @@ def written(loss, g=1.0):
     return writer
 
 
-def test_what_is_returned_is_unpacked_one_each():
+def test_contributions_are_unpacked():
     assert unpacked(["to_x"], "f(g)") == ["    (to_x,) = f(g)"]
     assert unpacked(["to_x", "_"], "f(g)") == ["    to_x, _ = f(g)"]
     long = unpacked([f"to_weight{i}" for i in range(20)], "f(g)")
     assert (long[0], long[-1]) == ("    (", "    ) = f(g)")
 
 
-def test_an_operand_that_is_used_twice_is_sent_twice():
+def test_an_operand_that_is_used_twice_gets_two_contributions():
     a = Value(3.0, label="a")
     assert written(a * a).backward_lines == [
         "    g_mul1 = 1.0",
@@ -31,7 +31,7 @@ def test_an_operand_that_is_used_twice_is_sent_twice():
     ]
 
 
-def test_what_is_repeated_is_summed_in_the_text():
+def test_contributions_to_broadcast_operands_are_summed():
     b, x = Value(np.array([[0.5]]), label="b"), Value([[1.0], [2.0]], label="x")
     writer = written((x + b).sum(), np.array(1.0))
     assert writer.forward_lines == [
@@ -45,12 +45,12 @@ def test_what_is_repeated_is_summed_in_the_text():
     ]
 
 
-def test_totals_without_axes_need_no_conversion():
+def test_gradients_without_axes_need_no_conversion():
     x = Value(np.float32(3.0), label="x")
     assert "    g_x = g_x + to_x_2" in written(x * x).backward_lines
 
 
-def test_numbers_that_python_refuses_are_numpys_in_the_text():
+def test_where_python_floats_fail_the_text_uses_numpy():
     x = Value(0.0, label="x")
     with np.errstate(all="ignore"):
         forward = written(x**-1).forward_lines
@@ -65,7 +65,7 @@ def test_numbers_that_python_refuses_are_numpys_in_the_text():
     )
 
 
-def test_a_leaf_that_nothing_reaches_gets_zeros():
+def test_a_leaf_without_gradient_gets_zeros():
     lines = written(tg.where(Value(1.0, label="c"), Value(3.0, label="x"), 0.5)).backward_lines
     assert lines[-1] == "    g_c = 0.0  # nothing is sent to it"
     off = Value([1.0, 0.0], label="off")
@@ -73,7 +73,7 @@ def test_a_leaf_that_nothing_reaches_gets_zeros():
     assert lines[-1] == "    g_off = np.zeros_like(off)  # nothing is sent to it"
 
 
-def test_only_what_cannot_be_written_is_given():
+def test_only_large_arrays_become_parameters():
     small, large = np.arange(3.0), np.arange(30.0)
     E = np.sum(Value(small, label="x") * small) + np.sum(large * (large + Value(2.0, label="w")))
     writer = written(E, np.array(1.0))
@@ -84,7 +84,7 @@ def test_only_what_cannot_be_written_is_given():
     assert written(large + Value(2.0), g).given["g_add1"] is g
 
 
-def test_imports_are_those_that_are_used():
+def test_only_used_names_are_imported():
     x = Value(np.arange(4.0))
     assert written(np.max(tg.max_pool1d(x, 2)), np.array(1.0)).imports == {
         "tinygrad_pool.rules.pooling": {"max_pool"},

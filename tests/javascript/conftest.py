@@ -1,4 +1,4 @@
-"""Random graphs of numbers and of arrays, and their passes in JavaScript."""
+"""Random graphs of numbers, and programs that compute passes in JavaScript."""
 
 import json
 
@@ -9,12 +9,12 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.javascript import program_of, runtime
 
-SAYING = """
-const said = (x) => (x === undefined ? null : [x].flat().map(String));
-const told = (program) => {
+PRINTING = """
+const text = (x) => (x === undefined ? null : [x].flat().map(String));
+const printed = (program) => {
   const { values, grads, steps } = compute(program, program.nodes.map((node) => node.data));
-  const sent = steps.map((step) => step.sent.map((c) => (c === null ? null : said(c))));
-  return { values: values.map(said), grads: grads.map(said), sent };
+  const sent = steps.map((step) => step.sent.map((c) => (c === null ? null : text(c))));
+  return { values: values.map(text), grads: grads.map(text), sent };
 };
 """
 
@@ -36,7 +36,7 @@ BINARY = [
 
 @pytest.fixture
 def scalar_graph():
-    """Build a graph of numbers from a seed: small integers that tie, or any; and say if exact."""
+    """Return a function of a seed: a random graph of numbers, and whether its results are exact."""
 
     def build(seed):
         rng = np.random.default_rng(seed)
@@ -57,26 +57,26 @@ def scalar_graph():
 
 @pytest.fixture
 def programs():
-    """Write a program that computes both passes of several recordings, with other numbers."""
+    """Return a function that writes a program for several recordings, with other numbers."""
 
     def write(recordings, others):
-        parts, told = [], []
+        parts, graphs = [], []
         for passed, other in zip(recordings, others, strict=True):
             nodes = passed.nodes
             data = {node: passed.data_of(node) for node in nodes}
             program = program_of(nodes, passed.steps, data, {n: passed.call(n) for n in nodes})
             assert not program.refused, program.refused
             parts.append(f"[{', '.join(program.functions)}]")
-            told.append(program.told)
-            for node, one in zip(other.nodes, program.told["nodes"], strict=True):
+            graphs.append(program.graph)
+            for node, one in zip(other.nodes, program.graph["nodes"], strict=True):
                 if "data" in one:
                     one["data"] = [str(float(x)) for x in np.ravel(node.data)]
         listed = ",\n".join(parts)
-        data = json.dumps(told).replace("inf", "Infinity").replace("nan", "NaN")
+        data = json.dumps(graphs).replace("inf", "Infinity").replace("nan", "NaN")
         return (
-            f"let functions;\n{runtime()}{SAYING}\nconst all = [{listed}];\n"
+            f"let functions;\n{runtime()}{PRINTING}\nconst all = [{listed}];\n"
             f"const results = {data}.map((one, i) => {{\n"
-            "  functions = all[i];\n  return told(loaded(one));\n});\n"
+            "  functions = all[i];\n  return printed(loaded(one));\n});\n"
         )
 
     return write
@@ -84,35 +84,35 @@ def programs():
 
 @pytest.fixture
 def compare():
-    """Compare what JavaScript said with a recording: to the last bit, or nearly."""
+    """Return a function that compares printed results with a recording."""
 
-    def read(said):
-        return np.array([float(x.replace("Infinity", "inf")) for x in said])
+    def read(text):
+        return np.array([float(x.replace("Infinity", "inf")) for x in text])
 
-    def check(passed, told, exact, near=1e-14, what=""):
-        def same(said, known, of):
-            known = np.ravel(np.asarray(known, float))
-            scale = np.abs(known[np.isfinite(known)]).max(initial=0.0)
+    def check(passed, printed, exact, near=1e-14, what=""):
+        def same(text, expected, of):
+            expected = np.ravel(np.asarray(expected, float))
+            scale = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
             far = 0.0 if exact else near
             message = f"{what}: {of}"
-            np.testing.assert_allclose(read(said), known, far, far * scale, err_msg=message)
+            np.testing.assert_allclose(read(text), expected, far, far * scale, err_msg=message)
 
         with np.errstate(all="ignore"):
-            for node, said in zip(passed.nodes, told["values"], strict=True):
-                same(said, node.data, f"data of {passed.call(node)}")
-            for node, said in zip(passed.nodes, told["grads"], strict=True):
-                assert (said is None) == (node not in passed.gradients)
-                if said is not None:
-                    same(said, passed.gradients[node], f"gradient of {passed.call(node)}")
-            for step, sent in zip(passed.steps, told["sent"], strict=True):
-                known = [
+            for node, text in zip(passed.nodes, printed["values"], strict=True):
+                same(text, node.data, f"data of {passed.call(node)}")
+            for node, text in zip(passed.nodes, printed["grads"], strict=True):
+                assert (text is None) == (node not in passed.gradients)
+                if text is not None:
+                    same(text, passed.gradients[node], f"gradient of {passed.call(node)}")
+            for step, sent in zip(passed.steps, printed["sent"], strict=True):
+                expected = [
                     c
                     for p, c in zip(step.node.parents, step.contributions, strict=True)
                     if isinstance(p, Value)
                 ]
-                for c, said in zip(known, sent, strict=True):
-                    assert (said is None) == (c is None)
-                    if said is not None:
-                        same(said, c, f"contribution of {passed.call(step.node)}")
+                for c, text in zip(expected, sent, strict=True):
+                    assert (text is None) == (c is None)
+                    if text is not None:
+                        same(text, c, f"contribution of {passed.call(step.node)}")
 
     return check

@@ -1,4 +1,4 @@
-"""Numbers that write down what is done with them."""
+"""Traced numbers record what is computed with them."""
 
 import pickle
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinygrad_pool.javascript.tracing import (
-    Choice,
+    Mask,
     NotTraced,
     Tape,
     Traced,
@@ -21,7 +21,7 @@ def traced(x, name="x"):
     return Traced(Tape(), name, x)
 
 
-def test_it_is_known_by_shape_dtype_and_text():
+def test_a_traced_number_has_shape_dtype_and_text():
     x = traced(np.ones((2, 3), np.float32))
     assert (x.shape, x.ndim, x.size, x.dtype) == ((2, 3), 2, 6, np.float32)
     y = x * 2.0 + x
@@ -31,9 +31,9 @@ def test_it_is_known_by_shape_dtype_and_text():
     }
 
 
-def test_a_choice_is_a_mask_that_says_the_opposite_as_a_bare_array():
+def test_a_mask_has_inverted_elements_as_a_plain_array():
     holds = traced([1.0, -1.0]) > 0
-    assert isinstance(holds, Choice)
+    assert isinstance(holds, Mask)
     assert holds.numbers.tolist() == [True, False]
     assert np.array(holds.view(np.ndarray)).tolist() == [False, True]
     assert bare(holds[0]).tolist() is True
@@ -43,13 +43,13 @@ def test_a_choice_is_a_mask_that_says_the_opposite_as_a_bare_array():
             use(holds)
 
 
-def test_what_takes_the_bare_numbers_or_decides_by_them_is_refused():
+def test_branches_and_conversions_raise():
     for use in (bool, float, iter, len, np.asarray):
         with pytest.raises(NotTraced):
             use(traced([1.0]))
 
 
-def test_cells_move_by_lists_and_where_nothing_moves_by_none():
+def test_moved_elements_are_listed_unless_nothing_moves():
     x = traced(np.arange(4.0))
     assert moved(x, [[0, 1], [2, 3]]).text == "x"
     y = moved(x, [3, -1])
@@ -63,7 +63,7 @@ def test_cells_move_by_lists_and_where_nothing_moves_by_none():
     assert (number.shape, number.tape.lines) == ((), {"t0": "x[0]"})
 
 
-def test_lines_that_are_used_once_stand_where_they_are_used():
+def test_lines_that_are_used_once_are_inlined():
     lines = {"t0": "x + w", "t1": "t0 * t0", "t2": "f(t1)", "t3": "9", "t4": "seen(x < 0)"}
     assert tidied(lines, ["t2 - 1"]) == (
         {"t0": "x + w", "t4": "seen(x < 0)"},

@@ -1,4 +1,4 @@
-"""Both passes of a graph as a straight-line program."""
+"""Both passes of a graph as a straight-line Python program."""
 
 from tinygrad_pool.codegen.unrolled import unroll
 

@@ -1,4 +1,4 @@
-"""Source text that converts results and contributions to the form that a Value holds."""
+"""Source text that converts results and contributions to what a Value holds."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tinygrad_pool.rules.rule import is_ours
 
 KEEPERS = {
     "number": '''def number(result):
-    """Keep what was made of Python's numbers a Python number."""
+    """Convert a result to a Python float."""
     y, backward = result
     return float(y), backward
 ''',
     "scalar": '''def scalar(result):
-    """Make a number of NumPy's of what has no axes."""
+    """Convert a result without axes to a NumPy scalar."""
     y, backward = result
     return y[()], backward
 ''',
     "floats": '''def floats(result):
-    """Make floats of a result."""
+    """Convert a result to floats."""
     y, backward = result
     return np.asarray(y, float)[()], backward
 ''',
@@ -34,7 +34,7 @@ KEEPERS = {
 
 
 def keeper_of(node: Node, y: Any, settled: Any) -> str:
-    """Name the function that converts a result to what a Value holds; "" if none is needed."""
+    """Return the name of the function that converts a result, or "" if none is needed."""
     if type(settled) is float:
         return "" if type(y) is float and not _may_leave_the_reals(node) else "number"
     if isinstance(y, np.ndarray | np.generic) and y.dtype.kind == "f":
@@ -43,7 +43,7 @@ def keeper_of(node: Node, y: Any, settled: Any) -> str:
 
 
 def _may_leave_the_reals(node: Node) -> bool:
-    """Return whether Python floats could give a complex number: a root, or an unknown rule."""
+    """Return whether the rule may return a complex number: a root, or a rule of the user."""
     assert node.rule is not None
     if node.rule is power:
         n = node.parents[1]
@@ -52,7 +52,7 @@ def _may_leave_the_reals(node: Node) -> bool:
 
 
 def fitted(text: str, c: Any, p: Node) -> str:
-    """Write how a contribution is converted to its operand's shape and dtype: `unbroadcast`."""
+    """Write the conversion of a contribution to its operand's shape and dtype, as `unbroadcast`."""
     shape = np.shape(c)
     if shape != p.shape:
         axes = unbroadcast_axes(p.shape, shape)
@@ -70,7 +70,7 @@ def fitted(text: str, c: Any, p: Node) -> str:
 
 
 def _summed(text: str, dtype: Any, axes: Shape) -> str:
-    """Write a sum as the engine computes it: half precision adds up in float32."""
+    """Write a sum as the engine computes it: float16 is summed in float32."""
     axis = axes if len(axes) != 1 else axes[0]
     rounded = ", dtype=np.float32).astype(np.float16)" if dtype == np.float16 else ")"
     return f"np.sum({text}, axis={axis}{rounded}"

@@ -1,7 +1,7 @@
-"""The program that an unrolled graph runs: its text, with the rules of numbers written out in line.
+"""The program that an unrolled graph runs: its text, with the rules of numbers inlined.
 
-What is used once is put where it is used, and contributions are added up in one line, while that is
-not too long. Everything is computed as the rules do it, and added up in the order of `backward()`.
+A number that is used once is inlined, and contributions are added up in one line, unless that gets
+too long. All operations are those of the rules, and sums are in the order of `backward()`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import numpy as np
-
 from tinygrad_pool.codegen.inlining import LARGE, Inlined, Text, inlined, literal
 from tinygrad_pool.codegen.spelling import spelled
 from tinygrad_pool.codegen.writer import Writer
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.engine.running import call_options
+from tinygrad_pool.engine.running import call_options, data_of
 from tinygrad_pool.rules.primitive import PYTHON
 
 
@@ -25,15 +23,13 @@ class Program:
     def __init__(self, writer: Writer) -> None:
         self.writer, nodes = writer, [*writer.name]
         loss = nodes[-1]
-        self.given: dict[str, Any] = {}
         self.forward_lines: list[str] = []
         self.backward_lines = [*writer.seed]
-        self._given_names: dict[int, str] = {}
         self._inlined: dict[Any, Inlined | None] = {}
         self._rules = {node: rule for node in nodes if (rule := self._rule(node))}
-        self._uses = self._counted(nodes, loss)
+        self._uses = self._count_uses(nodes, loss)
         self._values = {node: Text(name) for node, name in writer.name.items()}
-        self._kept: dict[Node, dict[str, Text]] = {}  # numbers of the way forth, for the way back
+        self._kept: dict[Node, dict[str, Text]] = {}  # intermediate results of the forward pass
         self._grads = {loss: Text(f"g_{writer.name[loss]}")}
         for node in nodes:
             self._forward(node)
@@ -46,83 +42,73 @@ class Program:
     # -- rules
 
     def _rule(self, node: Node) -> Inlined | None:
-        """Inline the rule of a node that computes with Python's numbers alone."""
-        if node.is_leaf or node in self.writer.helped or type(node._numbers) is not float:
+        """Return the rule of a node as expressions, if all its numbers are Python floats."""
+        if node.is_leaf or node in self.writer.on_numpy or type(node._numbers) is not float:
             return None
         options = call_options(node)
-        fixed = [None if isinstance(p, Node) else p for p in node.parents]
-        pairs = zip(fixed, node.parents, strict=True)
-        kinds = [type(p._numbers if x is None else x) for x, p in pairs]
-        if not PYTHON.issuperset(kinds) or any(spelled(x) is None for x in options.values()):
+        data = data_of(node.parents)
+        if not all(type(x) is float or (type(x) in PYTHON and abs(x) < 2**53) for x in data):
             return None
+        if any(spelled(x) is None for x in options.values()):
+            return None
+        fixed = [None if isinstance(p, Node) else float(p) for p in node.parents]
         texts = self.writer.calls[node][1]
-        key = node.rule, *texts[len(fixed) :], *[x is not None and type(x) for x in fixed]
+        key = node.rule, *texts[len(fixed) :], *[x is not None for x in fixed]
         if key in self._inlined:
             return self._inlined[key]
-        exact = *key, *[text for text, x in zip(texts, fixed, strict=False) if x is not None]
+        exact = *key, *map(repr, fixed)
         if exact not in self._inlined:
-            found = inlined(node.rule, fixed, options)
-            exact = exact if found and found.decided else key
-            self._inlined[exact] = found
+            rule = inlined(node.rule, fixed, options)
+            exact = exact if rule and rule.decided else key
+            self._inlined[exact] = rule
         return self._inlined[exact]
 
-    def _counted(self, nodes: list[Node], loss: Node) -> Counter[Node]:
-        """Count how often each number is used: at least twice if it needs its name."""
-        counted = Counter({loss: 2})
+    def _count_uses(self, nodes: list[Node], loss: Node) -> Counter[Node]:
+        """Count how often the text uses each node. Nodes that need a name count twice."""
+        count = Counter({loss: 2})
         for node in nodes:
             rule = self._rules.get(node)
             uses = rule and (rule.uses if node in self.writer.backward else rule.uses_forward)
             for i, p in enumerate(node.parents):
                 if isinstance(p, Node):
-                    counted[p] += 2 if uses is None else uses[f"x{i}"]
-        return counted
+                    count[p] += 2 if uses is None else uses[f"x{i}"]
+        return count
 
-    def _texts(self, node: Node, rule: Inlined) -> dict[str, Text]:
-        """Collect the texts of a rule's operands and constants."""
+    def _texts(self, node: Node) -> dict[str, Text]:
+        """Return the text of each operand of a rule, and of its results so far."""
         texts = self._kept.get(node, {})
-        for i, (p, text) in enumerate(zip(node.parents, self.writer.calls[node][1], strict=False)):
-            texts[f"x{i}"] = self._values[p] if isinstance(p, Node) else literal(text)
-        for name, x in rule.given.items():
-            texts[name] = self._given(name, x)
+        for i, p in enumerate(node.parents):
+            texts[f"x{i}"] = self._values[p] if isinstance(p, Node) else literal(p)
         return texts
-
-    def _given(self, name: str, x: Any) -> Text:
-        if x is float or type(x) is float:
-            return literal(spelled(x) or "")
-        if vars(np).get(name, self) is x:
-            return Text(f"np.{name}")
-        if id(x) not in self._given_names:
-            self._given_names[id(x)] = name = self.writer.names.new(name)
-            self.given[name] = x
-        return Text(self._given_names[id(x)])
 
     # -- lines
 
-    def _line(self, lines: list[str], name: str, text: Text) -> Text:
+    def _assign(self, lines: list[str], name: str, text: Text) -> Text:
+        """Write an assignment, and return the name."""
         lines.append(f"    {name} = {text.text}")
         return Text(name)
 
     def _forward(self, node: Node) -> None:
-        """Write the line of a node's number, or keep its expression to be inlined."""
+        """Write the lines of a node, or keep its expression to be inlined."""
         rule, name = self._rules.get(node), self.writer.name[node]
         if rule is None:
             self.forward_lines += self.writer.forward.get(node, [])
             return
-        texts, whole = self._texts(node, rule), rule.y.symbol
+        texts = self._texts(node)
         for part, form in rule.forward.items():
-            own = whole.kind is float and rule.y.names == [part] and not whole.size
-            new = name if own else self.writer.names.new(f"{name}_{part}")
-            texts[part] = self._line(self.forward_lines, new, form.filled(texts))
+            is_y = rule.y.names == (part,) and not rule.y.size
+            new = name if is_y else self.writer.names.new(f"{name}_{part}")
+            texts[part] = self._assign(self.forward_lines, new, form.filled(texts))
         if rule.forward:
             self._kept[node] = {part: texts[part] for part in rule.forward}
-        y = rule.y.number(texts)
-        if self._uses[node] == 1 and whole.free and y.size < LARGE:
+        y = rule.y.filled(texts)
+        if self._uses[node] == 1 and y.size < LARGE:
             self._values[node] = y
         elif y.text != name:
-            self._line(self.forward_lines, name, y)
+            self._assign(self.forward_lines, name, y)
 
     def _backward(self, node: Node) -> None:
-        """Write a node's contributions to its operands, and add them up."""
+        """Write the contributions of a node, and add them to the gradients of its operands."""
         rule, name = self._rules.get(node), self.writer.name[node]
         if rule is None:
             for reached in [node, *self.writer.reached[node]]:
@@ -133,30 +119,30 @@ class Program:
             return
         if self._grads[node].size >= (1 if rule.uses["g"] > 1 else LARGE):
             self._settle(node)
-        texts = {**self._texts(node, rule), "g": self._grads[node]}
+        texts = {**self._texts(node), "g": self._grads[node]}
         for part, form in rule.backward.items():
             new = self.writer.names.new(f"{name}_{part}")
-            texts[part] = self._line(self.backward_lines, new, form.filled(texts))
-        for p, sent in zip(node.parents, rule.contributions, strict=True):
-            if sent is not None:
-                self._add(p, sent.number(texts), sent.symbol.free)
+            texts[part] = self._assign(self.backward_lines, new, form.filled(texts))
+        for p, contribution in zip(node.parents, rule.contributions, strict=True):
+            if contribution is not None:
+                self._add(p, contribution.filled(texts))
 
-    def _add(self, p: Node, c: Text, free: bool) -> None:
-        """Add a contribution to a gradient; one that Python may refuse is computed at once."""
+    def _add(self, p: Node, c: Text) -> None:
+        """Add a contribution to a gradient."""
         total = self._grads[p].plus(c) if p in self._grads else c
         self._grads[p] = total
-        if not free or total.size >= LARGE:
+        if total.size >= LARGE:
             self._settle(p)
 
     def _settle(self, node: Node) -> None:
-        """Write a line for the sum of a gradient so far."""
+        """Assign the sum of contributions so far to the gradient's name."""
         name = f"g_{self.writer.name[node]}"
         if self._grads.get(node, Text(name)).text != name:
-            self._grads[node] = self._line(self.backward_lines, name, self._grads[node])
+            self._grads[node] = self._assign(self.backward_lines, name, self._grads[node])
 
     def _gradient(self, leaf: Node) -> str:
         if leaf not in self._grads:
-            return self.writer.nothing[leaf]
+            return self.writer.zeros[leaf]
         if self._grads[leaf].size:
             self._settle(leaf)
         return self._grads[leaf].text

@@ -15,11 +15,11 @@ _PLAIN = re.compile("[A-Za-z](_?[A-Za-z0-9])*")
 
 WIDTH = 100
 MOST = 16
-"""How many numbers of an array are written out."""
+"""The most elements of an array, tuple or list that are written out."""
 
 
 def identifier(text: str) -> str:
-    """Make a text fit to be the name of a variable.
+    """Turn a text into a valid name of a variable.
 
     >>> [*map(identifier, ("w[1]", "z1(2)", "lambda", "2nd", "δ"))]
     ['w_1', 'z1_2', 'lambda_', 'v_2nd', 'δ']
@@ -46,19 +46,19 @@ class Names:
         self.taken = set(taken)
         self._count: dict[str, int] = {}
 
-    def new(self, wanted: str, *forms: str) -> str:
-        """Give out a name for which the names made of it by `forms` are free, too."""
-        first = name = identifier(wanted)
+    def new(self, text: str, *forms: str) -> str:
+        """Return a new name like `text`. The names that `forms` derive from it are new, too."""
+        first = name = identifier(text)
         while True:
-            made = {name, *(form.format(name) for form in forms)}
-            if not made & self.taken:
-                self.taken |= made
+            names = {name, *(form.format(name) for form in forms)}
+            if not names & self.taken:
+                self.taken |= names
                 return name
             self._count[first] = self._count.get(first, 1) + 1
             name = f"{first}_{self._count[first]}"
 
     def numbered(self, stem: str, *forms: str) -> str:
-        """Give out the next of stem1, stem2, … .
+        """Return the next of stem1, stem2, … .
 
         >>> names = Names([])
         >>> names.numbered("leaf"), names.numbered("leaf")
@@ -70,7 +70,7 @@ class Names:
 
 
 def spelled(value: Any) -> str | None:
-    """Write a value as source that evaluates to it; None if it is too large, or of another kind.
+    """Write a value as source that evaluates to it. Returns None if it is too large or unsupported.
 
     >>> print(spelled((np.float32([1, np.inf]), slice(2), -0.5, ...)))
     (np.array([1.0, np.inf], np.float32), slice(None, 2, None), -0.5, ...)
@@ -84,7 +84,7 @@ def spelled(value: Any) -> str | None:
 
 
 def filled(head: str, items: list[str], tail: str, indent: str = "    ") -> list[str]:
-    """Write items between brackets, over several lines where one would be too long.
+    """Write items between brackets, on several lines if one would be too long.
 
     >>> filled("y = f(", ["x", "w"], ")", indent="")
     ['y = f(x, w)']
@@ -101,7 +101,7 @@ def filled(head: str, items: list[str], tail: str, indent: str = "    ") -> list
 
 
 def dtype_of(dtype: np.dtype[Any]) -> str:
-    """Write a dtype as NumPy's functions take it.
+    """Write a dtype as an argument of NumPy's functions.
 
     >>> dtype_of(np.dtype("float32")), dtype_of(np.dtype(">f8"))
     ('np.float32', "np.dtype('>f8')")
@@ -126,7 +126,7 @@ def _several(form: str, values: Sequence[Any]) -> str | None:
 
 
 def _array(array: Any) -> str | None:
-    """Write a small array of numbers as it lies in memory, row by row or column by column."""
+    """Write a small numeric array with its memory order, C or Fortran."""
     dtype, layout = array.dtype, ""
     if array.size > MOST or dtype.kind not in "fiub" or dtype.itemsize > 8:
         return None

@@ -1,4 +1,4 @@
-"""A graph as readable straight-line Python that computes the loss and every gradient."""
+"""A graph as readable straight-line Python that computes the loss and all gradients."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from tinygrad_pool.codegen.conversions import KEEPERS
+from tinygrad_pool.codegen.inlining import GIVEN
 from tinygrad_pool.codegen.program import Program
 from tinygrad_pool.codegen.spelling import WIDTH, filled, spelled
 from tinygrad_pool.codegen.writer import Writer, key_of
@@ -29,27 +30,27 @@ from tinygrad_pool.recording.forks import choices_undone
 
 
 class Outcome(NamedTuple):
-    """What an unrolled pass computes: the loss, and its gradient by every leaf, by name."""
+    """The result of an unrolled pass: the loss, and the gradient of each leaf by its name."""
 
     loss: Any
     gradients: dict[str, Any]
 
 
 class Unrolled:
-    """A forward and a backward pass as Python, to read and to call.
+    """A forward and a backward pass as Python source that can be read and called.
 
-    `source` is the text, and so is `str()`; `leaves` maps the names in it to the leaves. A call
-    carries out the text, with the numbers of the graph, or with others by name or by leaf:
-    `unrolled(w=2.0)`, `unrolled({w: 2.0})`. It returns an Outcome.
+    `source` is the text, as is `str()`; `leaves` maps the names in it to the leaves. A call runs
+    the text with the numbers of the graph, or with other numbers for some leaves, by name or by
+    leaf: `unrolled(w=2.0)`, `unrolled({w: 2.0})`. It returns an Outcome.
     """
 
     numbers = count(1)
 
-    def __init__(self, loss: Value, gradient: Any, called: Mapping[int, str]) -> None:
+    def __init__(self, loss: Value, gradient: Any, variables: Mapping[Any, str]) -> None:
         nodes = topological_order(loss)
         (seed,) = grad(loss, loss, gradient)
         check_not_stale(nodes, create_graph=True)
-        writer = Writer(nodes, called)
+        writer = Writer(nodes, variables)
         with np.errstate(all="ignore"):
             writer.write(nodes, loss, seed)
         self._loss, self._gradient, self._count = loss, gradient, len(nodes)
@@ -58,7 +59,7 @@ class Unrolled:
         self._compiled: Callable[..., tuple[Any, dict[str, Any]]] | None = None
         self.name = writer.name[loss]
         self.leaves: dict[str, Any] = {writer.name[n]: n for n in nodes if n.is_leaf}
-        self._called = {of: name for name, leaf in self.leaves.items() for of in (name, leaf)}
+        self._name_of = {key: name for name, leaf in self.leaves.items() for key in (name, leaf)}
         self._numbers = {
             name: changed(leaf._numbers, {}, name) for name, leaf in self.leaves.items()
         }
@@ -77,22 +78,22 @@ class Unrolled:
     def __call__(self, changes: Mapping[Value, Any] | None = None, /, **leaves: Any) -> Outcome:
         """Run both passes, optionally with other data for some leaves, by leaf or by name.
 
-        Raises OptionError unless each is a leaf; DataError and ShapeError if data does not fit.
+        Raises OptionError for anything but a leaf; DataError or ShapeError if data does not fit.
         """
-        given: dict[Any, Any] = {**(changes or {}), **leaves}
-        new = {self._called.get(leaf) or self._refuse(leaf): x for leaf, x in given.items()}
+        changed_data: dict[Any, Any] = {**(changes or {}), **leaves}
+        new = {self._name_of.get(leaf) or self._refuse(leaf): x for leaf, x in changed_data.items()}
         self._warn(new)
         data = {
             name: changed(self._numbers[name], x, f"unrolled: {name}") for name, x in new.items()
         }
         try:
             loss, gradients = self._run(**self._given | data)
-        except (ArithmeticError, TypeError):  # Python's floats refuse what NumPy's do not: 1 / 0.0
+        except (ArithmeticError, TypeError):  # Python's floats raise where NumPy's do not: 1 / 0.0
             return self._on_numpy(data)
         return Outcome(_own(loss), {name: _own(g) for name, g in gradients.items()})
 
     def _on_numpy(self, data: dict[str, Any]) -> Outcome:
-        """Re-run the graph itself, with NumPy's numbers where Python's refuse."""
+        """Run the graph itself, which uses NumPy numbers where Python's floats fail."""
         twins = rerun(
             self._loss, {leaf: (self._numbers | data)[n] for n, leaf in self.leaves.items()}
         )
@@ -101,17 +102,17 @@ class Unrolled:
         return Outcome(_own(loss.data), gradients)
 
     def _warn(self, new: Mapping[str, Any]) -> None:
-        """Warn about Python's own choices, kept in the text, that new data would change."""
+        """Warn if new data would change a choice that plain Python made, such as an `if`."""
         if new and self._traced:
-            for undone in choices_undone(
+            for choice in choices_undone(
                 rerun(self._loss, {self.leaves[n]: x for n, x in new.items()})
             ):
-                warnings.warn(f"unrolled: {undone}", stacklevel=3)
+                warnings.warn(f"unrolled: {choice}", stacklevel=3)
 
     def _text(
         self, writer: Writer, forward: list[str], backward: list[str], gradients: Mapping[str, str]
     ) -> str:
-        """Write the function that runs both passes, and what it needs."""
+        """Write the module: imports, helpers, and the function that runs both passes."""
         parameters = {n: f"{n}={spelled(data)}" for n, data in self._numbers.items()}
         parameters |= {n: n for n in self._given}
         returned = [f'"{leaf}": {g}' for leaf, g in gradients.items()]
@@ -129,30 +130,30 @@ class Unrolled:
         ]
         return "\n".join(_lines(writer, body, self.name, self._given))
 
-    def _refuse(self, given: Any) -> NoReturn:
-        who = name_of(given) if isinstance(given, Value) else repr(given)
-        near = get_close_matches(str(given), self.leaves, n=4) or list(self.leaves)[:6]
+    def _refuse(self, key: Any) -> NoReturn:
+        name = name_of(key) if isinstance(key, Value) else repr(key)
+        near = get_close_matches(str(key), self.leaves, n=4) or list(self.leaves)[:6]
         raise OptionError(
-            f"unrolled: {who:.80} is not a leaf of {self.name}; it has {', '.join(near) or 'none'}"
+            f"unrolled: {name:.80} is not a leaf of {self.name}; it has {', '.join(near) or 'none'}"
         )
 
     @property
     def _run(self) -> Callable[..., tuple[Any, dict[str, Any]]]:
-        """Compile the text, with rules written out in line, when it is called first."""
-        writer, run = self._writer, self._compiled  # in this order: another thread may be at it
+        """The compiled function, with rules inlined; compiled at the first call."""
+        writer, run = self._writer, self._compiled  # in this order: another thread may compile
         if run is None:
             run = self._compiled = self._compile(writer)
             self._writer = None
         return run
 
     def _compile(self, writer: Writer) -> Callable[..., tuple[Any, dict[str, Any]]]:
-        """Compile the text, so that pdb can list it."""
+        """Compile the text, and let pdb list it."""
         program = Program(writer)
         text = self._text(writer, program.forward_lines, program.backward_lines, program.gradients)
         file = f"<unrolled {self.name} {next(Unrolled.numbers)}>"
         linecache.cache[file] = len(text), None, text.splitlines(True), file
         weakref.finalize(self, linecache.cache.pop, file, None)
-        names: dict[str, Any] = {"__name__": "unrolled", **program.given}
+        names: dict[str, Any] = {"__name__": "unrolled", **GIVEN}
         exec(compile(text, file, "exec"), names)
         run: Callable[..., tuple[Any, dict[str, Any]]] = names["run"]
         return run
@@ -161,17 +162,17 @@ class Unrolled:
 def unroll(
     loss: Value, gradient: Any = None, *, names: Mapping[str, Any] | None = None
 ) -> Unrolled:
-    """Write the forward and the backward pass of a graph as Python, a line for each node.
+    """Write the forward and the backward pass of a graph as Python, one line for each node.
 
-    The text needs NumPy and `tinygrad_pool.rules` only, and computes, bit for bit, what
-    `backward()` does, in its order. Leaves are parameters; arrays of more than 16 numbers are not
-    written out, and have to be passed, as have rules of your own that cannot be imported. Call the
-    result to run it, also with other numbers. What your code decided by numbers, and every shape,
-    stays as it was: np.trim_zeros has to cut the same. `names=locals()` calls Values by their
-    variables.
+    The text needs only NumPy and `tinygrad_pool.rules`. It computes what `backward()` computes, in
+    the same order and equal to the last bit. Leaves are parameters. Arrays of more than 16 numbers,
+    and rules of your own that cannot be imported, are parameters without a default.
 
-    Raises as `Value.backward` does; GraphError also if data was assigned since, or if a rule gives
-    other numbers when it is run again.
+    Call the result to run the text, optionally with other numbers. Shapes and the choices of your
+    own code, such as an `if`, do not change then. `names=locals()` names Values by their variables.
+
+    Raises as `Value.backward` does; also GraphError if data was assigned after the graph was built,
+    or if a rule gives different numbers when it runs again.
 
     >>> x, w = Value(3.0, label="x"), Value(-2.0, label="w")
     >>> unrolled = unroll((w * x).tanh() + x)
@@ -180,8 +181,8 @@ def unroll(
     """
     check_value(loss, "unroll")
     kinds = (Value, np.ndarray)
-    called = {key_of(v): n for n, v in check_names(names).items() if isinstance(v, kinds)}
-    return Unrolled(loss, gradient, called)
+    variables = {key_of(v): n for n, v in check_names(names).items() if isinstance(v, kinds)}
+    return Unrolled(loss, gradient, variables)
 
 
 def _lines(writer: Writer, body: list[str], name: str, given: Mapping[str, Any]) -> Iterator[str]:
@@ -206,22 +207,20 @@ if __name__ == "__main__":
 
 
 def _signature(parameters: list[str], given: Mapping[str, Any]) -> list[str]:
-    """Write the parameters, one a line where some have no default."""
+    """Write the head of the function, one parameter a line if some have no default."""
     if not given:
         return filled("def run(", ["*", *parameters] if parameters else [], "):", "")
-    rows = [f"    {p},{_said(given[p]) if p in given else ''}" for p in parameters]
+    rows = [f"    {p},{_comment(given[p]) if p in given else ''}" for p in parameters]
     return ["def run(", "    *,", *rows, "):"]
 
 
-def _said(given: Any) -> str:
+def _comment(x: Any) -> str:
     """Write a comment for a parameter without a default."""
-    if isinstance(given, np.ndarray):
-        return f"  # an array {given.shape}" + (
-            f" of {given.dtype}" if given.dtype != float else ""
-        )
-    return "  # a function" if callable(given) else ""
+    if isinstance(x, np.ndarray):
+        return f"  # an array {x.shape}" + (f" of {x.dtype}" if x.dtype != float else "")
+    return "  # a function" if callable(x) else ""
 
 
 def _own(x: Any) -> Any:
-    """Copy an array, so that the caller may write to it."""
+    """Copy an array, so that the caller may change it."""
     return np.array(x) if isinstance(x, np.ndarray) else x

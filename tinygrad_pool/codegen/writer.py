@@ -1,8 +1,8 @@
 """A graph as a straight-line program: a line for each node, forward and then backward.
 
-The graph is run once while it is written, so that the text converts where the engine does: a number
-that was made of Python's numbers becomes one of them, a full sum becomes an array, a contribution
-is summed where its operand was repeated.
+The graph runs once while it is written, so that the text converts numbers where the engine does.
+The result of Python numbers becomes a Python float, a result without axes a NumPy scalar, and a
+contribution to an operand that was broadcast is summed.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from tinygrad_pool.rules.rule import Backward, Rule
 from tinygrad_pool.rules.windows import AdaptiveWindows, Windows
 
 FORMS = ("{}_backward", "g_{}", "to_{}")
-"""The names that go with a node's: its closure, its gradient, and what is sent to it."""
+"""The names derived from a node's: its closure, its gradient, and a contribution to it."""
 
 RESERVED = ("np", "float", "slice", *KEEPERS, "run", "_")
 
 
 class Writer:
-    """Run nodes and write a line for each; `given` collects what has no source text."""
+    """Run nodes and write a line for each; `given` has objects that have no source text."""
 
-    def __init__(self, nodes: list[Node], called: Mapping[Any, str]) -> None:
+    def __init__(self, nodes: list[Node], variables: Mapping[Any, str]) -> None:
         self.names = Names(RESERVED)
-        self.called = called
+        self.variables = variables
         self.imports: dict[str, set[str]] = {}
         self.given: dict[str, Any] = {}
         self.keepers: set[str] = set()
@@ -47,8 +47,8 @@ class Writer:
         self.seed: list[str] = []
         self.backward: dict[Node, list[str]] = {}
         self.reached: dict[Node, list[Node]] = {}
-        self.nothing: dict[Node, str] = {}
-        self.helped: set[Node] = set()  # by NumPy's numbers, where Python's refused
+        self.zeros: dict[Node, str] = {}
+        self.on_numpy: set[Node] = set()  # nodes that need NumPy numbers, as for 1 / 0.0
         self.grads: dict[Node, Any] = {}
         self._closures: dict[Node, Backward] = {}
         self.calls: dict[Node, tuple[str, list[str]]] = {}
@@ -66,7 +66,7 @@ class Writer:
                 self._backward(node)
         for node in nodes:
             if node.is_leaf and node not in self.grads:
-                self._nothing(node)
+                self._write_zeros(node)
         self._closures.clear()
         self.grads.clear()
 
@@ -79,14 +79,14 @@ class Writer:
     def backward_lines(self) -> list[str]:
         """The lines that compute every gradient."""
         lines = [*self.seed, *(line for lines in self.backward.values() for line in lines)]
-        for leaf, zeros in self.nothing.items():
+        for leaf, zeros in self.zeros.items():
             lines.append(f"    g_{self.name[leaf]} = {zeros}  # nothing is sent to it")
         return lines
 
     # -- names
 
     def _import(self, rule: Rule) -> str:
-        """Name a rule; one that cannot be imported by its name becomes a parameter."""
+        """Name a rule. A rule that cannot be imported becomes a parameter."""
         name = self.names.new(rule.__name__)
         module = sys.modules.get(rule.__module__)
         if rule.__module__ == "__main__" or getattr(module, rule.__name__, None) is not rule:
@@ -97,7 +97,7 @@ class Writer:
         return name
 
     def _name(self, node: Node) -> str:
-        label = node.label or self.called.get(id(node), "")
+        label = node.label or self.variables.get(id(node), "")
         if label:
             return self.names.new(label, *FORMS)
         return self.names.numbered(node.op or "leaf", *FORMS)
@@ -105,29 +105,29 @@ class Writer:
     # -- forward
 
     def _forward(self, node: Node, operands: list[Any]) -> Any:
-        """Run a node's rule, and write the line that does; return its data."""
+        """Run a node's rule and write its line. Returns the node's data."""
         if node.rule is None or node.is_leaf:
             return node._numbers
         texts, data = [*map(self.operand, node.parents)], operands
         y, closure, on_numpy = _run(node.rule, data, call_options(node))
         if on_numpy:
-            self.helped.add(node)
+            self.on_numpy.add(node)
             texts = [f"np.float64({text})" for text in texts]
-        settled = y if type(y) is float else to_result(y, data, node.op)
-        _refuse_other(node, settled)
+        result = y if type(y) is float else to_result(y, data, node.op)
+        _check_unchanged(node, result)
         self._closures[node] = closure
         rule, options = self._rules[node.rule], self._options(node)
         self.calls[node] = rule, [*texts, *options]
         name = self.name[node]
         head, tail = f"{name}, {name}_backward = {rule}(", ")"
-        if keeper := keeper_of(node, y, settled):
+        if keeper := keeper_of(node, y, result):
             self.keepers.add(keeper)
             head, tail = f"{name}, {name}_backward = {keeper}({rule}(", "))"
         self.forward[node] = filled(head, [*texts, *options], tail)
-        return settled
+        return result
 
     def operand(self, x: Any) -> str:
-        """Write an operand; a small constant is written out, a large one becomes a parameter."""
+        """Write an operand. A large constant becomes a parameter."""
         if isinstance(x, Node):
             return self.name[x]
         return spelled(x) or self._constant(x)
@@ -135,20 +135,20 @@ class Writer:
     def _constant(self, x: Any, stem: str = "constant") -> str:
         key = key_of(x)
         if key not in self._constants:
-            named = self.called.get(key)
-            name = self.names.new(named) if named else self.names.numbered(stem)
+            label = self.variables.get(key)
+            name = self.names.new(label) if label else self.names.numbered(stem)
             self._constants[key], self.given[name] = name, x
         return self._constants[key]
 
     def _options(self, node: Node) -> list[str]:
         """Write the options that differ from their defaults."""
         assert node.rule is not None
-        defaults, written = _defaults(node.rule), []
+        defaults, texts = _defaults(node.rule), []
         for option, value in call_options(node).items():
             text = spelled(value)
             if text is None or text != defaults.get(option):
-                written.append(f"{option}={text or self._large_option(option, value)}")
-        return written
+                texts.append(f"{option}={text or self._large_option(option, value)}")
+        return texts
 
     def _large_option(self, option: str, value: Any) -> str:
         if type(value) in (Windows, AdaptiveWindows):
@@ -163,7 +163,7 @@ class Writer:
     # -- backward
 
     def _seed(self, node: Node, g: Any) -> None:
-        """Begin the pass with the gradient g of a node."""
+        """Start the backward pass with the gradient g of the loss."""
         self.grads[node] = g
         text = spelled(g)
         name = f"g_{self.name[node]}"
@@ -173,8 +173,8 @@ class Writer:
             self.seed.append(f"    {name} = {text}")
 
     def _backward(self, node: Node) -> None:
-        """Call a node's closure, and write the lines that do so and add up the contributions."""
-        contributions, call = self._send(node)
+        """Call a node's closure, and write the lines that call it and add up its contributions."""
+        contributions, call = self._call(node)
         targets = self._targets(node, contributions)
         reached = [i for i, target in enumerate(targets) if target != "_"]
         self.backward[node] = unpacked(targets, call) if reached else []
@@ -185,13 +185,13 @@ class Writer:
                 text, c = fitted(text, c, p), unbroadcast(node, i, p, c)
             self.backward[node].append(self._added(p, text, c))
 
-    def _send(self, node: Node) -> tuple[Any, str]:
-        """Call a node's closure, with NumPy's numbers if Python's floats fail (1 / 0.0)."""
+    def _call(self, node: Node) -> tuple[Any, str]:
+        """Call a node's closure, on NumPy numbers if Python's floats fail, as for 1 / 0.0."""
         g, name = self.grads[node], self.name[node]
         try:
             return self._closures[node](g), f"{name}_backward(g_{name})"
         except ArithmeticError:
-            self.helped.add(node)
+            self.on_numpy.add(node)
             (rule, parts), n = self.calls[node], len(node.parents)
             texts = [f"np.float64({text})" for text in parts[:n]]
             call = f"{rule}({', '.join([*texts, *parts[n:]])})"
@@ -201,9 +201,9 @@ class Writer:
         """Name the contribution to each operand; "_" if it is not used."""
         targets: list[str] = []
         for p, c in zip(node.parents, contributions, strict=True):
-            wanted = isinstance(p, Node) and c is not None
-            target = f"to_{self.name[p]}" if wanted else "_"
-            targets.append(self.names.new(target) if wanted and target in targets else target)
+            is_used = isinstance(p, Node) and c is not None
+            target = f"to_{self.name[p]}" if is_used else "_"
+            targets.append(self.names.new(target) if is_used and target in targets else target)
         return targets
 
     def _added(self, p: Node, text: str, c: Any) -> str:
@@ -213,16 +213,16 @@ class Writer:
         self.grads[p] = total
         return f"    {g} = {text}"
 
-    def _nothing(self, leaf: Node) -> None:
+    def _write_zeros(self, leaf: Node) -> None:
         """Write the zeros of a leaf that no gradient reaches."""
         zeros = f"np.zeros_like({self.name[leaf]})"
         if not leaf.shape:
             zeros = "0.0" if type(leaf._numbers) is float else f"{dtype_of(leaf.dtype)}(0.0)"
-        self.nothing[leaf] = zeros
+        self.zeros[leaf] = zeros
 
 
 def key_of(x: Any) -> Any:
-    """Return a key that identifies a constant by its numbers: each node has a copy of its own."""
+    """Return a key that is equal for arrays of equal numbers: every node has its own copy."""
     return (x.dtype.str, x.shape, x.tobytes()) if isinstance(x, np.ndarray) else id(x)
 
 
@@ -240,7 +240,7 @@ def _defaults(rule: Rule) -> dict[str, str | None]:
 
 
 def _run(rule: Rule, data: list[Any], options: Any) -> tuple[Any, Backward, bool]:
-    """Run a rule as an operation does: with NumPy's numbers if Python's fail or become complex."""
+    """Run a rule as the engine does, on NumPy numbers if Python's fail or become complex."""
     try:
         y, closure = rule(*data, **options)
     except ArithmeticError:
@@ -250,12 +250,12 @@ def _run(rule: Rule, data: list[Any], options: Any) -> tuple[Any, Backward, bool
     return *rule(*map(np.float64, data), **options), True
 
 
-def _refuse_other(node: Node, settled: Any) -> None:
-    """Raise if a rule gives other numbers than it gave when the graph was made."""
-    if type(settled) is float and settled == node._numbers:
+def _check_unchanged(node: Node, result: Any) -> None:
+    """Raise GraphError if a rule gives different numbers than when the graph was built."""
+    if type(result) is float and result == node._numbers:
         return
-    same = type(settled) is type(node._numbers) and np.shape(settled) == node.shape
-    if not same or not np.array_equal(settled, node._numbers, equal_nan=True):
+    same = type(result) is type(node._numbers) and np.shape(result) == node.shape
+    if not same or not np.array_equal(result, node._numbers, equal_nan=True):
         raise GraphError(
             f"unroll: {name_of(node)} gives different numbers when its rule runs again: the "
             "rule is random, or data was changed other than by `v.data = …`"

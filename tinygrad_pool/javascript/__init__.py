@@ -1,8 +1,8 @@
-"""Both passes of a graph as JavaScript, for a page that computes by itself.
+"""Both passes of a graph as JavaScript, for a page that computes without Python.
 
-A rule is run once more on `Traced` numbers, which answer for NumPy's functions as Values do in a
-higher-order pass, and write down what is done. So a derivative is written once, in its rule. (The
-program that `unroll` runs is printed from the source of rules instead, for Python's floats alone.)
+Each rule runs once on `Traced` numbers. They implement NumPy's functions, as Values do in a
+higher-order pass, and record what is computed. So a derivative is written only once, in its rule.
+`unroll` uses the same traced numbers to write Python.
 """
 
 from tinygrad_pool.javascript.program import Program, program_of, runtime

@@ -1,6 +1,6 @@
-"""What NumPy's functions and our primitives mean in JavaScript.
+"""NumPy's functions in JavaScript.
 
-A function that only moves numbers is carried out here, on their places: what is left is a list.
+A function that only moves elements runs here, on their flat indices, and becomes a list of them.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ ELEMENTWISE: dict[Any, str] = {
         "sin", "cos", "tan", "sinh", "cosh", "tanh",
     )},
 }  # fmt: skip
-"""Functions of numbers. NumPy's numbers that Math's functions give differ by the last digits."""
+"""Elementwise functions. JavaScript's Math may differ from NumPy in the last digits."""
 
 MOVES = (
     *(np.reshape, np.transpose, np.squeeze, np.expand_dims, np.broadcast_to, np.ravel),
@@ -79,7 +79,7 @@ COMPARISONS = {np.less, np.less_equal, np.greater, np.greater_equal, np.equal, n
 def _elementwise(function: Any, text: str) -> Any:
     def apply(*xs: Any, **options: Any) -> Any:
         if options:
-            raise NotTraced(f"it calls {function.__name__} with {', '.join(options)}")
+            raise NotTraced(f"it calls {function.__name__} with {', '.join(options)}=")
         with np.errstate(all="ignore"):
             numbers = np.asarray(function(*map(bare, xs)))
         tape = tape_of(xs)
@@ -89,10 +89,10 @@ def _elementwise(function: Any, text: str) -> Any:
 
 
 def applied(text: str, xs: tuple[Any, ...], numbers: Any, seen: bool) -> str:
-    """Write a function of numbers: as it is, or for each element."""
+    """Write an elementwise function: of numbers, or of each element of arrays."""
     tape, kind = tape_of(xs), numbers.dtype
     if kind.kind not in "fbi":
-        raise NotTraced("its numbers are not floats")
+        raise NotTraced(f"it computes numbers of dtype {kind}")
     operands = [spread(x, numbers.shape, tape) for x in xs]
     letters = operands if not numbers.shape else [*"abc"[: len(xs)]]
     single = kind == np.float32 and not text.startswith(("max", "min", "{} ?"))
@@ -129,7 +129,7 @@ def _getitem(x: Any, key: Any) -> Any:
 
 
 def joined(function: Any, xs: Any, axis: int = 0) -> Any:
-    """Write the numbers of several arrays one after the other, and move them to their places."""
+    """Join the elements of several arrays, and rearrange them as the function does."""
     tape, numbers = tape_of(xs), [np.asarray(bare(x)) for x in xs]
     texts = [
         (whole if n.shape else spread)(x, n.shape, tape) for x, n in zip(xs, numbers, strict=True)
@@ -148,7 +148,10 @@ for _function in (np.concatenate, np.stack):
 
 
 def rows_of(x: Any, axis: Axis) -> tuple[Any, Any, Shape]:
-    """Lay out side by side what is reduced together; return it, the cells in order, the axes."""
+    """Rearrange x so that each reduced row is contiguous.
+
+    Returns the rows, the flat index in x of each of their elements, and the axes.
+    """
     axes = axes_of(x.shape, axis, "reduce")
     others = [i for i in range(x.ndim) if i not in axes]
     order = np.transpose(places(x), (*others, *axes)).reshape(-1)
@@ -158,7 +161,8 @@ def rows_of(x: Any, axis: Axis) -> tuple[Any, Any, Shape]:
 def _reduction(function: Any, text: str) -> Any:
     def reduce(x: Any, axis: Axis = None, keepdims: bool = False, **options: Any) -> Any:
         if options or not x.size:
-            raise NotTraced(f"it calls {function.__name__} of nothing, or with {[*options]}")
+            problem = f"with {', '.join(options)}=" if options else "on an empty array"
+            raise NotTraced(f"it calls {function.__name__} {problem}")
         if not x.shape:
             return x
         with np.errstate(all="ignore"):
@@ -166,15 +170,15 @@ def _reduction(function: Any, text: str) -> Any:
         rows, _, axes = rows_of(x, axis)
         n = prod(x.shape[i] for i in axes)
         run = _run(x.shape, axes)
-        said = text.format(rows.text, n, run, rounding(x.numbers))
-        flat = result(x.tape, said, np.reshape(np.asarray(numbers), -1))
+        expression = text.format(rows.text, n, run, rounding(x.numbers))
+        flat = result(x.tape, expression, np.reshape(np.asarray(numbers), -1))
         return shaped(flat, np.shape(numbers))
 
     return reduce
 
 
 def _run(shape: Shape, axes: Shape) -> int:
-    """Count how many numbers that are added up lie side by side: NumPy adds those in pairs."""
+    """Count how many summands are contiguous in memory: NumPy adds those up pairwise."""
     count, i = 1, len(shape) - 1
     while i in axes or (i >= 0 and shape[i] == 1):
         count, i = count * shape[i], i - 1

@@ -1,4 +1,4 @@
-"""What our own primitives and observations mean in JavaScript: windows, weights, and who wins."""
+"""Our own primitives and observations in JavaScript: windows, weights, and winners."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import numpy as np
 from tinygrad_pool.javascript.meanings import applied, joined, rows_of
 from tinygrad_pool.javascript.tracing import (
     SEEN,
-    Choice,
+    Mask,
     Places,
     Traced,
     bare,
-    behind,
     handles,
     moved,
     places,
@@ -22,11 +21,12 @@ from tinygrad_pool.javascript.tracing import (
     rounding,
     shaped,
     tape_of,
+    undispatched,
     whole,
 )
 from tinygrad_pool.rules.arguments import Key, Shape, kept
 from tinygrad_pool.rules.cells import cells_of
-from tinygrad_pool.rules.masks import keep_elements, truth
+from tinygrad_pool.rules.masks import truth
 from tinygrad_pool.rules.pooling import winning_links
 from tinygrad_pool.rules.shaping import cast, scatter
 from tinygrad_pool.rules.sparse_weights import Weights, weigh
@@ -37,7 +37,7 @@ from tinygrad_pool.rules.windows import AnyWindows
 
 @handles(scatter)
 def _scatter(g: Any, *, key: Key, shape: Shape) -> Any:
-    numbers = behind(scatter)(g.numbers, key=bare(key), shape=shape)
+    numbers = undispatched(scatter)(g.numbers, key=bare(key), shape=shape)
     if isinstance(key, Places):
         values, to = g.text, key.text
     else:
@@ -50,14 +50,14 @@ def _scatter(g: Any, *, key: Key, shape: Shape) -> Any:
 
 @handles(unfold)
 def _unfold(x: Any, *, windows: AnyWindows) -> Any:
-    return moved(x, behind(unfold)(places(x) + 1, windows=windows) - 1)
+    return moved(x, undispatched(unfold)(places(x) + 1, windows=windows) - 1)
 
 
 @handles(fold)
 def _fold(g: Any, *, windows: AnyWindows, shape: Shape) -> Any:
     at = np.arange(1, prod(shape) + 1).reshape(shape)
-    cells = behind(unfold)(at, windows=windows) - 1
-    numbers = behind(fold)(g.numbers, windows=windows, shape=shape)
+    cells = undispatched(unfold)(at, windows=windows) - 1
+    numbers = undispatched(fold)(g.numbers, windows=windows, shape=shape)
     texts = [whole(g, cells.shape, g.tape), g.tape.constant(cells)]
     text = f"scatter({', '.join(texts)}, {prod(shape)}{rounding(numbers)})"
     return shaped(result(g.tape, text, np.reshape(numbers, -1)), shape)
@@ -65,12 +65,7 @@ def _fold(g: Any, *, windows: AnyWindows, shape: Shape) -> Any:
 
 @handles(truth)
 def _truth(mask: Any) -> Any:
-    return mask if isinstance(mask, Choice) else np.not_equal(mask, 0.0)
-
-
-@handles(keep_elements)
-def _keep(x: Any, *, mask: Any) -> Any:
-    return np.where(mask, x, 0.0)
+    return mask if isinstance(mask, Mask) else np.not_equal(mask, 0.0)
 
 
 @handles(cast)
@@ -85,13 +80,13 @@ def _cast(x: Any, *, dtype: Any) -> Any:
 @handles(weigh)
 def _weigh(*xs: Any, weights: tuple[Weights, ...]) -> Any:
     tape = tape_of(xs)
-    numbers = behind(weigh)(*map(bare, xs), weights=weights)
+    numbers = undispatched(weigh)(*map(bare, xs), weights=weights)
     values, units = [], []
     for x, W in zip(xs, weights, strict=True):
         links = W.carrying()
         wide = np.broadcast_to(x, W.x_shape) if np.shape(bare(x)) != W.x_shape else x
-        seen = np.reshape(wide, -1)[links.cell]
-        weighed = np.reshape(links.weight.astype(numbers.dtype) * seen, -1)
+        cells = np.reshape(wide, -1)[links.cell]
+        weighed = np.reshape(links.weight.astype(numbers.dtype) * cells, -1)
         values.append(whole(weighed, np.shape(bare(weighed)), tape))
         units.append(links.unit)
     to = tape.constant(np.concatenate(units))
@@ -100,23 +95,23 @@ def _weigh(*xs: Any, weights: tuple[Weights, ...]) -> Any:
     return shaped(result(tape, text, np.reshape(numbers, -1)), numbers.shape)
 
 
-# -- who wins
+# -- winners
 
 
 @handles(winners)
 def _winners(x: Any, axes: Shape, *, ties: Ties, name: str, least: bool = False) -> tuple[Any, Any]:
-    won, n = behind(winners)(x.numbers, axes, ties=ties, name=name, least=least)
+    won, n = undispatched(winners)(x.numbers, axes, ties=ties, name=name, least=least)
     rows, order, axes = rows_of(x, axes)
     each = prod(x.shape[i] for i in axes)
-    mask, n = _found(rows, each, ties, least, np.reshape(won, -1)[order], n)
+    mask, n = _row_winners(rows, each, ties, least, np.reshape(won, -1)[order], n)
     mask = moved(mask, np.argsort(order).reshape(x.shape))
     return mask, n if isinstance(n, int) else shaped(n, kept(x.shape, axes))
 
 
-def _found(
+def _row_winners(
     rows: Any, each: int, ties: Ties, least: bool, won: Any, n: Any
 ) -> tuple[Any, Traced | int]:
-    """Write who wins in rows of so many, and how many share each maximum."""
+    """Write the winners in rows of length `each`, and the number of winners in each row."""
     text = f'{SEEN}winners({rows.text}, {each}, "{ties}", {"min" if least else "max"}))'
     mask = result(rows.tape, text, won)
     if isinstance(n, int):
@@ -126,19 +121,19 @@ def _found(
 
 @handles(winners_among)
 def _winners_among(*xs: Any, ties: Ties, name: str, least: bool = False) -> tuple[list[Any], Any]:
-    won, n = behind(winners_among)(*map(bare, xs), ties=ties, name=name, least=least)
+    won, n = undispatched(winners_among)(*map(bare, xs), ties=ties, name=name, least=least)
     shape = np.shape(won[0])
-    side_by_side = joined(np.stack, [np.broadcast_to(x, shape) for x in xs], axis=-1)
-    rows = shaped(side_by_side, (side_by_side.size,))
+    stacked = joined(np.stack, [np.broadcast_to(x, shape) for x in xs], axis=-1)
+    rows = shaped(stacked, (stacked.size,))
     flat = np.stack(won, axis=-1).reshape(-1)
-    mask, n = _found(rows, len(xs), ties, least, flat, n)
+    mask, n = _row_winners(rows, len(xs), ties, least, flat, n)
     at = places(np.zeros((*shape, len(xs))))
     masks = [moved(mask, at[..., i]) for i in range(len(xs))]
     return masks, n if isinstance(n, int) else shaped(n, shape)
 
 
 class Links(NamedTuple):
-    """The winners of every window, found when the program runs."""
+    """The winners of each window, computed when the program runs."""
 
     unit: Places
     cell: Places
@@ -148,15 +143,15 @@ class Links(NamedTuple):
 
 @handles(winning_links)
 def _winning_links(x: Any, *, windows: AnyWindows, ties: Ties) -> Links:
-    found = behind(winning_links)(x.numbers, windows=windows, ties=ties)
+    links = undispatched(winning_links)(x.numbers, windows=windows, ties=ties)
     space = x.shape[x.ndim - len(windows.kernel) :]
     cells = cells_of(windows, space)
     planes = np.arange(x.size // prod(space)).reshape(-1, *(1,) * cells.ndim) * prod(space)
     seen = x.tape.constant(np.where(cells >= 0, planes + cells, -1))
     text = x.tape.line(f'links({x.text}, {seen}, {prod(windows.kernel)}, "{ties}")')
     x.tape.line(f"{SEEN}{text}.cell)")
-    n = found.n
+    n = links.n
     if not isinstance(n, int):
         n = Traced(x.tape, f"{text}.n", n)
-    unit, cell = Places(f"{text}.unit", found.unit), Places(f"{text}.cell", found.cell)
-    return Links(unit, cell, n, Places(f"{text}.first", found.first))
+    unit, cell = Places(f"{text}.unit", links.unit), Places(f"{text}.cell", links.cell)
+    return Links(unit, cell, n, Places(f"{text}.first", links.first))

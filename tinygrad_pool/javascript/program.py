@@ -1,4 +1,4 @@
-"""A graph as a program in JavaScript: a function for each kind of node, and which nodes use it."""
+"""A graph as a JavaScript program: a function for each kind of node, and the nodes that call it."""
 
 from __future__ import annotations
 
@@ -15,115 +15,116 @@ from tinygrad_pool.engine.running import call_options
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import several
-from tinygrad_pool.javascript.tracing import Choice, NotTraced, Tape, Traced, as_json, bare, tidied
+from tinygrad_pool.javascript.tracing import Mask, NotTraced, Tape, Traced, as_json, bare, tidied
 from tinygrad_pool.rules.reductions import add_up
 from tinygrad_pool.rules.shaping import cast
 
 MOST = 4_000
-"""The most numbers of a graph that a page computes, and the most places of cells that it lists."""
+"""The most numbers in a graph that a page can compute; it may list 4 times as many constants."""
 
 CLOSE = {8: 1e-9, 4: 1e-4}
-"""How near what was traced comes to what was recorded, by the bytes of a number."""
+"""The largest relative difference between traced and recorded numbers, by item size in bytes."""
 
 
 class Program(NamedTuple):
-    """Functions in JavaScript, and the nodes that call them, as plain data; or why there are none.
+    """JavaScript functions, and the graph that calls them as JSON data; or why it was refused.
 
-    A function takes its operands and constants, and returns its result and its closure.
+    A function takes operands and constants, and returns its result and its closure.
     """
 
     functions: list[str]
-    told: dict[str, Any]
+    graph: dict[str, Any]
     refused: str = ""
 
 
 def program_of(
-    nodes: list[Node], steps: Iterable[Step], data: Mapping[Node, Any], called: Mapping[Node, str]
+    nodes: list[Node], steps: Iterable[Step], data: Mapping[Node, Any], names: Mapping[Node, str]
 ) -> Program:
-    """Write both passes of a graph in JavaScript; of one that has to be refused, say why.
+    """Write both passes of a graph in JavaScript, or return why that is not possible.
 
-    Each rule runs once more, on traced numbers, and what it makes of them has to be what was
-    recorded. `data` are the numbers of leaves.
+    Each rule runs on traced numbers; the results must equal the recorded ones. `data` holds the
+    numbers of leaves.
     """
     try:
-        return _Writer(nodes, steps, data, called).program()
-    except NotTraced as why:
-        return Program([], {}, str(why))
+        return _Writer(nodes, steps, data, names).program()
+    except NotTraced as reason:
+        return Program([], {}, str(reason))
 
 
 def runtime() -> str:
-    """Return the functions that such a program needs."""
+    """Return the JavaScript functions that every program uses."""
     return files(__package__).joinpath("runtime.js").read_text("utf-8")
 
 
 class _Writer:
-    """Trace the rules of a graph, each kind of node once in the text."""
+    """Trace the rules of a graph. Nodes with the same code share a function."""
 
     def __init__(
         self,
         nodes: list[Node],
         steps: Iterable[Step],
         data: Mapping[Node, Any],
-        called: Mapping[Node, str],
+        names: Mapping[Node, str],
     ) -> None:
-        self.nodes, self.data, self.called = nodes, data, called
+        self.nodes, self.data, self.names = nodes, data, names
         self.steps = {step.node: step for step in steps}
         self.place = {node: i for i, node in enumerate(nodes)}
         self.functions: dict[str, int] = {}
-        self.constants: dict[str, int] = {}
-        self.listed: list[Any] = []
-        self.count = 0
+        self.constants: list[Any] = []
+        self.constant_at: dict[str, int] = {}
+        self.count = 0  # of numbers in all constants
 
     def program(self) -> Program:
-        """Write the program. Raises NotTraced, which says what stands in the way."""
+        """Write the program. Raises NotTraced with the reason if that is not possible."""
         if sum(node.size for node in self.nodes) > MOST:
-            raise NotTraced(f"there are more than {MOST:,} numbers in it")
+            raise NotTraced(f"the graph has more than {MOST:,} numbers")
         if stale := set_since(self.nodes):
-            raise NotTraced(f"data of {several([self.called[v] for v in stale])} was set since")
-        told = {
-            "nodes": [self._told(node) for node in self.nodes],
-            "constants": self.listed,
+            names = several([self.names[v] for v in stale])
+            raise NotTraced(f"the data of {names} was set after the pass was recorded")
+        graph = {
+            "nodes": [self._described(node) for node in self.nodes],
+            "constants": self.constants,
             "seed": [as_json(float(x)) for x in np.ravel(self._seed())],
             "order": [self.place[node] for node in self.steps],
         }
-        return Program([*self.functions], told)
+        return Program([*self.functions], graph)
 
     def _seed(self) -> Any:
         first = next(iter(self.steps.values()), None)
         return np.ones(self.nodes[-1].shape) if first is None else first.upstream
 
-    def _told(self, node: Node) -> dict[str, Any]:
-        """Describe a node: its shape, and its numbers or how they are computed."""
-        told: dict[str, Any] = {"shape": list(node.shape)}
+    def _described(self, node: Node) -> dict[str, Any]:
+        """Describe a node: its shape, and its data or the call that computes it."""
+        described: dict[str, Any] = {"shape": list(node.shape)}
         kind = np.asarray(node._numbers).dtype
         if kind not in (np.float64, np.float32):
-            raise NotTraced(f"{self.called[node]} is of {kind}")
+            raise NotTraced(f"{self.names[node]} has dtype {kind}")
         if kind == np.float32:
-            told["single"] = True
+            described["single"] = True
         if node.is_leaf:
-            return told | {"data": [as_json(float(x)) for x in np.ravel(self.data[node])]}
+            return described | {"data": [as_json(float(x)) for x in np.ravel(self.data[node])]}
         try:
             text, constants = self._traced(node)
         except Exception as error:  # a rule of the user's may raise anything
             raise NotTraced(
-                f"the rule of {self.called[node]} cannot be written: {error}"
+                f"the rule of {self.names[node]} cannot be written in JavaScript: {error}"
             ) from error
-        return told | {
+        return described | {
             "run": self.functions.setdefault(text, len(self.functions)),
             "of": [self.place[p] for p in node.parents if isinstance(p, Node)],
             "k": [self._constant(x) for x in constants],
         }
 
     def _constant(self, x: Any) -> int:
-        """Return the place of a constant in the list of all; equal ones share one."""
-        said: Any = [*map(as_json, x)] if isinstance(x, list) else as_json(x)
-        if (key := repr(said)) not in self.constants:
+        """Return the index of a constant in the list of all; equal constants share one."""
+        constant: Any = [*map(as_json, x)] if isinstance(x, list) else as_json(x)
+        if (key := repr(constant)) not in self.constant_at:
             self.count += len(x) if isinstance(x, list) else 1
             if self.count > 4 * MOST:
-                raise NotTraced("it looks at too many places")
-            self.constants[key] = len(self.listed)
-            self.listed.append(said)
-        return self.constants[key]
+                raise NotTraced(f"it needs more than {4 * MOST:,} constants")
+            self.constant_at[key] = len(self.constants)
+            self.constants.append(constant)
+        return self.constant_at[key]
 
     def _traced(self, node: Node) -> tuple[str, list[Any]]:
         """Trace the rule of a node and its closure; return the function, and its constants."""
@@ -139,28 +140,27 @@ class _Writer:
         with np.errstate(all="ignore"):
             y, closure = node.rule(*operands, **call_options(node))
             y_text = _written(y, node, node._numbers, tape)
-            forth = len(tape.lines)
+            in_forward = [*tape.lines]
             step = self.steps.get(node)
             upstream = np.ones(node.shape) if step is None else step.upstream
-            sent = closure(Traced(tape, "g", np.asarray(upstream, node.dtype)))
+            contributions = closure(Traced(tape, "g", np.asarray(upstream, node.dtype)))
             texts = [
                 _contribution(tape, p, c, step and step.contributions[i])
-                for i, (p, c) in enumerate(zip(node.parents, sent, strict=True))
+                for i, (p, c) in enumerate(zip(node.parents, contributions, strict=True))
                 if isinstance(p, Node)
             ]
-        before = [*tape.lines][:forth]
         lines, (y_text, *texts) = tidied(tape.lines, [y_text, *texts])
-        there = "".join(f"const {t} = {lines[t]}; " for t in before if t in lines)
-        back = "".join(f"const {t} = {text}; " for t, text in lines.items() if t not in before)
-        closure_text = f"(g) => {{ {back}return [{', '.join(texts)}]; }}"
-        head = f"([{', '.join(names)}], k) => {{ {there}"
+        forward = "".join(f"const {t} = {lines[t]}; " for t in in_forward if t in lines)
+        rest = [f"const {t} = {text}; " for t, text in lines.items() if t not in in_forward]
+        closure_text = f"(g) => {{ {''.join(rest)}return [{', '.join(texts)}]; }}"
+        head = f"([{', '.join(names)}], k) => {{ {forward}"
         return f"{head}return [{y_text}, {closure_text}]; }}", tape.constants
 
 
 def _written(x: Any, node: Node, recorded: Any, tape: Tape) -> str:
-    """Write a result in a node's shape and dtype, if it is what was recorded."""
-    if isinstance(x, Choice):
-        raise NotTraced("its result is no number")
+    """Write a result in a node's dtype. Raises NotTraced unless it equals the recorded one."""
+    if isinstance(x, Mask):
+        raise NotTraced("its result is a mask, not a number")
     _check(bare(x), recorded, node)
     if isinstance(x, Traced):
         return str(cast(x, dtype=node.dtype).text)
@@ -168,7 +168,7 @@ def _written(x: Any, node: Node, recorded: Any, tape: Tape) -> str:
 
 
 def _contribution(tape: Tape, p: Node, c: Any, recorded: Any) -> str:
-    """Write a contribution in its operand's shape and dtype; null where there is none."""
+    """Write a contribution in its operand's shape and dtype, or null."""
     if c is None:
         return "null"
     axes = unbroadcast_axes(p.shape, np.shape(bare(c)))
@@ -178,11 +178,11 @@ def _contribution(tape: Tape, p: Node, c: Any, recorded: Any) -> str:
 
 
 def _check(x: Any, recorded: Any, node: Node) -> None:
-    """Raise NotTraced unless numbers are those of the pass, or very near."""
+    """Raise NotTraced unless numbers equal the recorded ones, up to rounding."""
     recorded = bare(recorded)
     if np.shape(x) != node.shape:
-        raise NotTraced(f"it gives shape {np.shape(x)} when it runs again")
+        raise NotTraced(f"its shape is {np.shape(x)} when it runs again")
     scale = np.nanmax(np.abs(np.where(np.isfinite(recorded), recorded, 0.0)), initial=0.0)
     near = CLOSE[node.dtype.itemsize]
     if not np.allclose(x, recorded, rtol=near, atol=near * scale, equal_nan=True):
-        raise NotTraced("it gives other numbers when it runs again")
+        raise NotTraced("it gives different numbers when it runs again")

@@ -5,15 +5,15 @@ const same = (x) => x;
 const max = (x, w) => (x >= w || Number.isNaN(x) ? x : w);
 const min = (x, w) => (x <= w || Number.isNaN(x) ? x : w);
 const rint = (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
-let marks; // what was decided so far, while somebody wants to know
+let marks; // the choices made so far, while they are being recorded
 
-/** Note what decides who wins, and at which node. */
+/** Record a choice that decides which operand wins, and its node. */
 function seen(choice) {
   marks?.push([marks.at, String(choice)]);
   return choice;
 }
 
-/** Raise to a power; small ones exactly, as NumPy does. */
+/** Raise to a power. Small exponents are exact, as in NumPy. */
 function pow(x, n) {
   switch (n) {
     case 0: return 1;
@@ -38,7 +38,7 @@ function scatter(x, cells, n, round = same) {
   return y;
 }
 
-/** Add up in pairs, as NumPy does what lies side by side. */
+/** Add up contiguous numbers pairwise, as NumPy does. */
 function pairs(x, from, n, round) {
   if (n > 128) {
     const half = Math.floor(n / 2) - (Math.floor(n / 2) % 8);
@@ -56,7 +56,7 @@ function pairs(x, from, n, round) {
   return sum;
 }
 
-/** Add up rows of n numbers, of which `run` at a time lie side by side. */
+/** Add up rows of n numbers, of which `run` at a time are contiguous in memory. */
 function total(x, n, run, round = same) {
   return Array.from({ length: x.length / n }, (_, row) => {
     let sum = 0;
@@ -65,7 +65,7 @@ function total(x, n, run, round = same) {
   });
 }
 
-/** Join what is in rows of n from left to right, and keep what there is so far. */
+/** Combine the elements of each row of n from left to right, and keep each partial result. */
 function running(x, n, f) {
   let sum;
   return x.map((one, i) => { sum = i % n ? f(sum, +one) : +one; return sum; });
@@ -88,7 +88,7 @@ function product(x, w, matrices, rows, n, columns, round = same) {
   return y;
 }
 
-/** Find the winners in rows of n; `units` says which of them compete. */
+/** Find the winners in rows of n; `units` marks the cells that compete. */
 function winners(x, n, ties, better, units) {
   const won = Array(x.length).fill(false);
   for (let from = 0; from < x.length; from += n) {
@@ -101,7 +101,7 @@ function winners(x, n, ties, better, units) {
   return won;
 }
 
-/** Find the winning links of windows that see n cells each, −1 being none. */
+/** Find the winning links of windows of n cells each; a cell of −1 is padding. */
 function links(x, cells, n, ties) {
   const won = winners(take(x, cells), n, ties, max, cells.map((cell) => cell >= 0));
   const at = [...won.keys()].filter((i) => won[i]);
@@ -115,7 +115,7 @@ function links(x, cells, n, ties) {
 
 const plus = (x, w, round) => (Array.isArray(x) ? x.map((one, i) => round(one + w[i])) : round(x + w));
 
-/** Run both passes: the numbers of each node, the steps, and each gradient in the end. */
+/** Run both passes. Returns the data of each node, the steps, and each final gradient. */
 function compute(program, leaves, forwardOnly = false) {
   const [values, backs] = [[], []];
   program.nodes.forEach((node, i) => {
@@ -141,7 +141,7 @@ function compute(program, leaves, forwardOnly = false) {
   return { values, backs, grads, steps };
 }
 
-/** Make numbers of what JSON cannot write, and a number of what has no axes. */
+/** Convert strings for infinities and NaN to numbers, and data without axes to a number. */
 function loaded(told) {
   const whole = (x) => (Array.isArray(x) ? x.map(Number) : Number(x));
   const constants = told.constants.map(whole);

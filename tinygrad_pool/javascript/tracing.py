@@ -1,4 +1,7 @@
-"""Numbers that write down what a rule does with them, as JavaScript."""
+"""Traced numbers: they record what a rule computes with them, as expressions of JavaScript.
+
+`codegen.inlining` records Python instead: its tape has other handlers.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from tinygrad_pool.rules.arguments import Shape
-from tinygrad_pool.rules.rule import entering
+from tinygrad_pool.rules.rule import entering, is_ours
 from tinygrad_pool.rules.shaping import cast
 
 Handler = Callable[..., Any]
@@ -21,34 +24,38 @@ Handler = Callable[..., Any]
 NAME = re.compile(r"\bt\d+\b")
 ATOM = re.compile(r"[\w.]+(\[\w+\])?|\w+\([^()]*\)")
 SEEN = "seen("
-"""What decides who wins is always computed, so that the page sees where it turns."""
+"""Marks a line that decides which operand wins. It is kept, so that the page can watch it."""
 
 PLAIN = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)
-"""Constants that are written out; all others are passed, so that more nodes share a function."""
+"""Constants written as literals. All others are parameters, so that nodes share functions."""
 
 HANDLERS: dict[Any, Handler] = {}
-"""What a function of NumPy's, or a primitive, is on traced numbers."""
+"""How each function of NumPy, and each primitive, is written in JavaScript."""
 
 
-class NotTraced(Exception):  # noqa: N818  # it is caught where a rule is traced, and is no mistake
-    """A rule does what cannot be written down."""
+class NotTraced(Exception):  # noqa: N818  # caught where a rule is traced; not an error of the user
+    """A rule does something that cannot be traced."""
 
 
 class Tape:
-    """Lines of JavaScript, each of which names a result, and the constants that they need."""
+    """Named expressions, in order, and the constants that they use."""
 
     def __init__(self) -> None:
-        self.lines: dict[str, str] = {}
+        self.lines: dict[str, Any] = {}
         self.constants: list[Any] = []
 
+    def handler(self, function: Any) -> Handler | None:
+        """Return what records a call of a function, if it can be recorded."""
+        return HANDLERS.get(function)
+
     def line(self, text: str) -> str:
-        """Name the result of an expression."""
+        """Append an expression, and return its name."""
         name = f"t{len(self.lines)}"
         self.lines[name] = text
         return name
 
     def constant(self, x: Any) -> str:
-        """Write a number, or name a constant: a number, or an array as a flat list."""
+        """Write a constant: a literal, or a parameter k[i]. An array becomes a flat list."""
         if np.ndim(x) == 0:
             x = float(x)
             if x in PLAIN and not (x == 0 and np.signbit(x)):
@@ -59,29 +66,31 @@ class Tape:
         return f"k[{len(self.constants) - 1}]"
 
 
-class Followed:
-    """What answers for NumPy's functions by writing them down."""
+class Recorder:
+    """Base class of traced numbers and masks: NumPy's functions of it are recorded."""
+
+    tape: Tape
 
     def __array_ufunc__(self, ufunc: Any, method: Any, *xs: Any, **options: Any) -> Any:
-        return traced(ufunc, method, xs, options)
+        return call(self.tape, ufunc, method, xs, options)
 
     def __array_function__(self, function: Any, _: Any, xs: Any, options: Any) -> Any:
-        return traced(function, "__call__", xs, options)
+        return call(self.tape, function, "__call__", xs, options)
 
     def __getitem__(self, key: Any) -> Any:
-        return HANDLERS["getitem"](self, key)
+        return call(self.tape, "getitem", "__call__", (self, key), {})
 
     def __bool__(self) -> NoReturn:
-        raise NotTraced("it decides by the numbers")
+        raise NotTraced("it branches on a number")
 
     def __float__(self, *_: Any, **__: Any) -> NoReturn:
-        raise NotTraced("it takes the bare numbers")
+        raise NotTraced("it converts to a plain number or array")
 
     __int__ = __index__ = __iter__ = __float__
 
 
-class Traced(Followed, NDArrayOperatorsMixin):
-    """Numbers that are known as an expression, and by what they were in the pass.
+class Traced(Recorder, NDArrayOperatorsMixin):
+    """Numbers given by an expression; `numbers` is their value in the recorded pass.
 
     In JavaScript they are a number or, with a shape, a flat array in row-major order.
     """
@@ -97,97 +106,96 @@ class Traced(Followed, NDArrayOperatorsMixin):
         """Convert to another floating dtype."""
         return cast(self, dtype=dtype)
 
-    __array__ = __len__ = Followed.__float__
+    __array__ = __len__ = Recorder.__float__
 
 
-class Choice(Followed, np.ndarray):
-    """Where something holds, known as an expression: rules take a mask for an array.
+class Mask(Recorder, np.ndarray):
+    """A condition given by an expression. It is an ndarray because rules expect that of a mask.
 
-    As a bare array it says the opposite, so that what is computed from that is seen to be wrong.
+    Its elements are inverted: where a rule uses them directly, its result is wrong, and is noticed.
     """
 
-    tape: Tape
     text: str
 
     @classmethod
-    def of(cls, tape: Tape, text: str, holds: Any) -> Choice:
-        """Make a choice of an expression and of what it was."""
-        made = np.asarray(np.logical_not(holds)).view(cls)
-        made.tape, made.text = tape, text
-        return made
+    def of(cls, tape: Tape, text: str, holds: Any) -> Mask:
+        """Make a mask of an expression and its value in the recorded pass."""
+        mask = np.asarray(np.logical_not(holds)).view(cls)
+        mask.tape, mask.text = tape, text
+        return mask
 
     @property
     def numbers(self) -> Any:
-        """What it was in the pass."""
+        """Its value in the recorded pass."""
         return np.logical_not(self.view(np.ndarray))
 
-    __reduce_ex__ = Followed.__float__
+    __reduce_ex__ = Recorder.__float__
 
 
 class Places:
-    """Flat places that are found when the program runs, such as the winners of windows."""
+    """Flat indices that are computed when the program runs, such as the winners of windows."""
 
     def __init__(self, text: str, numbers: Any) -> None:
         self.text, self.numbers = text, np.asarray(numbers)
 
 
-def traced(function: Any, method: str, xs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Write down a call of a function; one of ours that is not in the table is followed."""
-    if method == "__call__" and function in HANDLERS:
-        return HANDLERS[function](*xs, **options)
-    ours = str(getattr(function, "__module__", "")).startswith("tinygrad_pool.")
-    if method == "__call__" and ours:
-        return behind(function)(*xs, **options)
+def call(tape: Tape, function: Any, method: str, xs: tuple[Any, ...], options: Any) -> Any:
+    """Record a call of a function. A function of ours without a handler runs on traced numbers."""
+    if method == "__call__":
+        if handler := tape.handler(function):
+            return handler(*xs, **options)
+        if is_ours(function):
+            return undispatched(function)(*xs, **options)
     name = getattr(function, "__name__", str(function))
-    raise NotTraced(f"it uses {name}{'' if method == '__call__' else f'.{method}'}")
+    raise NotTraced(f"it calls {name}{'' if method == '__call__' else f'.{method}'}")
 
 
 def handles(*functions: Any) -> Callable[[Handler], Handler]:
-    """Enter what some functions are on traced numbers."""
+    """Register the handler of some functions, as a decorator."""
     return entering(HANDLERS, functions)
 
 
 def bare(x: Any) -> Any:
-    """Return what an operand was in the pass."""
-    return x.numbers if isinstance(x, Traced | Choice | Places) else x
+    """Return the value that an operand had in the recorded pass."""
+    return x.numbers if isinstance(x, Traced | Mask | Places) else x
 
 
-def behind(function: Any) -> Any:
-    """Return the function that runs for plain numbers."""
+def undispatched(function: Any) -> Any:
+    """Return the implementation of a primitive for plain arrays."""
     return function.__wrapped__
 
 
 def tape_of(xs: Any) -> Tape:
-    """Return the tape that some operands are written on."""
-    return next(x.tape for x in xs if isinstance(x, Traced | Choice))
+    """Return the tape of the first traced operand."""
+    return next(x.tape for x in xs if isinstance(x, Traced | Mask))
 
 
-def known(tape: Tape, text: str, numbers: Any) -> Any:
-    """Return numbers that are known as an expression; where they are truths, they are a choice."""
-    kind = Choice.of if np.asarray(numbers).dtype == bool else Traced
+def traced(tape: Tape, text: str, numbers: Any) -> Any:
+    """Return traced numbers or, if the values are bools, a mask."""
+    kind = Mask.of if np.asarray(numbers).dtype == bool else Traced
     return kind(tape, text, numbers)
 
 
 def result(tape: Tape, text: str, numbers: Any) -> Any:
-    """Name a result."""
-    return known(tape, tape.line(text), numbers)
+    """Append an expression to the tape, and return its traced value."""
+    return traced(tape, tape.line(text), numbers)
 
 
 def rounding(numbers: Any) -> str:
-    """Name the function that rounds sums to the dtype of some numbers."""
+    """Return the argument that makes sums round to float32, if the numbers are of that dtype."""
     return {8: "", 4: ", Math.fround"}[np.asarray(numbers).dtype.itemsize]
 
 
 def shaped(x: Any, shape: Shape) -> Any:
-    """Give numbers another shape, in row-major order."""
+    """Reshape traced numbers, in row-major order."""
     text = x.text
     if bool(shape) != bool(np.shape(bare(x))):
         text = x.tape.line(f"[{text}]" if shape else f"{text}[0]")
-    return known(x.tape, text, np.reshape(x.numbers, shape))
+    return traced(x.tape, text, np.reshape(x.numbers, shape))
 
 
 def moved(x: Any, cells: Any) -> Any:
-    """Copy cells of x by their flat places, −1 for 0, into the shape of `cells`."""
+    """Gather elements of x by flat index, in the shape of `cells`. Index −1 gives 0."""
     cells = np.asarray(cells)
     numbers, flat = np.reshape(x.numbers, -1), np.reshape(cells, -1)
     if flat.size == numbers.size and (flat == np.arange(flat.size)).all():
@@ -203,14 +211,14 @@ def moved(x: Any, cells: Any) -> Any:
 
 
 def places(x: Any) -> Any:
-    """Return the flat place of each cell of x, in its shape."""
+    """Return the flat index of each element of x, in the shape of x."""
     shape = np.shape(bare(x))
     return np.arange(np.prod(shape, dtype=int)).reshape(shape)
 
 
 def spread(x: Any, shape: Shape, tape: Tape) -> str:
-    """Write an operand as it stands beside others of a shape: a number, or as many numbers."""
-    if not isinstance(x, Traced | Choice):
+    """Write an operand of an elementwise function: one number, or an array of the given shape."""
+    if not isinstance(x, Traced | Mask):
         return tape.constant(np.broadcast_to(x, shape) if np.size(x) != 1 else np.ravel(x)[0])
     if x.shape == shape:
         return x.text
@@ -220,36 +228,36 @@ def spread(x: Any, shape: Shape, tape: Tape) -> str:
 
 
 def whole(x: Any, shape: Shape, tape: Tape) -> str:
-    """Write an operand as an array of a shape."""
-    if isinstance(x, Traced | Choice):
+    """Write an operand as an array, broadcast to a shape."""
+    if isinstance(x, Traced | Mask):
         return str(moved(x, np.broadcast_to(places(x), shape)).text)
     return tape.constant(np.broadcast_to(x, shape))
 
 
 def tidied(lines: dict[str, str], results: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Leave out lines that nothing uses, and put into others what is used once."""
+    """Drop lines that are not used, and inline those that are used once."""
     uses = Counter(name for text in (*lines.values(), *results) for name in NAME.findall(text))
     for name, text in reversed(lines.items()):
         if not uses[name] and not text.startswith(SEEN):
             uses.subtract(NAME.findall(text))
-    waiting: dict[str, str] = {}
+    inline: dict[str, str] = {}
 
     def filled(text: str) -> str:
-        return NAME.sub(lambda found: waiting.get(found[0], found[0]), text)
+        return NAME.sub(lambda match: inline.get(match[0], match[0]), text)
 
     kept = {}
     for name, text in lines.items():
         if uses[name] == 1 and not text.startswith(SEEN):
-            inside = filled(text)
-            waiting[name] = inside if ATOM.fullmatch(inside) else f"({inside})"
+            inner = filled(text)
+            inline[name] = inner if ATOM.fullmatch(inner) else f"({inner})"
         elif uses[name] or text.startswith(SEEN):
             kept[name] = filled(text)
     return kept, [*map(filled, results)]
 
 
 def as_json(x: float) -> Any:
-    """Write a number for JSON, which knows no infinity and no NaN."""
+    """Convert a number for JSON, which has neither infinities nor NaN: they become strings."""
     if isfinite(x):
-        whole = float(x).is_integer() and abs(x) < 1e15 and str(x) != "-0.0"
-        return int(x) if whole else x
+        is_whole = float(x).is_integer() and abs(x) < 1e15 and str(x) != "-0.0"
+        return int(x) if is_whole else x
     return "NaN" if x != x else "Infinity" if x > 0 else "-Infinity"  # noqa: PLR0124

@@ -217,7 +217,7 @@ def test_numbers_are_written_as_python_writes_them(node_js):
     [
         (lambda: sum(Value(1.0) for _ in range(200)), "the graph has more than 300 nodes"),
         (lambda: Value(1.0), "there is nothing to compute"),
-        (deciding, "decides"),
+        (deciding, "branches"),
     ],
 )
 def test_the_page_says_why_numbers_are_fixed(graph, says):
@@ -233,7 +233,7 @@ def test_an_unknown_start_is_refused(tmp_path):
 
 def test_a_page_with_fixed_numbers_contains_no_program(tmp_path):
     text = tg.record(deciding()).to_html(tmp_path / "pass.html").read_text("utf-8")
-    assert "the rule of kinked#1 cannot be written: it decides by the numbers" in text
+    assert "the rule of kinked#1 cannot be written in JavaScript: it branches on a number" in text
     assert "const functions" not in text
 
 

@@ -48,10 +48,10 @@ def instrument_of(recording: Trace) -> Instrument:
     called = recording.names_by_id
     kept = kept_by(recording)
     facts = [_facts(recording, node, names, called) for node in recording.nodes]
-    for node, entry in zip(recording.nodes, program.told["nodes"], strict=True):
+    for node, entry in zip(recording.nodes, program.graph["nodes"], strict=True):
         if node in kept:
             entry["kept"] = [as_json(float(x)) for x in np.ravel(kept[node])]
-    page = {"program": program.told, "facts": facts, "forks": [*_forks(recording, names)]}
+    page = {"program": program.graph, "facts": facts, "forks": [*_forks(recording, names)]}
     return Instrument(program.functions, page, "")
 
 
