@@ -145,7 +145,7 @@ def test_the_pictures_show_current_numbers():
 
 SESSIONS = re.findall(
     r"^```text\n\$ (tinygrad-pool|python) ([^\n]*)\n(.*?)^```$",
-    (DOCS / "stepping.md").read_text("utf-8"),
+    "".join((DOCS / page).read_text("utf-8") for page in ("stepping.md", "debuggers.md")),
     re.MULTILINE | re.DOTALL,
 )
 

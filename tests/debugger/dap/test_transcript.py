@@ -1,4 +1,4 @@
-"""The transcript of an editor's session in docs/stepping.md, as it runs."""
+"""The transcript of an editor's session in docs/debuggers.md, as it runs."""
 
 import re
 from pathlib import Path
@@ -8,8 +8,8 @@ import pytest
 from tinygrad_pool.cli import editor
 
 ROOT = Path(__file__).parents[3]
-STEPPING = (ROOT / "docs" / "stepping.md").read_text("utf-8")
-TRANSCRIPT = re.search(r"^```text\n(> launch .*?)^```$", STEPPING, re.M | re.S)[1]
+DEBUGGERS = (ROOT / "docs" / "debuggers.md").read_text("utf-8")
+TRANSCRIPT = re.search(r"^```text\n(> launch .*?)^```$", DEBUGGERS, re.M | re.S)[1]
 MOVES = ("continue", "next", "stepBack", "reverseContinue")
 
 
