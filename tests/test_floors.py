@@ -26,7 +26,6 @@ ELSEWHERE = {
     "bridges.differences": "bridges/test_agreement.py",
     "bridges.graph": "bridges/test_onnx_writing.py",
     "bridges.onnx_reduced": "bridges/test_onnx_writing.py",
-    "bridges.onnx_reductions": "bridges/test_onnx_operations.py",
     "bridges.onnx_rules": "bridges/test_onnx_writing.py",
     "bridges.onnx_shapes": "bridges/test_onnx_operations.py",
     "bridges.onnx_writer": "bridges/test_onnx_writing.py",

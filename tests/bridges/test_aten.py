@@ -6,7 +6,6 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool.bridges import aten, aten_shapes
 from tinygrad_pool.bridges.translations import TRANSLATIONS
-from tinygrad_pool.errors import ShapeError
 
 pytestmark = pytest.mark.peer
 
@@ -14,14 +13,14 @@ X, Y = np.random.default_rng(0).standard_normal((2, 3, 4))
 P = np.abs(X) + 0.5
 CUBE = np.random.default_rng(1).standard_normal((2, 3, 4))
 CASES = {
-    **{name: (name, X) for name in ("exp", "sin", "cos", "tan", "tanh", "abs", "neg", "erf", "t")},
+    **{name: (name, X) for name in ("exp", "sin", "cos", "tan", "tanh", "abs", "neg", "erf")},
     **{
         name: (name, P) for name in ("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal")
     },
     **{name: (name, X, Y) for name in ("maximum", "minimum", "mul", "add", "sub", "div", "rsub")},
     **{name: (name, X, 2.0) for name in ("eq", "ne", "lt", "le", "gt", "ge", "clamp_min")},
     **{name: (name, X) for name in ("sign", "floor", "ceil", "round", "trunc", "isnan", "isinf")},
-    **{name: (name, X) for name in ("numel", "argmax", "argmin", "logical_not", "tril", "triu")},
+    **{name: (name, X) for name in ("argmax", "argmin", "logical_not", "tril", "triu")},
     **{name: (name, X) for name in ("sinh", "cosh", "exp2", "atan", "asinh")},
     **{name: (name, X / 4) for name in ("asin", "acos", "atanh")},
     "acosh": ("acosh", P + 1),
@@ -53,13 +52,8 @@ CASES = {
     "log_softmax": ("log_softmax", X, 0),
     "view": ("view", X, [2, -1]),
     "view of wholes": ("view", np.arange(6), [2, -1]),
-    "flatten": ("flatten", CUBE, 1),
-    "flatten a number": ("flatten", np.float64(2.0)),
-    "unflatten": ("unflatten", X, 1, [2, -1]),
-    "unflatten all": ("unflatten", X, 1, [2, 2]),
     "transpose": ("transpose", CUBE, 0, -1),
     "transpose a number": ("transpose", np.float64(2.0), 0, 0),
-    "t of a vector": ("t", X[0]),
     "permute": ("permute", CUBE, [2, 0, 1]),
     "squeeze": ("squeeze", CUBE[:, :1]),
     "squeeze an axis": ("squeeze", CUBE[:, :1], 1),
@@ -91,7 +85,6 @@ CASES = {
     "constant_pad_nd": ("constant_pad_nd", X, [1, 2, 0, 3], 5.0),
     "constant_pad_nd cuts": ("constant_pad_nd", X, [-1, 2], 0.5),
     "constant_pad_nd by nothing": ("constant_pad_nd", X, [0, 0]),
-    "type_as": ("type_as", X, Y.astype(np.float32)),
     "zeros_like": ("zeros_like", X),
     "ones_like": ("ones_like", X),
     "full_like": ("full_like", X, 3.0),
@@ -159,8 +152,6 @@ def test_wholes_and_masks_stay_arrays():
     assert TRANSLATIONS["aten.maximum"](places, 3).tolist() == [3, 3, 3, 3, 4, 5]
     assert TRANSLATIONS["aten.detach"](places) is places
     assert TRANSLATIONS["aten.detach"](tg.Value(2.0)).parents == ()
-    with pytest.raises(ShapeError, match=r"view: 6 elements of shape \(6,\) do not fit"):
-        aten_shapes.view(places, (4, -1))
 
 
 def test_dtypes():

@@ -5,7 +5,6 @@ from tinygrad_pool.bridges import (  # they enter their translations
     aten_layers,  # noqa: F401
     aten_shapes,  # noqa: F401
     onnx_operations,  # noqa: F401
-    onnx_reductions,  # noqa: F401
     onnx_shapes,  # noqa: F401
 )
 from tinygrad_pool.bridges.agreement import Crosscheck, crosscheck

@@ -9,7 +9,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from functools import reduce
-from math import log
 from typing import Any
 
 import numpy as np
@@ -22,9 +21,9 @@ from tinygrad_pool.functional import operations
 Axes = int | Sequence[int] | None
 
 NUMPY = """
-abs ceil copysign cos cosh exp exp2 expm1 floor floor_divide fmod hypot isinf isnan log log1p
-logical_and logical_not logical_or logical_xor remainder round sign sin sinh sqrt square stack tan
-tanh trunc
+abs ceil copysign cos cosh exp exp2 expm1 floor floor_divide fmod hypot isinf isnan log log10 log1p
+log2 logical_and logical_not logical_or logical_xor remainder round sign sin sinh sqrt square
+stack tan tanh tril triu trunc
 """
 REDUCTIONS = "all any argmax argmin mean prod sum"
 RENAMED = {
@@ -83,19 +82,13 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "bitwise_or": operator.or_,
     "reciprocal": lambda x: np.divide(1.0, x),
     "rsqrt": lambda x: 1.0 / np.sqrt(x),
-    "log2": lambda x: np.log(x) * (1 / log(2.0)),  # ONNX has no log2
-    "log10": lambda x: np.log(x) * (1 / log(10.0)),
     "maximum": folded("maximum", ties="even"),  # PyTorch pays half each
     "minimum": folded("minimum", ties="even"),
     "where": lambda mask, x, y: np.where(data_of(mask) != 0, *_of_one_dtype(x, y)),
     "masked_fill": lambda x, mask, y: np.where(data_of(mask), y, x),
     "sym_size": lambda x, axis: x.shape[axis],
-    "numel": lambda x: x.size,
     "detach": lambda x: x.detach() if isinstance(x, Value) else x,
-    "t": lambda x: x if np.ndim(x) < 2 else x.T,
     "embedding": lambda w, i, padding=-1, *given: _embedding(w, i, padding, *given),
-    "tril": lambda x, k=0: triangle(x, k, upper=False),
-    "triu": lambda x, k=0: triangle(x, k, upper=True),
     **{name: _over(getattr(np, name)) for name in REDUCTIONS.split()},
     "amax": _over(Value.max, ties="even"),
     "amin": _over(Value.min, ties="even"),
@@ -103,20 +96,12 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     **{name: _along(getattr(np, name)) for name in ("cumsum", "cumprod")},
     **dict.fromkeys(("softmax", "_softmax"), _along(operations.softmax)),
     **dict.fromkeys(("log_softmax", "_log_softmax"), _along(operations.log_softmax)),
-    "type_as": lambda x, other: cast(x, other.dtype),
     "arange": lambda *bounds, dtype=None: np.arange(*bounds, dtype=dtype),
     "scalar_tensor": np.asarray,
     "rand_like": lambda x, **_: np.random.default_rng().random(x.shape).astype(x.dtype),
 }
 TRANSLATIONS.update({f"aten.{name}": f for name, f in SIMPLE.items()})
 TRANSLATIONS["torch.sym_float"] = float
-
-
-def triangle(x: Any, k: int, upper: bool) -> Any:
-    """Keep the cells of matrices on the k-th diagonal, and above or below it."""
-    rows, columns = x.shape[-2:]
-    below = np.tri(rows, columns, k - upper, dtype=bool)
-    return np.where(below != upper, x, data_of(x).dtype.type(0))
 
 
 @translates("aten.clamp", "aten.clamp_min")
@@ -191,27 +176,9 @@ TRANSLATIONS.update({f"aten.{name}": _extreme(name) for name in ("max", "min")})
 def var(x: Any, axes: Axes = None, correction: Any = 1, keepdim: bool = False) -> Any:
     """Average the squared distance from the mean, over n − correction."""
     if isinstance(axes, bool):  # var(x, unbiased)
-        return var(x, None, 1 if axes else 0)
-    over, c = axes_of(axes), 1 if correction is None else correction
-    mean = np.mean(x, axis=over, keepdims=True)
-    total = np.sum(np.square(x - mean), axis=over, keepdims=keepdim)
-    return total / max(x.size // max(mean.size, 1) - c, 0)
-
-
-@translates("aten.sort")
-def sort(x: Any, dim: int = -1, descending: bool = False, *, stable: Any = None) -> Any:
-    """Sort along an axis; also return where each came from. Equal ones always stay in order."""
-    del stable
-    sign = -1 if descending else 1
-    order = np.argsort(sign * data_of(x), axis=dim, kind="stable")
-    return sign * np.sort(sign * x, axis=dim), order
-
-
-@translates("aten.topk")
-def topk(x: Any, k: int, axis: int = -1, largest: bool = True, _: bool = True) -> Any:
-    """Take the k largest along an axis, or the smallest; also return where each came from."""
-    cut = (slice(None),) * (axis % np.ndim(x)) + (slice(k),)
-    return tuple(part[cut] for part in sort(x, axis, largest))
+        axes, correction = None, 1 if axes else 0
+    ddof = 1 if correction is None else correction
+    return np.var(x, axis=axes_of(axes), ddof=ddof, keepdims=keepdim)
 
 
 @translates("aten._safe_softmax")

@@ -8,17 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool import functional
-from tinygrad_pool.bridges.aten_shapes import flatten, pad, sliced
+from tinygrad_pool.bridges.aten_shapes import pad
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
-from tinygrad_pool.errors import UnsupportedError
 from tinygrad_pool.functional import activations, layers, losses
-
-
-@translates("aten.addmm", "aten.baddbmm", "aten.addmv")
-def addmm(b: Any, x: Any, w: Any, beta: float = 1, alpha: float = 1) -> Any:
-    """Compute beta b + alpha x w."""
-    y = x @ w if alpha == 1 else (x @ w) * alpha
-    return y + (b if beta == 1 else b * beta)
 
 
 @translates("aten.conv1d", "aten.conv2d", "aten.conv3d")
@@ -48,33 +40,26 @@ def convolution(
     output_padding: Any,
     groups: int,
 ) -> Any:
-    """Slide weights over the last axes; transposed, send each cell to all that the weights reach.
+    """Slide weights over the last axes, or spread each element to all that the weights reach.
 
-    That is a convolution of x, with zeros between its cells, by the weights turned round.
+    The transposed convolution is a convolution of x, with zeros between its elements, by the
+    reversed weights.
     """
     if not transposed:
         return conv(x, w, b, stride, padding, dilation, groups)
-    sides: list[int] = []
-    per_axis = [np.broadcast_to(o, w.ndim - 2).tolist() for o in (stride, padding, dilation)]
-    added = np.broadcast_to(output_padding, w.ndim - 2).tolist()
-    for i, (s, p, d) in enumerate(zip(*per_axis, strict=True)):
-        x = _spread(x, x.ndim - w.ndim + 2 + i, s)
-        reach = d * (w.shape[2 + i] - 1) - p
-        sides = [reach, reach + added[i], *sides]
+    n = w.ndim - 2
+    sides = [(0, 0)] * (x.ndim - n)
+    options = (np.broadcast_to(o, n).tolist() for o in (stride, padding, dilation, output_padding))
+    for k, s, p, d, more in zip(w.shape[2:], *options, strict=True):
+        axis, reach = len(sides), d * (k - 1) - p
+        between = np.repeat(np.arange(1, x.shape[axis]), s - 1)
+        x = np.insert(x, between, 0.0, axis=axis) if between.size else x
+        sides.append((reach, reach + more))
     parts = np.reshape(w, (groups, w.shape[0] // groups, *w.shape[1:]))
     turned = np.transpose(parts, (0, 2, 1, *range(3, parts.ndim)))
     turned = np.reshape(turned, (groups * w.shape[1], -1, *w.shape[2:]))
     turned = np.flip(turned, tuple(range(2, turned.ndim)))
     return conv(pad(x, sides), turned, b, 1, 0, dilation, groups)
-
-
-def _spread(x: Any, axis: int, stride: int) -> Any:
-    """Put stride − 1 zeros between the cells of an axis."""
-    if stride == 1:
-        return x
-    behind = [0, 0] * (x.ndim - axis - 1)
-    wide = flatten(pad(np.expand_dims(x, axis + 1), [*behind, 0, stride - 1]), axis, axis + 1)
-    return sliced(wide, axis, 0, (x.shape[axis] - 1) * stride + 1)
 
 
 def _each(given: Any) -> Any:
@@ -110,6 +95,7 @@ KEPT: dict[str, Callable[..., Any]] = {
     "layer_norm": lambda *given: layers.layer_norm(*given[:5]),  # the sixth is of cuDNN
     "group_norm": lambda *given: layers.group_norm(*given[:5]),
     "dropout": layers.dropout,
+    "bernoulli": lambda x, p: (np.random.default_rng().random(x.shape) < p).astype(x.dtype),
     "_native_batch_norm_legit": lambda x, w, b, *given: (
         *(layers.batch_norm(x, None, None, w, b, *given), None, None),
     ),
@@ -118,17 +104,6 @@ KEPT: dict[str, Callable[..., Any]] = {
     ),
 }
 TRANSLATIONS.update({f"aten.{name}": f for name, f in KEPT.items()})
-
-
-@translates("aten.feature_dropout", "aten.alpha_dropout")
-def dropout_of_channels(x: Any, p: float, train: bool) -> Any:
-    """Return x, in evaluation. Raises UnsupportedError in training."""
-    if train and p:
-        raise UnsupportedError(
-            "dropout: of whole channels or with alpha, it is not translated in training; "
-            "module.eval() before from_torch, or p=0, leaves it out"
-        )
-    return x
 
 
 @translates("aten._native_batch_norm_legit_functional")

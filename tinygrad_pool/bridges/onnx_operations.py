@@ -16,27 +16,28 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool import functional
-from tinygrad_pool.bridges import aten, aten_layers
+from tinygrad_pool.bridges import aten, aten_layers, aten_shapes
+from tinygrad_pool.bridges.onnx_shapes import integers
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
 from tinygrad_pool.engine.value import lift
 from tinygrad_pool.errors import UnsupportedError
 from tinygrad_pool.functional import activations, layers, operations
 from tinygrad_pool.rules import activations as rules
 
+NAMED = """
+abs ceil cos cosh equal exp floor greater less log round sign sin sinh sqrt tan tanh
+"""
 NUMPY = {
-    **{"Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Sin": "sin", "Cos": "cos", "Tanh": "tanh"},
-    **{name.title(): name for name in ("tan", "sinh", "cosh")},
-    **{f"A{n}": f"arc{n}" for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
-    **{"Abs": "abs", "Pow": "power"},
+    **{name.title(): name for name in NAMED.split()},
+    **{f"A{name}": f"arc{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    **{name.title(): f"logical_{name}" for name in ("and", "or", "not", "xor")},
+    **{"GreaterOrEqual": "greater_equal", "LessOrEqual": "less_equal"},
+    **{"IsNaN": "isnan", "Pow": "power"},
 }
+"""Functions of NumPy by ONNX's names; those with a gradient are written by the same names."""
+
 EXTREMES = {"Max": "maximum", "Min": "minimum"}
-DATA = {"Floor": "floor", "Ceil": "ceil", "Round": "round", "Sign": "sign", "IsNaN": "isnan"}
 OPERATORS = {"Add": "add", "Sub": "sub", "Mul": "mul", "MatMul": "matmul", "Neg": "neg"}
-ASKED = {
-    **{"Equal": "equal", "Less": "less", "LessOrEqual": "less_equal", "Greater": "greater"},
-    "GreaterOrEqual": "greater_equal",
-}
-LOGIC = {"And": "logical_and", "Or": "logical_or", "Not": "logical_not", "Xor": "logical_xor"}
 POOLS = {"MaxPool": "max_pool", "AveragePool": "avg_pool", "LpPool": "lp_pool"}
 
 
@@ -203,11 +204,57 @@ def dropout(x: Any, ratio: Any = None, training: Any = None, **_: Any) -> Any:
     return x
 
 
+REDUCTIONS = {f"Reduce{name.title()}": name for name in ("sum", "mean", "max", "min", "prod")}
+
+
+def _reduction(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a reduction whose axes are an attribute or, in later versions, an input."""
+
+    def reduction(
+        x: Any, axes: Any = None, keepdims: int = 1, noop_with_empty_axes: int = 0
+    ) -> Any:
+        over = integers(axes)
+        if not over and noop_with_empty_axes:
+            return x
+        return f(x, axis=over or None, keepdims=bool(keepdims))
+
+    return reduction
+
+
+def _arg(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return argmax or argmin: the first index of the largest or smallest element, or the last."""
+
+    def arg(x: Any, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Any:
+        numbers = np.flip(data_of(x), axis) if select_last_index else data_of(x)
+        index = f(numbers, axis=axis, keepdims=bool(keepdims))
+        return numbers.shape[axis] - 1 - index if select_last_index else index
+
+    return arg
+
+
+@translates("onnx.CumSum")
+def cumsum(x: Any, axis: Any, exclusive: int = 0, reverse: int = 0) -> Any:
+    """Sum up to each element, or from each on if `reverse`; `exclusive` leaves out the element."""
+    at = int(data_of(axis)) % np.ndim(x)
+    y = np.cumsum(np.flip(x, at) if reverse else x, axis=at)
+    if exclusive:
+        sides = [(int(i == at), -int(i == at)) for i in range(np.ndim(x))]
+        y = aten_shapes.pad(y, sides)
+    return np.flip(y, at) if reverse else y
+
+
 SIMPLE: dict[str, Callable[..., Any]] = {
-    **{onnx: getattr(np, name) for onnx, name in (NUMPY | DATA | ASKED | LOGIC).items()},
+    **{onnx: getattr(np, name) for onnx, name in NUMPY.items()},
     **{onnx: getattr(operator, name) for onnx, name in OPERATORS.items()},
     **{onnx: aten.folded(name) for onnx, name in EXTREMES.items()},
     **{onnx: _pool(ours) for onnx, ours in POOLS.items()},
+    **{onnx: _reduction(getattr(np, name)) for onnx, name in REDUCTIONS.items()},
+    "ReduceLogSumExp": _reduction(operations.logsumexp),
+    "ReduceSumSquare": _reduction(lambda x, **o: np.sum(np.square(x), **o)),
+    "ReduceL1": _reduction(lambda x, **o: np.linalg.vector_norm(x, ord=1, **o)),
+    "ReduceL2": _reduction(np.linalg.vector_norm),
+    "ArgMax": _arg(np.argmax),
+    "ArgMin": _arg(np.argmin),
     "Relu": operations.relu,
     "Sigmoid": operations.sigmoid,
     "Erf": activations.erf,
