@@ -176,7 +176,7 @@ TRANSLATIONS.update({f"aten.{name}": _extreme(name) for name in ("max", "min")})
 def var(x: Any, axes: Axes = None, correction: Any = 1, keepdim: bool = False) -> Any:
     """Average the squared distance from the mean, over n − correction."""
     if isinstance(axes, bool):  # var(x, unbiased)
-        axes, correction = None, 1 if axes else 0
+        return var(x, None, 1 if axes else 0)
     ddof = 1 if correction is None else correction
     return np.var(x, axis=axes_of(axes), ddof=ddof, keepdims=keepdim)
 

@@ -82,6 +82,14 @@ for _n in (1, 2, 3):
         TRANSLATIONS[f"aten.{_name}{_places}"] = _pool(_name, return_indices=True)
 
 
+@translates("aten._native_batch_norm_legit_functional")
+def batch_norm(x: Any, w: Any, b: Any, mean: Any, variance: Any, *options: Any) -> tuple[Any, ...]:
+    """Normalize each channel over the batch; return also the new running mean and variance."""
+    new = [None if statistic is None else np.array(statistic) for statistic in (mean, variance)]
+    y = layers.batch_norm(x, new[0], new[1], w, b, *options)
+    return y, None, None, *new
+
+
 ACTIVATIONS = """
 celu elu erf erfc gelu hardsigmoid hardswish hardtanh leaky_relu mish prelu relu6 selu silu softplus
 softsign
@@ -96,24 +104,12 @@ KEPT: dict[str, Callable[..., Any]] = {
     "group_norm": lambda *given: layers.group_norm(*given[:5]),
     "dropout": layers.dropout,
     "bernoulli": lambda x, p: (np.random.default_rng().random(x.shape) < p).astype(x.dtype),
-    "_native_batch_norm_legit": lambda x, w, b, *given: (
-        *(layers.batch_norm(x, None, None, w, b, *given), None, None),
-    ),
-    "_native_batch_norm_legit_no_training": lambda x, w, b, mean, variance, *given: (
-        *(layers.batch_norm(x, mean, variance, w, b, False, *given), None, None),
+    "_native_batch_norm_legit": lambda x, w, b, *more: batch_norm(x, w, b, None, None, *more),
+    "_native_batch_norm_legit_no_training": lambda x, w, b, mean, variance, *more: batch_norm(
+        x, w, b, mean, variance, False, *more
     ),
 }
 TRANSLATIONS.update({f"aten.{name}": f for name, f in KEPT.items()})
-
-
-@translates("aten._native_batch_norm_legit_functional")
-def batch_norm(
-    x: Any, w: Any, b: Any, mean: Any, variance: Any, training: bool, momentum: float, eps: float
-) -> Any:
-    """Normalize each channel over the batch; return also the new running mean and variance."""
-    running = np.array(mean), np.array(variance)
-    y = layers.batch_norm(x, *running, w, b, training, momentum, eps)
-    return y, None, None, *running
 
 
 REDUCTIONS = ("none", "mean", "sum")
