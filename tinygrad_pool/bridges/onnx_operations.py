@@ -38,6 +38,7 @@ NUMPY = {
 
 EXTREMES = {"Max": "maximum", "Min": "minimum"}
 OPERATORS = {"Add": "add", "Sub": "sub", "Mul": "mul", "MatMul": "matmul", "Neg": "neg"}
+SHARES = {"Softmax": "softmax", "LogSoftmax": "log_softmax"}
 POOLS = {"MaxPool": "max_pool", "AveragePool": "avg_pool", "LpPool": "lp_pool"}
 
 
@@ -270,8 +271,7 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "Mish": activations.mish,
     "HardSwish": activations.hardswish,
     "PRelu": lift(rules.leaky_relu),
-    "Softmax": _shares(operations.softmax),
-    "LogSoftmax": _shares(operations.log_softmax),
+    **{onnx: _shares(getattr(operations, name)) for onnx, name in SHARES.items()},
     "GlobalAveragePool": lambda x: np.mean(x, axis=tuple(range(2, x.ndim)), keepdims=True),
     "GlobalMaxPool": lambda x: np.max(x, axis=tuple(range(2, x.ndim)), keepdims=True),
     "InstanceNormalization": lambda x, w, b, epsilon=1e-5: layers.instance_norm(
