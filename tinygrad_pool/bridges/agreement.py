@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.bridges.counterparts import NoCounterpartError, constant, in_torch
-from tinygrad_pool.bridges.differences import Difference, largest_difference
-from tinygrad_pool.bridges.network_agreement import compared
+from tinygrad_pool.bridges.differences import Difference, compared, largest_difference
 from tinygrad_pool.bridges.torch_writing import to_torch
 from tinygrad_pool.bridges.translations import as_operand, data_of
 from tinygrad_pool.derivatives.candidates import candidates_of

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.bridges.differences import Difference
+from tinygrad_pool.bridges.differences import Difference, compared, outputs_of
 from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, Ref, check_known
-from tinygrad_pool.bridges.network_agreement import compared, outputs_of
 from tinygrad_pool.bridges.torch_tracing import (
     name_of_target,
     own_lines,
