@@ -27,7 +27,6 @@ ELSEWHERE = {
     "bridges.onnx_rules": "bridges/test_onnx_writing.py",
     "bridges.onnx_shapes": "bridges/test_onnx_operations.py",
     "bridges.onnx_writer": "bridges/test_onnx_writing.py",
-    "bridges.torch_tracing": "bridges/test_torch_reading.py",
     "bridges.translations": "bridges/test_network.py",
     "diagnosis.findings": "diagnosis/test_diagnosis.py",
     "drawing.layout": "drawing/test_wrapping.py",
