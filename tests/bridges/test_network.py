@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
-from tinygrad_pool.bridges.network import Call, Input, Network, Part, Program, Ref, with_refs
+from tinygrad_pool.bridges.network import (
+    Call,
+    Input,
+    Length,
+    Network,
+    Part,
+    Program,
+    Ref,
+    with_refs,
+)
 from tinygrad_pool.bridges.translations import TRANSLATIONS, translates
 from tinygrad_pool.engine.context import Line
 from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
@@ -62,7 +71,7 @@ def test_what_is_not_a_value_is_returned_as_it_is():
 
 
 def test_lengths():
-    lengths = (("n", 0, 2**31), 3, ("n", 2, 5))
+    lengths = (Length("n"), Length("3", 3, 3), Length("n", 2, 5))
     net = Network(program(returns="x", lengths=lengths), {})
     assert net(np.ones((4, 3, 4))).shape == (4, 3, 4)
     said = r"input x: the network was made for shape \(n, 3, n ≥ 2 ≤ 5\), got "
@@ -105,14 +114,14 @@ def test_an_error_says_where():
 def test_what_pythons_own_operators_refuse_says_where(place):
     call = Call(("y",), "python.getitem", (X, "a"), {}, place.removeprefix(" in "))
     net = Network(program(call), {})
-    with pytest.raises(UnsupportedError, match=f"python.getitem: cannot be carried out{place}: "):
+    with pytest.raises(UnsupportedError, match=f"python.getitem: cannot be computed{place}: "):
         net(np.ones(2))
 
 
 def test_what_nothing_makes():
     net = Network(program(returns="z"), {})
     with pytest.raises(
-        UnsupportedError, match="the result: no operation with a translation makes 'z'"
+        UnsupportedError, match="the result: no operation with a translation computes 'z'"
     ):
         net(1.0)
 
@@ -131,7 +140,9 @@ def test_a_part_by_itself():
         net.block(2.0)
     assert isinstance(net.block, Part)
     assert net.train(False) is net.eval() is net
-    with pytest.raises(UnsupportedError, match="was translated for evaluation and stays so"):
+    with pytest.raises(
+        UnsupportedError, match="was translated for evaluation, which cannot be changed"
+    ):
         net.train()
 
 

@@ -146,7 +146,7 @@ def test_an_operation_of_ones_own_is_named_and_can_be_added(write):
 def test_what_no_operation_makes(write):
     path = write([("Dropout", ["x"], ["a", "mask"]), ("Identity", ["mask"], ["y"])])
     with pytest.raises(
-        UnsupportedError, match=r"onnx.Identity: no operation with a translation makes 'mask'"
+        UnsupportedError, match=r"onnx.Identity: no operation with a translation computes 'mask'"
     ):
         tg.from_onnx(path)(X)
 

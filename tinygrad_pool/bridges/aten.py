@@ -101,6 +101,7 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "rand_like": lambda x, **_: np.random.default_rng().random(x.shape).astype(x.dtype),
 }
 TRANSLATIONS.update({f"aten.{name}": f for name, f in SIMPLE.items()})
+TRANSLATIONS.update({f"python.{name}": f for name, f in vars(operator).items() if callable(f)})
 TRANSLATIONS["torch.sym_float"] = float
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, Ref, check_known
+from tinygrad_pool.bridges.network import Call, Input, Length, Network, Program, Ref, check_known
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OutputError, TinygradPoolError, UnsupportedError
 from tinygrad_pool.extras import extra
@@ -197,8 +197,10 @@ def _input(described: Any) -> Input:
     kind = described.type.tensor_type
     if not kind.HasField("shape"):
         return Input(described.name, None)
-    lengths: list[int | tuple[str, int, int]] = []
-    for i, n in enumerate(kind.shape.dim):
-        fixed = n.HasField("dim_value")
-        lengths.append(int(n.dim_value) if fixed else (n.dim_param or f"n{i}", 0, MOST))
+    lengths = (
+        Length(str(n.dim_value), n.dim_value, n.dim_value)
+        if n.HasField("dim_value")
+        else Length(n.dim_param or f"n{i}")
+        for i, n in enumerate(kind.shape.dim)
+    )
     return Input(described.name, tuple(lengths))

@@ -16,7 +16,16 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.bridges.differences import Difference, compared, outputs_of
-from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, Ref, check_known
+from tinygrad_pool.bridges.network import (
+    MOST,
+    Call,
+    Input,
+    Length,
+    Network,
+    Program,
+    Ref,
+    check_known,
+)
 from tinygrad_pool.bridges.translations import TRANSLATIONS, copied, data_of, returned
 from tinygrad_pool.engine.context import Line, no_grad
 from tinygrad_pool.engine.value import Value
@@ -325,15 +334,15 @@ def _array(tensor: Any) -> Any:
 
 
 def _input(node: Any, constraints: Any) -> Input:
-    lengths: list[int | tuple[str, int, int]] = []
+    lengths = []
     for n in node.meta["val"].shape:
         expression: Any = n if isinstance(n, int) else n.node.expr
         if isinstance(n, int) or expression.is_number:
-            lengths.append(int(expression))
-            continue
-        bounds = constraints.get(expression)
-        least, most = _bound(bounds, "lower", 0), _bound(bounds, "upper", MOST)
-        lengths.append((str(n), 0 if least <= 2 else least, min(most, MOST)))
+            lengths.append(Length(str(n), int(expression), int(expression)))
+        else:
+            bounds = constraints.get(expression)
+            least, most = _bound(bounds, "lower", 0), _bound(bounds, "upper", MOST)
+            lengths.append(Length(str(n), 0 if least <= 2 else least, min(most, MOST)))
     return Input(node.name, tuple(lengths))
 
 

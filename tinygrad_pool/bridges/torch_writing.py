@@ -16,7 +16,7 @@ from tinygrad_pool.bridges.counterparts import (
     in_torch,
 )
 from tinygrad_pool.bridges.graph import Graph, graph_of
-from tinygrad_pool.bridges.network import Network, leaves_of
+from tinygrad_pool.bridges.network import Network, named_parts
 from tinygrad_pool.bridges.translations import data_of
 from tinygrad_pool.engine.functions import mapped
 from tinygrad_pool.engine.node import Node
@@ -53,7 +53,7 @@ def to_torch(network: Module, *example: Any) -> Any:
 def _original(torch: Any, network: Network) -> Any:
     """Copy the module that was translated, and give it the present numbers."""
     module: Any = copy.deepcopy(network._origin)
-    module.load_state_dict(_tensors(torch, dict(leaves_of(network))), strict=False)
+    module.load_state_dict(_tensors(torch, dict(named_parts(network))), strict=False)
     return module
 
 
