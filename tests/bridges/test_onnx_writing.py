@@ -338,7 +338,7 @@ def test_a_network_that_returns_no_value(tmp_path):
         def forward(self, x):
             return x.shape
 
-    with pytest.raises(DataError, match=r"the network returns no Value, but \(2,\)"):
+    with pytest.raises(DataError, match=r"the network must return Values, got \(2,\)"):
         tg.to_onnx(Shape(), tmp_path / "net.onnx", drawn(2))
 
 
