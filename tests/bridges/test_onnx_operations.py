@@ -77,12 +77,12 @@ def test_what_is_not_translated_says_so():
         "ConvTranspose": {"auto_pad": "SAME_UPPER"},
     }.items():
         x = np.ones((1, 1, 2), np.float32)
-        with pytest.raises(UnsupportedError, match=f"onnx.{operation}: .*translated"):
+        with pytest.raises(UnsupportedError, match=f"onnx.{operation}: "):
             TRANSLATIONS[f"onnx.{operation}"](*[x] * 5, **options)
 
 
 def test_windows_over_four_axes_are_refused():
     x = np.ones((1, 1, 2, 2, 2, 2))
     for name, options in (("Conv", {}), ("MaxPool", {"kernel_shape": [2] * 4})):
-        with pytest.raises(UnsupportedError, match=r"1 to 3 axes, got 4"):
+        with pytest.raises(UnsupportedError, match=r"needs 1 to 3 axes, got 4"):
             TRANSLATIONS[f"onnx.{name}"](*([x] if options else [x, x]), **options)
