@@ -101,6 +101,7 @@ def test_parameters_constants_and_statistics(write):
     assert [n for n, _ in network.named_parameters()] == ["w", "scale", "shift"]
     assert [n for n, _ in network.named_buffers()] == ["mean", "var"]
     np.testing.assert_allclose(network(X).data, 2 * (X + 1)[::-1], 1e-4)
+    assert network(X).dtype == np.float32
     with pytest.raises(ShapeError, match=r"made for shape \(2, 3\), got \(3, 3\)"):
         network(np.ones((3, 3), np.float32))
 

@@ -157,7 +157,8 @@ def _constant(onnx: Any, node: Any) -> Any:
     kind = attribute.name
     if kind not in ("value", "value_float", "value_int", "value_floats", "value_ints"):
         raise UnsupportedError(f"from_onnx: a constant of kind {kind} is not translated")
-    return np.array(_attribute(onnx, node.op_type, attribute))
+    numbers = _attribute(onnx, node.op_type, attribute)
+    return np.array(numbers, np.float32 if kind.startswith("value_float") else None)
 
 
 def _call(onnx: Any, node: Any, opset: int) -> Call:
