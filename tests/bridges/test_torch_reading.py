@@ -387,10 +387,8 @@ def test_what_is_no_module_and_what_numpy_cannot_hold(torch):
 
 @pytest.mark.parametrize("given", [[], [np.ones((3, 5), np.float32)], ["x"]])
 def test_a_module_that_does_not_take_the_example(torch, given):
-    says = (
-        "from_torch: Linear fails on these example inputs: .*; give those that it takes, in order"
-    )
-    with pytest.raises(OptionError, match=says) as caught:
+    message = "from_torch: Linear fails on these example inputs: .*; pass the inputs that it needs"
+    with pytest.raises(OptionError, match=message) as caught:
         tg.from_torch(torch.nn.Linear(2, 3), *given)
     assert caught.value.__cause__ is not None
 
