@@ -24,7 +24,6 @@ ELSEWHERE = {
     "bridges.counterparts": "bridges/test_agreement.py",
     "extras": "bridges/test_onnx_writing.py",
     "bridges.graph": "bridges/test_onnx_writing.py",
-    "bridges.onnx_rules": "bridges/test_onnx_writing.py",
     "bridges.onnx_shapes": "bridges/test_onnx_operations.py",
     "bridges.onnx_writer": "bridges/test_onnx_writing.py",
     "bridges.translations": "bridges/test_network.py",

@@ -217,12 +217,12 @@ class TestValues:
 
 LONG = np.dtype(np.longdouble)
 REFUSED = {
-    "max_pool1d: settles ties by 'even'; ONNX cannot express that": lambda x: tg.max_pool1d(
+    "max_pool1d: resolves ties by 'even'; ONNX cannot express that": lambda x: tg.max_pool1d(
         x, 2, ties="even"
     ),
     "ONNX has no operation for this rule": lambda x: F.max_unpool1d(x, [[0, 2, 4, 6]] * 2, 2),
     r"ONNX has Softmax over one axis, not over \(0, 1\)": lambda x: tg.softmax(x, axis=(0, 1)),
-    "ONNX takes whole numbers for norm_type, got 2.5": lambda x: F.lp_pool1d(x[:, None], 2.5, 2),
+    "ONNX takes integers for norm_type, got 2.5": lambda x: F.lp_pool1d(x[:, None], 2.5, 2),
     "ONNX has no divisor_override": lambda x: F.avg_pool1d(x[:, None], 2, divisor_override=3.0),
     r"ONNX needs windows of equal length and distance: \(4,\) cells into \(8,\)": lambda x: (
         F.adaptive_avg_pool1d(x[:, None], 8)
@@ -349,7 +349,7 @@ def test_a_model_that_onnx_refuses_is_not_written(runtime, tmp_path, monkeypatch
         raise onnx.checker.ValidationError("no")
 
     monkeypatch.setattr(onnx.checker, "check_model", refuse)
-    with pytest.raises(ToolError, match="to_onnx: ONNX refuses the model: no"):
+    with pytest.raises(ToolError, match="to_onnx: ONNX rejects the model: no"):
         tg.to_onnx(nn.ReLU(), tmp_path / "net.onnx", drawn(2))
     assert list(tmp_path.iterdir()) == []
 

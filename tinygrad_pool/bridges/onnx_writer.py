@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from tinygrad_pool.bridges.graph import Graph
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import UnsupportedError
-from tinygrad_pool.rules.arguments import Shape
 
 OPSET, IR = 21, 10
 """The versions of ONNX's operators and of its file format that are written."""
@@ -20,7 +20,7 @@ BATCH = "batch"
 
 
 class Writer:
-    """Writes the operations of a model, and names their results."""
+    """Writes the operations of a model, and names their results: writer.Add("x", 1.0)."""
 
     def __init__(self, onnx: Any, graph: Graph) -> None:
         self.onnx, self.graph = onnx, graph
@@ -81,6 +81,9 @@ class Writer:
         shape = [BATCH if grows else n for n, grows in zip(value.shape, free, strict=True)]
         return helper.make_tensor_value_info(name, kind, shape)
 
+    def __getattr__(self, kind: str) -> Callable[..., str]:
+        return partial(self.operation, kind)
+
     def operation(self, kind: str, *inputs: Any, more: int = 0, **attributes: Any) -> str:
         """Write one operation and return the name of its first result; `more` counts the others.
 
@@ -107,10 +110,6 @@ class Writer:
         """Write a conversion to another dtype."""
         kind = self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         return self.operation("Cast", name, to=kind)
-
-    def shape_of(self, node: Node) -> Shape:
-        """Return a node's shape, with −1 for the batch where any size is possible."""
-        return self.graph.shapes[node]
 
     def new(self, name: str) -> str:
         """Return this name, with a number if it is taken."""
