@@ -181,34 +181,27 @@ def _pool(kind: str, slide: Counterpart) -> Counterpart:
     return pool
 
 
-def _over_windows(windows: Any, x: Any, value: float, pool: Callable[..., Any]) -> Any:
+def _over_windows(name: str, windows: Any, x: Any, fill: float, *operands: Any) -> Any:
     """Pad and pool planes, and drop the windows that start in the padding, as `ceil_mode` does.
 
     Padding first allows any: PyTorch's pools pad evenly, and by half a window at most.
     """
     shape, ndim = tuple(x.shape), len(windows.kernel)
-    wide = _batched(_padded(x, windows.overhang(shape), value), ndim)[:, None]
-    y = pool(f"{ndim}d", wide, windows.stride, 0, windows.dilation)[:, 0]
+    planes = _batched(_padded(x, windows.overhang(shape), fill), ndim)[:, None]
+    pool = getattr(torch().nn.functional, f"{name}{ndim}d")
+    y = pool(planes, *operands, windows.stride, 0, windows.dilation)[:, 0]
     return y[(..., *(slice(n) for n in windows.over(shape)))]
 
 
 def _max_pool(options: Options, x: Any) -> Any:
     windows = options["windows"]
-
-    def pool(dimensions: str, wide: Any, *slide: Any) -> Any:
-        return getattr(torch().nn.functional, f"max_pool{dimensions}")(wide, windows.kernel, *slide)
-
-    return _over_windows(windows, x, -np.inf, pool)
+    return _over_windows("max_pool", windows, x, -np.inf, windows.kernel)
 
 
 def _window_sums(windows: Any, x: Any) -> Any:
     """Sum each window: a convolution with ones, which supports dilation."""
     ones = torch().ones((1, 1, *windows.kernel), dtype=x.dtype)
-
-    def pool(dimensions: str, wide: Any, *slide: Any) -> Any:
-        return getattr(torch().nn.functional, f"conv{dimensions}")(wide, ones, None, *slide)
-
-    return _over_windows(windows, x, 0.0, pool)
+    return _over_windows("conv", windows, x, 0.0, ones, None)
 
 
 def _avg_pool(options: Options, x: Any) -> Any:
@@ -240,8 +233,8 @@ def _weight_layer(options: Options, *xs: Any) -> Any:
 def _rows_of(x: Any, axes: Sequence[int]) -> Any:
     """Return a tensor whose last axis is the given axes, flattened."""
     rest = [i for i in range(x.ndim) if i not in axes]
-    rows = [x.shape[i] for i in rest]
-    return x.permute([*rest, *axes]).reshape([*rows, math.prod(x.shape[i] for i in axes)])
+    length = math.prod(x.shape[i] for i in axes)
+    return x.permute([*rest, *axes]).reshape([*(x.shape[i] for i in rest), length])
 
 
 def _reduction(reduce: str | Callable[[Options, Any], Any]) -> Counterpart:
@@ -263,8 +256,9 @@ def _softmax(name: str) -> Counterpart:
     def softmax(options: Options, x: Any) -> Any:
         axes = axes_of(tuple(x.shape), options.get("axis", -1), "crosscheck")
         order = [*(i for i in range(x.ndim) if i not in axes), *axes]
-        y = getattr(torch(), name)(_rows_of(x, axes), -1).reshape([x.shape[i] for i in order])
-        return y.permute(sorted(range(x.ndim), key=order.__getitem__))
+        moved = x.permute(order)
+        y = getattr(torch(), name)(_rows_of(x, axes), -1).reshape(moved.shape)
+        return y.permute(np.argsort(order).tolist())
 
     return softmax
 
