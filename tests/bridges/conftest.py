@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
-from tinygrad_pool.bridges.graph import values_in
+from tinygrad_pool.bridges.graph import outputs_of
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +76,7 @@ def same(torch):
         expected = floats(torch, theirs(*inputs))
         as_numpy = [x.detach().numpy() if isinstance(x, torch.Tensor) else x for x in inputs]
         leaves = [tg.Value(x) if np.asarray(x).dtype.kind == "f" else x for x in as_numpy]
-        actual = [*values_in(network(*leaves))]
+        actual = outputs_of(network(*leaves))
         rng = np.random.default_rng(0)
         weights = [rng.standard_normal(y.shape) for y in actual]
         for y, t in zip(actual, expected, strict=True):

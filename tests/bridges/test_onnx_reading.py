@@ -169,7 +169,9 @@ def test_before_opset_13_a_softmax_is_over_all_axes_from_one_on(write, name, axi
 
 def test_an_opset_of_the_future_is_refused(write):
     path = write([("Relu", ["x"], ["y"])], opset=9999)
-    with pytest.raises(UnsupportedError, match=r"model.onnx is of opset 9999, newer than the pack"):
+    with pytest.raises(
+        UnsupportedError, match=r"model.onnx has opset 9999, newer than the installed"
+    ):
         tg.from_onnx(path)
 
 
@@ -255,9 +257,7 @@ def test_what_onnx_itself_cannot_read_ends_in_words(onnx, write, monkeypatch):
 
     path = write([("Add", ["x", "w"], ["y"])], {"w": np.ones(3, np.float32)})
     monkeypatch.setattr(onnx.numpy_helper, "to_array", fail)
-    with pytest.raises(
-        OutputError, match=r"is not a sound ONNX model: ValueError\('no such dtype'\)"
-    ):
+    with pytest.raises(OutputError, match=r"is not a sound ONNX model: ValueError: no such dtype"):
         tg.from_onnx(path)
 
 

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_pool.bridges.counterparts import NoCounterpartError
-from tinygrad_pool.bridges.graph import buffers_kept
+from tinygrad_pool.bridges.graph import buffers_kept, outputs_of
 from tinygrad_pool.bridges.translations import copied, returned
-from tinygrad_pool.engine.functions import leaves_of
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
@@ -74,9 +73,9 @@ def compared(
     Return our sum, too, and the differences.
     """
     with buffers_kept(network):
-        ours = [*outputs_of(network(*inputs))]
+        ours = outputs_of(network(*inputs))
     module = copied(torch, module)
-    theirs = [*outputs_of(returned("crosscheck", module, tensors))]
+    theirs = outputs_of(returned("crosscheck", module, tensors))
     if len(ours) != len(theirs):
         raise OptionError(
             f"crosscheck: the network returns {counted(len(ours), 'output')}, the module "
@@ -118,12 +117,3 @@ def _of_parameters(
     for name, g, t in zip(names, gradients, their_gradients, strict=True):
         rounding = 256 * float(np.finfo(ours[name].dtype).eps * largest)
         yield from largest_difference(None, f"gradient of {name}", g, t, rounding)
-
-
-def outputs_of(result: Any) -> Iterator[Any]:
-    """Iterate over the Values and floating-point tensors in lists, tuples and dicts."""
-    return (
-        x
-        for x in leaves_of(result)
-        if isinstance(x, Value) or getattr(x, "is_floating_point", bool)()
-    )

@@ -39,7 +39,7 @@ class Graph(NamedTuple):
     @property
     def outputs(self) -> list[Value]:
         """The Values that the network returned, in order."""
-        return [*values_in(self.returns)]
+        return outputs_of(self.returns)
 
 
 def graph_of(name: str, source: Any, inputs: Sequence[Any]) -> Graph:
@@ -100,7 +100,7 @@ def _recorded(name: str, network: Module, inputs: Sequence[Any]) -> Graph:
     operands = [Value(data_of(x)) if own else x for x, own in zip(inputs, floats, strict=True)]
     with with_graph():
         returns = network(*operands)
-    outputs = [*values_in(returns)]
+    outputs = outputs_of(returns)
     if not outputs:
         raise DataError(f"{name}: the network must return Values, got {returns!r:.80}")
     nodes = list(dict.fromkeys(n for y in outputs for n in topological_order(y)))
@@ -155,9 +155,13 @@ def _by_name(
     return named
 
 
-def values_in(tree: Any) -> Iterator[Any]:
-    """Iterate over the Values in lists, tuples and dicts."""
-    return (x for x in leaves_of(tree) if isinstance(x, Value))
+def outputs_of(result: Any) -> list[Any]:
+    """List the Values, or the floating-point tensors, in lists, tuples and dicts."""
+    return [
+        x
+        for x in leaves_of(result)
+        if isinstance(x, Value) or getattr(x, "is_floating_point", bool)()
+    ]
 
 
 def _other_numbers(x: Any) -> Any:

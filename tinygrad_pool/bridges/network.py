@@ -121,23 +121,13 @@ class Network(Part):
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Run the network, and update its buffers."""
-        result, updates = self.run(inputs, named)
-        parts = dict(named_parts(self))
-        for name, new in updates.items():
-            parts[name][...] = new
-        return result
-
-    def run(self, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Run the network; return its result and the new value of each buffer."""
-        program, own = self._program, self._inputs(inputs, named)
-        results = {**program.constants, **dict(named_parts(self)), **own}
+        program, parts = self._program, dict(named_parts(self))
+        results = {**program.constants, **parts, **self._inputs(inputs, named)}
         for call in program.calls:
             results.update(zip(call.results, _run_call(call, results), strict=False))
-        updates = {name: data_of(results[new]) for name, new in program.updates.items()}
-        returns = with_refs(
-            program.returns, lambda ref: as_value(_result(results, ref, "the result"))
-        )
-        return returns, updates
+        for name, new in program.updates.items():
+            parts[name][...] = data_of(results[new])
+        return with_refs(program.returns, lambda ref: as_value(_result(results, ref, "the result")))
 
     def _inputs(self, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
         """Return the inputs by name."""

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.bridges.differences import Difference, compared, outputs_of
+from tinygrad_pool.bridges.differences import Difference, compared
+from tinygrad_pool.bridges.graph import buffers_kept, outputs_of
 from tinygrad_pool.bridges.network import (
     MOST,
     Call,
@@ -188,8 +189,8 @@ def _same_shapes(torch: Any, network: Network, inputs: tuple[Any, ...], expected
     """Return whether the outputs for the example have the shapes of the module's."""
     flatten = torch.utils._pytree.tree_leaves
     try:
-        with no_grad():
-            outputs, _ = network.run(inputs, {})
+        with no_grad(), buffers_kept(network):
+            outputs = network(*inputs)
     except ShapeError:
         return False
     ours, theirs = (
@@ -244,7 +245,7 @@ def _is_random(torch: Any, module: Any, inputs: tuple[Any, ...]) -> bool:
     for seed in (0, 1):
         torch.manual_seed(seed)
         with torch.no_grad():
-            outputs.append([*outputs_of(copied(torch, module)(*inputs))])
+            outputs.append(outputs_of(copied(torch, module)(*inputs)))
     return not all(torch.equal(one, other) for one, other in zip(*outputs, strict=True))
 
 

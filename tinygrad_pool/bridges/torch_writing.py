@@ -167,8 +167,15 @@ def _replayed(torch: Any, graph: Graph) -> Any:
     """Return a module that computes the nodes of a graph one by one."""
     for node in graph.nodes:
         _check_dtype(node.dtype)
-        if not node.is_leaf:
-            _check_counterpart(node)
+        if node.options.get("ties", "first") != "first":
+            raise UnsupportedError(
+                f"to_torch: {node.op} resolves ties by {node.options['ties']!r}, PyTorch by 'first'"
+            )
+        try:
+            if not node.is_leaf:
+                counterpart_of(node)
+        except NoCounterpartError:
+            raise UnsupportedError(f"to_torch: PyTorch has no counterpart of {node.op}") from None
 
     class Replayed(torch.nn.Module):  # type: ignore[misc]  # torch is imported late
         """The nodes of a recorded graph, computed in PyTorch."""
@@ -195,17 +202,6 @@ def _replayed(torch: Any, graph: Graph) -> Any:
             return mapped(lambda x: results[x] if isinstance(x, Value) else x, graph.returns)
 
     return Replayed()
-
-
-def _check_counterpart(node: Node) -> None:
-    if node.options.get("ties", "first") != "first":
-        raise UnsupportedError(
-            f"to_torch: {node.op} resolves ties by {node.options['ties']!r}, PyTorch by 'first'"
-        )
-    try:
-        counterpart_of(node)
-    except NoCounterpartError:
-        raise UnsupportedError(f"to_torch: PyTorch has no counterpart of {node.op}") from None
 
 
 def _computed(node: Node, xs: list[Any], graph: Graph) -> Any:
