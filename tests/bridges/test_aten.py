@@ -17,8 +17,8 @@ CASES = {
     **{
         name: (name, P) for name in ("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal")
     },
-    **{name: (name, X, Y) for name in ("maximum", "minimum", "mul", "add", "sub", "div", "rsub")},
-    **{name: (name, X, 2.0) for name in ("eq", "ne", "lt", "le", "gt", "ge", "clamp_min")},
+    **{name: (name, X, Y) for name in ("maximum", "minimum", "mul", "add", "sub", "div")},
+    **{name: (name, X, 2.0) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
     **{name: (name, X) for name in ("sign", "floor", "ceil", "round", "trunc", "isnan", "isinf")},
     **{name: (name, X) for name in ("argmax", "argmin", "logical_not", "tril", "triu")},
     **{name: (name, X) for name in ("sinh", "cosh", "exp2", "atan", "asinh")},
@@ -35,16 +35,13 @@ CASES = {
     **{f"{name} of the last": (name, X, -1) for name in ("argmax", "argmin", "softmax", "unbind")},
     "add with alpha": ("add", X, Y, {"alpha": 2}),
     "sub with alpha": ("sub", X, Y, {"alpha": 2}),
-    "rsub with alpha": ("rsub", X, Y, {"alpha": 2}),
     "div floor": ("div", X, Y, {"rounding_mode": "floor"}),
     "div trunc": ("div", X, Y, {"rounding_mode": "trunc"}),
     "div of wholes": ("div", np.arange(6), 4, {"rounding_mode": "floor"}),
     "floor_divide": ("floor_divide", np.arange(6), 4),
     "pow": ("pow", P, 3),
     "clamp": ("clamp", X, -0.5, 0.5),
-    "clamp_max": ("clamp_max", X, 0.5),
     "where": ("where", X > 0, X, Y),
-    "masked_fill": ("masked_fill", X, X > 0, 3.0),
     "sum of a list of none": ("sum", X, []),
     "var with correction": ("var", X, [0], {"correction": 0, "keepdim": True}),
     "var unbiased": ("var", X, False),
@@ -68,7 +65,6 @@ CASES = {
     "slice all": ("slice", CUBE, 1, 0, 99),
     "split": ("split", X, 3, 1),
     "split_with_sizes": ("split_with_sizes", X, [1, 3], 1),
-    "chunk": ("chunk", X, 3, 1),
     "cat": ("cat", [X, Y], 1),
     "stack": ("stack", [X, Y], -1),
     "index_select": ("index_select", X, -1, np.array([0, 0, 2])),
@@ -85,10 +81,7 @@ CASES = {
     "constant_pad_nd": ("constant_pad_nd", X, [1, 2, 0, 3], 5.0),
     "constant_pad_nd cuts": ("constant_pad_nd", X, [-1, 2], 0.5),
     "constant_pad_nd by nothing": ("constant_pad_nd", X, [0, 0]),
-    "zeros_like": ("zeros_like", X),
-    "ones_like": ("ones_like", X),
     "full_like": ("full_like", X, 3.0),
-    "zeros": ("zeros", [2, 3]),
     "full": ("full", [2], 7),
     "arange": ("arange", 1, 7, 2),
     "logical_and": ("logical_and", X > 0, Y > 0),
@@ -162,7 +155,7 @@ def test_dtypes():
     assert aten.cast(x, None) is aten.cast(x, x.dtype) is x
     assert aten.to(x, f, False).dtype == aten.to(x, dtype=f).dtype == f
     assert aten.to(x, "cpu") is x
-    assert TRANSLATIONS["aten.zeros"]([2]).dtype == f
+    assert TRANSLATIONS["aten.empty"]([2]).dtype == f
     assert TRANSLATIONS["aten.full"]([2], True).dtype == bool
     assert TRANSLATIONS["aten.scalar_tensor"](2, dtype=f).dtype == f
     assert TRANSLATIONS["aten.rand_like"](x).shape == (2,)

@@ -139,6 +139,8 @@ FUNCTIONS = {
     "moves": "x.flip(0), x.roll(1, 0), x.roll(2), x.T, x.repeat(2, 2), x.tile(2)",
     "triangles": "x.tril(), x.triu(1), x.tril(-1)",
     "sums": "x.std(1), x.var(), x.norm(dim=1), x.sum(0, keepdim=True), x.logsumexp(1), x.mean()",
+    "constants": "x * torch.ones(6), torch.zeros_like(x) + x, torch.ones_like(x) / x, "
+    "torch.empty_like(x).fill_(2.0) * x, torch.rsub(x, y, alpha=3)",
     "arithmetic": "x ** 2, 2 ** x, x / (1 + x * x), 1 - x, (x * x + 1).rsqrt(), x.abs(), x.exp()",
     "bounds": "torch.clamp(y, x), torch.clamp(y, max=x[0, 0]), torch.clamp(x, y, x * x + y)",
     "masked": "F.scaled_dot_product_attention(x[None], x[None], x[None], y[:, :3].tril(-1) != 0)",
@@ -556,7 +558,8 @@ def test_what_an_embedding_does_besides_is_refused(torch, option):
 
 def test_single_precision_stays_what_it_is(torch, of_function):
     def logarithms(x):
-        return (x * x).log2(), (x * x).log10(), torch.where(x > 0, 1.0, 0.0) * x
+        where = torch.where(x > 0, 1.0, 0.0) * x
+        return (x * x).log2(), (x * x).log10(), where, x * torch.zeros(6), x + torch.ones(2, 1)
 
     module, x = of_function(logarithms).float(), torch.rand(2, 6) + 0.5
     assert {str(y.dtype) for y in tg.from_torch(module, x)(x)} == {"float32"}

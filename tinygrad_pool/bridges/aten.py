@@ -69,6 +69,13 @@ def axes_of(axes: Axes) -> int | tuple[int, ...] | None:
     return axes if isinstance(axes, int) else tuple(axes or ()) or None
 
 
+@translates("aten.full")
+def full(shape: Sequence[int], fill: Any, dtype: Any = None) -> Any:
+    """Create a constant array; without a dtype, floats are in single precision."""
+    own = np.asarray(fill).dtype if isinstance(fill, bool | int) else np.dtype("float32")
+    return np.full(tuple(shape), fill, dtype or own)
+
+
 SIMPLE: dict[str, Callable[..., Any]] = {
     **{name: getattr(np, name) for name in NUMPY.split()},
     **{name: getattr(np, numpy) for name, numpy in RENAMED.items()},
@@ -78,7 +85,6 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "relu": operations.relu,
     "add": lambda x, y, alpha=1: x + (y if alpha == 1 else y * alpha),
     "sub": lambda x, y, alpha=1: x - (y if alpha == 1 else y * alpha),
-    "rsub": lambda x, y, alpha=1: y - (x if alpha == 1 else x * alpha),
     "neg": operator.neg,
     "mul": operator.mul,
     "pow": operator.pow,
@@ -89,7 +95,6 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "maximum": folded("maximum", ties="even"),  # PyTorch pays half each
     "minimum": folded("minimum", ties="even"),
     "where": lambda mask, x, y: np.where(data_of(mask) != 0, *_in_single(x, y)),
-    "masked_fill": lambda x, mask, y: np.where(data_of(mask), y, x),
     "sym_size": lambda x, axis: x.shape[axis],
     "detach": lambda x: x.detach() if isinstance(x, Value) else x,
     **{name: _over(getattr(np, name)) for name in REDUCTIONS.split()},
@@ -101,6 +106,9 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("log_softmax", "_log_softmax"), _along(operations.log_softmax)),
     "arange": lambda *bounds, dtype=None: np.arange(*bounds, dtype=dtype),
     "scalar_tensor": np.asarray,
+    "full_like": lambda x, fill, dtype=None: np.full(x.shape, fill, dtype or x.dtype),
+    "empty": lambda shape, dtype=None: full(shape, 0.0, dtype),
+    "empty_like": lambda x, dtype=None: np.full(x.shape, 0.0, dtype or x.dtype),
     "rand_like": lambda x, **_: np.random.default_rng().random(x.shape).astype(x.dtype),
 }
 TRANSLATIONS.update({f"aten.{name}": f for name, f in SIMPLE.items()})
@@ -108,16 +116,13 @@ TRANSLATIONS.update({f"python.{name}": f for name, f in vars(operator).items() i
 TRANSLATIONS["torch.sym_float"] = float
 
 
-@translates("aten.clamp", "aten.clamp_min")
+@translates("aten.clamp")
 def clamp(x: Any, min: Any = None, max: Any = None) -> Any:
     """Limit x; a bound that is a Value gets the gradient where it applies."""
     if not isinstance(min, Value) and not isinstance(max, Value):
         return np.clip(x, min, max)
     y = x if min is None else np.maximum(x, min)
     return y if max is None else np.minimum(y, max)
-
-
-TRANSLATIONS["aten.clamp_max"] = lambda x, max: clamp(x, None, max)
 
 
 def _in_single(*xs: Any) -> Any:
@@ -137,7 +142,7 @@ def embedding(w: Any, index: Any, padding: int = -1, by_frequency: bool = False,
     return np.where((data_of(index) == padding)[..., None], data_of(rows), rows)
 
 
-@translates("aten.div", "aten.true_divide")
+@translates("aten.div")
 def div(x: Any, y: Any, rounding_mode: str | None = None) -> Any:
     """Compute x / y; if it is rounded, it has no gradient."""
     if rounding_mode is None:
@@ -205,21 +210,3 @@ def cast(x: Any, dtype: Any) -> Any:
 def to(x: Any, *options: Any, dtype: Any = None, **_: Any) -> Any:
     """Convert to a dtype; a device has no meaning here."""
     return cast(x, next((d for d in (dtype, *options) if isinstance(d, np.dtype)), None))
-
-
-def _new(value: Any, like: bool) -> Callable[..., Any]:
-    """Return a function that creates a constant array, of a shape or in the shape of another."""
-
-    def new(source: Any, *fill: Any, dtype: Any = None) -> Any:
-        number = fill[0] if value is None else value
-        if like:
-            return np.full(np.shape(data_of(source)), number, dtype or data_of(source).dtype)
-        own = np.asarray(number).dtype if isinstance(number, bool | int) else np.dtype("float32")
-        return np.full(tuple(source), number, dtype or own)
-
-    return new
-
-
-for _name, _fill in {"empty": 0.0, "zeros": 0.0, "ones": 1.0, "full": None}.items():
-    TRANSLATIONS[f"aten.{_name}"] = _new(_fill, like=False)
-    TRANSLATIONS[f"aten.{_name}_like"] = _new(_fill, like=True)

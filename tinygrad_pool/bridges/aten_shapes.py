@@ -149,7 +149,6 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "flip": lambda x, axes: np.flip(x, tuple(axes)),
     "roll": lambda x, shifts, axes=(): np.roll(x, tuple(shifts), tuple(axes) or None),
     "repeat": np.tile,
-    "chunk": lambda x, parts, axis=0: split(x, -(-x.shape[axis] // parts), axis),
     "unbind": lambda x, axis=0: [select(x, axis, i) for i in range(x.shape[axis])],
     "index": lambda x, at: x[_key_of(at)],
     "cat": lambda xs, axis=0: np.concatenate([x for x in xs if np.shape(x) != (0,)], axis=axis),
