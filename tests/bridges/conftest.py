@@ -1,4 +1,4 @@
-"""Networks of PyTorch, and what makes two networks equal."""
+"""PyTorch networks as fixtures, and a check that two networks are equal."""
 
 import copy
 
@@ -69,7 +69,7 @@ def nets(torch):
 
 @pytest.fixture
 def same(torch):
-    """Check that a network and a module have equal outputs and gradients on some inputs."""
+    """Check that a network and a module have equal outputs and gradients on the given inputs."""
 
     def check(network, module, *inputs, tolerance=1e-12):
         theirs = copy.deepcopy(module)

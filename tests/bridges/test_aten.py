@@ -1,4 +1,4 @@
-"""PyTorch's operations on Values, beside PyTorch's own, called one by one."""
+"""Translations of PyTorch's operations, compared with PyTorch one by one."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ CASES = {
     **{name: (name, X / 4) for name in ("asin", "acos", "atanh")},
     "acosh": ("acosh", P + 1),
     **{
-        f"{name} of none": (name, X)
+        f"{name} without axes": (name, X)
         for name in ("any", "all", "sum", "mean", "amax", "amin", "var")
     },
     **{f"{name} of an axis": (name, X, [1], True) for name in ("sum", "mean", "amax", "amin")},
@@ -37,18 +37,18 @@ CASES = {
     "sub with alpha": ("sub", X, Y, {"alpha": 2}),
     "div floor": ("div", X, Y, {"rounding_mode": "floor"}),
     "div trunc": ("div", X, Y, {"rounding_mode": "trunc"}),
-    "div of wholes": ("div", np.arange(6), 4, {"rounding_mode": "floor"}),
+    "div of integers": ("div", np.arange(6), 4, {"rounding_mode": "floor"}),
     "floor_divide": ("floor_divide", np.arange(6), 4),
     "pow": ("pow", P, 3),
     "clamp": ("clamp", X, -0.5, 0.5),
     "where": ("where", X > 0, X, Y),
-    "sum of a list of none": ("sum", X, []),
+    "sum of an empty list": ("sum", X, []),
     "var with correction": ("var", X, [0], {"correction": 0, "keepdim": True}),
     "var unbiased": ("var", X, False),
     "logsumexp": ("logsumexp", X, [1], True),
     "log_softmax": ("log_softmax", X, 0),
     "view": ("view", X, [2, -1]),
-    "view of wholes": ("view", np.arange(6), [2, -1]),
+    "view of integers": ("view", np.arange(6), [2, -1]),
     "transpose": ("transpose", CUBE, 0, -1),
     "transpose a number": ("transpose", np.float64(2.0), 0, 0),
     "permute": ("permute", CUBE, [2, 0, 1]),
@@ -92,7 +92,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_an_operation_is_pytorchs(torch, case):
+def test_an_operation_equals_pytorchs(torch, case):
     name, *operands = CASES[case]
     options = operands.pop() if isinstance(operands[-1], dict) else {}
     theirs = [_tensors(torch, a) for a in operands]
@@ -139,7 +139,7 @@ def _listed(y):
     return list(y) if isinstance(y, list | tuple) else [y]
 
 
-def test_wholes_and_masks_stay_arrays():
+def test_integers_and_masks_remain_arrays():
     places = np.arange(6)
     assert aten_shapes.view(places, (2, 3)).dtype == places.dtype
     assert TRANSLATIONS["aten.maximum"](places, 3).tolist() == [3, 3, 3, 3, 4, 5]
@@ -147,7 +147,7 @@ def test_wholes_and_masks_stay_arrays():
     assert TRANSLATIONS["aten.detach"](tg.Value(2.0)).parents == ()
 
 
-def test_dtypes():
+def test_dtypes_are_converted():
     x = tg.Value([1.0, 2.0])
     f, i = np.dtype(np.float32), np.dtype(np.int64)
     assert aten.cast(x, f).dtype == f

@@ -1,4 +1,4 @@
-"""PyTorch's layers on Values, beside PyTorch's own; most are tested where modules are read."""
+"""Translations of PyTorch's layers, compared with PyTorch; test_torch_reading tests most."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_layer_is_pytorchs(torch, case):
+def test_a_layer_equals_pytorchs(torch, case):
     operands = list(CASES[case])
     options = operands.pop() if isinstance(operands[-1], dict) else {}
     name = case.split()[0]
