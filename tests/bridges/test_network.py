@@ -6,7 +6,6 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool.bridges.network import (
     Call,
-    Input,
     Length,
     Network,
     Part,
@@ -21,7 +20,7 @@ from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
 
 def program(*calls, lengths=None, returns="y", updates=()):
     return Program(
-        inputs=(Input("x", lengths),),
+        inputs={"x": lengths},
         takes=((Ref("x"),), {}),
         calls=calls,
         returns=Ref(returns),

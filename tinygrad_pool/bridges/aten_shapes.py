@@ -13,12 +13,6 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import UnsupportedError
 
 
-@translates("aten.view", "aten.reshape", "aten._unsafe_view", "aten._reshape_copy")
-def view(x: Any, shape: Sequence[int]) -> Any:
-    """Change the shape."""
-    return np.reshape(x, tuple(shape))
-
-
 @translates("aten.squeeze")
 def squeeze(x: Any, axes: Axes = None) -> Any:
     """Drop axes of length 1, or those of them that are listed; longer axes remain."""
@@ -145,6 +139,10 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, _: bool = True) -
 
 
 SIMPLE: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(
+        ("view", "reshape", "_unsafe_view", "_reshape_copy"),
+        lambda x, shape: np.reshape(x, tuple(shape)),
+    ),
     "transpose": lambda x, one, other: np.swapaxes(x, one, other) if x.ndim else x,
     "flip": lambda x, axes: np.flip(x, tuple(axes)),
     "roll": lambda x, shifts, axes=(): np.roll(x, tuple(shifts), tuple(axes) or None),

@@ -137,7 +137,7 @@ def _parameter_names(network: Module) -> Sequence[str]:
     """List the names of the inputs in the network's own signature."""
     program = getattr(network, "_program", None)
     if program is not None:
-        return [i.name for i in program.inputs]
+        return [*program.inputs]
     code = getattr(type(network).forward, "__code__", None)
     return code.co_varnames[1 : code.co_argcount] if code else ()
 

@@ -59,21 +59,15 @@ class Length(NamedTuple):
         return self.name if fixed else " ".join([self.name, *bounds])
 
 
-class Input(NamedTuple):
-    """An input: its name, and the lengths of its axes, None if it may have any shape."""
-
-    name: str
-    lengths: tuple[Length, ...] | None
-
-
 @dataclass(frozen=True)
 class Program:
     """The calls of a network, and the structures of its inputs and outputs.
 
-    `updates` maps the buffers that a pass changes, such as running means, to their new values.
+    `inputs` maps names to the lengths of axes, or to None if any shape is accepted. `updates` maps
+    the buffers that a pass changes, such as running means, to their new values.
     """
 
-    inputs: tuple[Input, ...]
+    inputs: Mapping[str, Sequence[Length] | None]
     takes: Any
     calls: tuple[Call, ...]
     returns: Any
@@ -153,8 +147,7 @@ class Network(Part):
         return self
 
     def __repr__(self) -> str:
-        inputs = ", ".join(i.name for i in self._program.inputs)
-        n = len(self._program.calls)
+        inputs, n = ", ".join(self._program.inputs), len(self._program.calls)
         return f"Network({self._kind}: {n} operations on {inputs})"
 
 
@@ -264,9 +257,11 @@ def _names_in(form: Mapping[Any, Any]) -> str:
     return ", ".join(map(str, form)) or "(none)"
 
 
-def _check_lengths(inputs: Sequence[Input], operands: Mapping[str, Any]) -> None:
+def _check_lengths(
+    inputs: Mapping[str, Sequence[Length] | None], operands: Mapping[str, Any]
+) -> None:
     known: dict[str, int] = {}
-    for name, lengths in inputs:
+    for name, lengths in inputs.items():
         if lengths is None:
             continue
         shape = np.shape(data_of(operands[name]))

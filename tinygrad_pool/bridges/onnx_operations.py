@@ -142,14 +142,6 @@ def batch_norm(
     return layers.batch_norm(x, *running, w, b, eps=epsilon)
 
 
-@translates("onnx.LayerNormalization")
-def layer_norm(
-    x: Any, w: Any, b: Any = None, axis: int = -1, epsilon: float = 1e-5, **_: Any
-) -> Any:
-    """Normalize over the last axes."""
-    return layers.layer_norm(x, x.shape[axis % x.ndim :], w, b, epsilon)
-
-
 def _shares(f: Callable[..., Any]) -> Callable[..., Any]:
     """Return softmax or its logarithm: over one axis, or before opset 13 over all from it on."""
 
@@ -233,6 +225,9 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     **{onnx: _shares(getattr(operations, name)) for onnx, name in SHARES.items()},
     "GlobalAveragePool": lambda x: np.mean(x, axis=tuple(range(2, x.ndim)), keepdims=True),
     "GlobalMaxPool": lambda x: np.max(x, axis=tuple(range(2, x.ndim)), keepdims=True),
+    "LayerNormalization": lambda x, w, b=None, axis=-1, epsilon=1e-5, **_: layers.layer_norm(
+        x, x.shape[axis % x.ndim :], w, b, epsilon
+    ),
     "InstanceNormalization": lambda x, w, b, epsilon=1e-5: layers.instance_norm(
         x, None, None, w, b, eps=epsilon
     ),

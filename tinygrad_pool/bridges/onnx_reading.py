@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.bridges.network import Call, Input, Length, Network, Program, Ref, check_known
+from tinygrad_pool.bridges.network import Call, Length, Network, Program, Ref, check_known
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OutputError, TinygradPoolError, UnsupportedError
 from tinygrad_pool.extras import extra
@@ -66,17 +66,10 @@ def _parsed(onnx: Any, path: Path) -> Any:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf raises its own
         raise OutputError(f"{path}: is not an ONNX file, or is damaged") from error
-    for tensor in _tensors(model.graph):
+    attributes = (attribute for node in model.graph.node for attribute in node.attribute)
+    for tensor in (*model.graph.initializer, *(a.t for a in attributes if a.HasField("t"))):
         _check_tensor(onnx, path, tensor)
     return model
-
-
-def _tensors(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
 
 
 def _check_tensor(onnx: Any, path: Path, tensor: Any) -> None:
@@ -127,7 +120,7 @@ def _network(onnx: Any, model: Any, path: Path) -> Network:
     inputs = [i for i in graph.input if i.name not in parts and i.name not in constants]
     outputs = [Ref(o.name) for o in graph.output]
     program = Program(
-        inputs=tuple(map(_input, inputs)),
+        inputs={i.name: _lengths(i.type.tensor_type) for i in inputs},
         takes=(tuple(Ref(i.name) for i in inputs), {}),
         calls=tuple(calls),
         returns=outputs[0] if len(outputs) == 1 else tuple(outputs),
@@ -188,15 +181,13 @@ def _attribute(onnx: Any, operation: str, attribute: Any) -> Any:
     return list(value) if attribute.type in (attribute.INTS, attribute.FLOATS) else value
 
 
-def _input(described: Any) -> Input:
-    """Read an input and its lengths: one without a number is free."""
-    kind = described.type.tensor_type
+def _lengths(kind: Any) -> list[Length] | None:
+    """Read the lengths of an input: one without a number is free."""
     if not kind.HasField("shape"):
-        return Input(described.name, None)
-    lengths = (
+        return None
+    return [
         Length(str(n.dim_value), n.dim_value, n.dim_value)
         if n.HasField("dim_value")
         else Length(n.dim_param or f"n{i}")
         for i, n in enumerate(kind.shape.dim)
-    )
-    return Input(described.name, tuple(lengths))
+    ]

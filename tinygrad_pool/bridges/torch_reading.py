@@ -20,7 +20,6 @@ from tinygrad_pool.bridges.graph import buffers_kept, outputs_of
 from tinygrad_pool.bridges.network import (
     MOST,
     Call,
-    Input,
     Length,
     Network,
     Program,
@@ -277,9 +276,11 @@ def _network(torch: Any, exported: Any, module: Any) -> Network:
     takes = [Ref(a.name) if a.name in inputs else getattr(a, "value", None) for a in arguments]
     returns = list(results[len(results) - len(signature.user_outputs) :])
     program = Program(
-        inputs=tuple(
-            _input(n, exported.range_constraints) for k, n in inputs.items() if k not in renamed
-        ),
+        inputs={
+            name: _lengths(n.meta["val"].shape, exported.range_constraints)
+            for name, n in inputs.items()
+            if name not in renamed
+        },
         takes=unflatten(takes, exported.call_spec.in_spec),
         calls=calls,
         returns=unflatten(returns, exported.call_spec.out_spec),
@@ -334,9 +335,9 @@ def _array(tensor: Any) -> Any:
         ) from None
 
 
-def _input(node: Any, constraints: Any) -> Input:
+def _lengths(shape: Any, constraints: Any) -> list[Length]:
     lengths = []
-    for n in node.meta["val"].shape:
+    for n in shape:
         expression: Any = n if isinstance(n, int) else n.node.expr
         if isinstance(n, int) or expression.is_number:
             lengths.append(Length(str(n), int(expression), int(expression)))
@@ -344,7 +345,7 @@ def _input(node: Any, constraints: Any) -> Input:
             bounds = constraints.get(expression)
             least, most = _bound(bounds, "lower", 0), _bound(bounds, "upper", MOST)
             lengths.append(Length(str(n), 0 if least <= 2 else least, min(most, MOST)))
-    return Input(node.name, tuple(lengths))
+    return lengths
 
 
 def _bound(bounds: Any, side: str, default: int) -> int:
