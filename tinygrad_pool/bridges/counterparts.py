@@ -39,8 +39,13 @@ from tinygrad_pool.rules.windows import AdaptiveWindows
 Options: TypeAlias = Mapping[str, Any]
 Counterpart: TypeAlias = Callable[..., Any]
 
-METHODS = ("linear", "lower", "higher", "midpoint")
-"""The methods of quantiles that PyTorch has, too, and rounds as NumPy does."""
+METHODS: dict[str, Callable[[Any], Any]] = {
+    "linear": lambda t: t,
+    "lower": lambda t: t * 0,
+    "higher": lambda t: t.ceil(),
+    "midpoint": lambda t: t.ceil() / 2,
+}
+"""The upper element's weight in a quantile at a distance t from the lower element."""
 
 
 class NoCounterpartError(Exception):
@@ -282,15 +287,25 @@ def _sort(options: Options, x: Any) -> Any:
 
 
 def _quantile(options: Options, x: Any) -> Any:
-    """Compute quantiles in double precision, as NumPy does; PyTorch has none of no rows."""
-    of, q = options["of"], np.array(options["q"], float)
-    flat = torch().as_tensor(q / 100 if of.endswith("percentile") else q).reshape(-1)
-    quantile = torch().nanquantile if of.startswith("nan") else torch().quantile
-    if x.numel():
-        y = quantile(x.double(), flat, -1, interpolation=options["method"])
-    else:
-        y = x.new_empty((q.size, *x.shape[:-1]))
-    return y.reshape((*q.shape, *x.shape[:-1])).to(torch().float64 if q.ndim else x.dtype)
+    """Mix the two sorted elements that a quantile lies between; NaN is last, and wins.
+
+    PyTorch's own quantile may choose another of equal elements, since its sort is not stable.
+    """
+    of, n = options["of"], x.shape[-1]
+    q = torch().as_tensor(np.array(options["q"], float))
+    share = (q / 100 if of.endswith("percentile") else q).reshape([*q.shape, *[1] * (x.ndim - 1)])
+    known = (~x.isnan()).sum(-1)
+    places = share * (known - 1).clamp(min=0)
+    if not of.startswith("nan"):
+        places = torch().where(known < n, n - 1, places)
+    t = METHODS[options["method"]](places - places.floor())
+    rows = x.sort(dim=-1, stable=True)[0].expand(*places.shape, n)
+    low, high = (
+        torch().take_along_dim(rows, end.long()[..., None], -1)[..., 0]
+        for end in (places.floor(), places.ceil())
+    )
+    y = low * (1 - t) + torch().where(t > 0, high, 0.0) * t
+    return y if q.ndim else y.to(x.dtype)
 
 
 def _linalg(name: str) -> Counterpart:
