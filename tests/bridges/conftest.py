@@ -1,4 +1,4 @@
-"""Networks of PyTorch, and what makes two networks equal."""
+"""PyTorch networks as fixtures, and a check that two networks are equal."""
 
 import copy
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
-from tinygrad_pool.bridges.graph import values_in
+from tinygrad_pool.bridges.graph import outputs_of
 
 
 @pytest.fixture(scope="session")
@@ -69,14 +69,14 @@ def nets(torch):
 
 @pytest.fixture
 def same(torch):
-    """Check that a network and a module have equal outputs and gradients on some inputs."""
+    """Check that a network and a module have equal outputs and gradients on the given inputs."""
 
     def check(network, module, *inputs, tolerance=1e-12):
         theirs = copy.deepcopy(module)
         expected = floats(torch, theirs(*inputs))
         as_numpy = [x.detach().numpy() if isinstance(x, torch.Tensor) else x for x in inputs]
         leaves = [tg.Value(x) if np.asarray(x).dtype.kind == "f" else x for x in as_numpy]
-        actual = [*values_in(network(*leaves))]
+        actual = outputs_of(network(*leaves))
         rng = np.random.default_rng(0)
         weights = [rng.standard_normal(y.shape) for y in actual]
         for y, t in zip(actual, expected, strict=True):

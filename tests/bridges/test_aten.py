@@ -1,12 +1,11 @@
-"""PyTorch's operations on Values, beside PyTorch's own, called one by one."""
+"""Translations of PyTorch's operations, compared with PyTorch one by one."""
 
 import numpy as np
 import pytest
 
 import tinygrad_pool as tg
-from tinygrad_pool.bridges import aten, aten_shapes
+from tinygrad_pool.bridges import aten
 from tinygrad_pool.bridges.translations import TRANSLATIONS
-from tinygrad_pool.errors import ShapeError
 
 pytestmark = pytest.mark.peer
 
@@ -14,19 +13,19 @@ X, Y = np.random.default_rng(0).standard_normal((2, 3, 4))
 P = np.abs(X) + 0.5
 CUBE = np.random.default_rng(1).standard_normal((2, 3, 4))
 CASES = {
-    **{name: (name, X) for name in ("exp", "sin", "cos", "tan", "tanh", "abs", "neg", "erf", "t")},
+    **{name: (name, X) for name in ("exp", "sin", "cos", "tan", "tanh", "abs", "neg", "erf")},
     **{
         name: (name, P) for name in ("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal")
     },
-    **{name: (name, X, Y) for name in ("maximum", "minimum", "mul", "add", "sub", "div", "rsub")},
-    **{name: (name, X, 2.0) for name in ("eq", "ne", "lt", "le", "gt", "ge", "clamp_min")},
+    **{name: (name, X, Y) for name in ("maximum", "minimum", "mul", "add", "sub", "div")},
+    **{name: (name, X, 2.0) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
     **{name: (name, X) for name in ("sign", "floor", "ceil", "round", "trunc", "isnan", "isinf")},
-    **{name: (name, X) for name in ("numel", "argmax", "argmin", "logical_not", "tril", "triu")},
+    **{name: (name, X) for name in ("argmax", "argmin", "logical_not", "tril", "triu")},
     **{name: (name, X) for name in ("sinh", "cosh", "exp2", "atan", "asinh")},
     **{name: (name, X / 4) for name in ("asin", "acos", "atanh")},
     "acosh": ("acosh", P + 1),
     **{
-        f"{name} of none": (name, X)
+        f"{name} without axes": (name, X)
         for name in ("any", "all", "sum", "mean", "amax", "amin", "var")
     },
     **{f"{name} of an axis": (name, X, [1], True) for name in ("sum", "mean", "amax", "amin")},
@@ -36,30 +35,22 @@ CASES = {
     **{f"{name} of the last": (name, X, -1) for name in ("argmax", "argmin", "softmax", "unbind")},
     "add with alpha": ("add", X, Y, {"alpha": 2}),
     "sub with alpha": ("sub", X, Y, {"alpha": 2}),
-    "rsub with alpha": ("rsub", X, Y, {"alpha": 2}),
     "div floor": ("div", X, Y, {"rounding_mode": "floor"}),
     "div trunc": ("div", X, Y, {"rounding_mode": "trunc"}),
-    "div of wholes": ("div", np.arange(6), 4, {"rounding_mode": "floor"}),
+    "div of integers": ("div", np.arange(6), 4, {"rounding_mode": "floor"}),
     "floor_divide": ("floor_divide", np.arange(6), 4),
     "pow": ("pow", P, 3),
     "clamp": ("clamp", X, -0.5, 0.5),
-    "clamp_max": ("clamp_max", X, 0.5),
     "where": ("where", X > 0, X, Y),
-    "masked_fill": ("masked_fill", X, X > 0, 3.0),
-    "sum of a list of none": ("sum", X, []),
+    "sum of an empty list": ("sum", X, []),
     "var with correction": ("var", X, [0], {"correction": 0, "keepdim": True}),
     "var unbiased": ("var", X, False),
     "logsumexp": ("logsumexp", X, [1], True),
     "log_softmax": ("log_softmax", X, 0),
     "view": ("view", X, [2, -1]),
-    "view of wholes": ("view", np.arange(6), [2, -1]),
-    "flatten": ("flatten", CUBE, 1),
-    "flatten a number": ("flatten", np.float64(2.0)),
-    "unflatten": ("unflatten", X, 1, [2, -1]),
-    "unflatten all": ("unflatten", X, 1, [2, 2]),
+    "view of integers": ("view", np.arange(6), [2, -1]),
     "transpose": ("transpose", CUBE, 0, -1),
     "transpose a number": ("transpose", np.float64(2.0), 0, 0),
-    "t of a vector": ("t", X[0]),
     "permute": ("permute", CUBE, [2, 0, 1]),
     "squeeze": ("squeeze", CUBE[:, :1]),
     "squeeze an axis": ("squeeze", CUBE[:, :1], 1),
@@ -74,7 +65,6 @@ CASES = {
     "slice all": ("slice", CUBE, 1, 0, 99),
     "split": ("split", X, 3, 1),
     "split_with_sizes": ("split_with_sizes", X, [1, 3], 1),
-    "chunk": ("chunk", X, 3, 1),
     "cat": ("cat", [X, Y], 1),
     "stack": ("stack", [X, Y], -1),
     "index_select": ("index_select", X, -1, np.array([0, 0, 2])),
@@ -91,11 +81,7 @@ CASES = {
     "constant_pad_nd": ("constant_pad_nd", X, [1, 2, 0, 3], 5.0),
     "constant_pad_nd cuts": ("constant_pad_nd", X, [-1, 2], 0.5),
     "constant_pad_nd by nothing": ("constant_pad_nd", X, [0, 0]),
-    "type_as": ("type_as", X, Y.astype(np.float32)),
-    "zeros_like": ("zeros_like", X),
-    "ones_like": ("ones_like", X),
     "full_like": ("full_like", X, 3.0),
-    "zeros": ("zeros", [2, 3]),
     "full": ("full", [2], 7),
     "arange": ("arange", 1, 7, 2),
     "logical_and": ("logical_and", X > 0, Y > 0),
@@ -106,7 +92,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_an_operation_is_pytorchs(torch, case):
+def test_an_operation_equals_pytorchs(torch, case):
     name, *operands = CASES[case]
     options = operands.pop() if isinstance(operands[-1], dict) else {}
     theirs = [_tensors(torch, a) for a in operands]
@@ -153,17 +139,15 @@ def _listed(y):
     return list(y) if isinstance(y, list | tuple) else [y]
 
 
-def test_wholes_and_masks_stay_arrays():
+def test_integers_and_masks_remain_arrays():
     places = np.arange(6)
-    assert aten_shapes.view(places, (2, 3)).dtype == places.dtype
+    assert TRANSLATIONS["aten.view"](places, (2, 3)).dtype == places.dtype
     assert TRANSLATIONS["aten.maximum"](places, 3).tolist() == [3, 3, 3, 3, 4, 5]
     assert TRANSLATIONS["aten.detach"](places) is places
     assert TRANSLATIONS["aten.detach"](tg.Value(2.0)).parents == ()
-    with pytest.raises(ShapeError, match=r"view: 6 elements of shape \(6,\) do not fit"):
-        aten_shapes.view(places, (4, -1))
 
 
-def test_dtypes():
+def test_dtypes_are_converted():
     x = tg.Value([1.0, 2.0])
     f, i = np.dtype(np.float32), np.dtype(np.int64)
     assert aten.cast(x, f).dtype == f
@@ -171,7 +155,7 @@ def test_dtypes():
     assert aten.cast(x, None) is aten.cast(x, x.dtype) is x
     assert aten.to(x, f, False).dtype == aten.to(x, dtype=f).dtype == f
     assert aten.to(x, "cpu") is x
-    assert TRANSLATIONS["aten.zeros"]([2]).dtype == f
+    assert TRANSLATIONS["aten.empty"]([2]).dtype == f
     assert TRANSLATIONS["aten.full"]([2], True).dtype == bool
     assert TRANSLATIONS["aten.scalar_tensor"](2, dtype=f).dtype == f
     assert TRANSLATIONS["aten.rand_like"](x).shape == (2,)

@@ -1,10 +1,18 @@
-"""A network as a list of steps: how it is called, and what it says when a step fails."""
+"""A translated network: its calls, its inputs, and its errors."""
 
 import numpy as np
 import pytest
 
 import tinygrad_pool as tg
-from tinygrad_pool.bridges.network import Call, Input, Network, Part, Program, Ref, with_refs
+from tinygrad_pool.bridges.network import (
+    Call,
+    Length,
+    Network,
+    Part,
+    Program,
+    Ref,
+    with_refs,
+)
 from tinygrad_pool.bridges.translations import TRANSLATIONS, translates
 from tinygrad_pool.engine.context import Line
 from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
@@ -12,7 +20,7 @@ from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
 
 def program(*calls, lengths=None, returns="y", updates=()):
     return Program(
-        inputs=(Input("x", lengths),),
+        inputs={"x": lengths},
         takes=((Ref("x"),), {}),
         calls=calls,
         returns=Ref(returns),
@@ -25,7 +33,7 @@ X, W = Ref("x"), Ref("block.w")
 TIMES = Call(("y",), "python.mul", (X, W), {}, "block", Line("net.py", 7, "forward"))
 
 
-def test_it_is_a_module_whose_nodes_have_scopes_and_lines():
+def test_a_network_is_a_module_with_scopes_and_lines():
     net = Network(program(TIMES), {"block.w": tg.Value(3.0)}, "Net")
     y = net(tg.Value(2.0))
     assert (y.data, y.about.scope, str(y.about.line)) == (6.0, "block", "net.py:7")
@@ -39,14 +47,14 @@ def test_it_is_a_module_whose_nodes_have_scopes_and_lines():
     assert whole(2.0).about.scope == "inner/block"
 
 
-def test_traced_finds_the_line_of_a_step_that_has_none():
+def test_traced_finds_the_line_of_a_call_without_one():
     net = Network(program(TIMES._replace(line=None)), {"block.w": tg.Value(3.0)})
     with tg.traced():
         y = net(2.0)
     assert y.about.line.file == __file__
 
 
-def test_a_buffer_is_set_by_a_call():
+def test_a_pass_updates_a_buffer():
     step = Call(("m",), "python.add", (Ref("mean"), Ref("two")), {})
     own = {"block.w": tg.Value(3.0), "mean": np.zeros(())}
     net = Network(program(TIMES, step, updates={"mean": "m"}), own)
@@ -56,22 +64,22 @@ def test_a_buffer_is_set_by_a_call():
     assert [n for n, _ in net.named_buffers()] == ["mean"]
 
 
-def test_what_is_not_a_value_is_returned_as_it_is():
+def test_floats_are_returned_as_values_and_integers_as_arrays():
     for x, kind in ((np.ones(2), tg.Value), (np.arange(2), np.ndarray), ([1, 2], np.ndarray)):
         assert isinstance(Network(program(returns="x"), {})(x), kind)
 
 
-def test_lengths():
-    lengths = (("n", 0, 2**31), 3, ("n", 2, 5))
+def test_lengths_of_inputs_are_checked():
+    lengths = (Length("n"), Length("3", 3, 3), Length("n", 2, 5))
     net = Network(program(returns="x", lengths=lengths), {})
     assert net(np.ones((4, 3, 4))).shape == (4, 3, 4)
-    said = r"input x: the network was made for shape \(n, 3, n ≥ 2 ≤ 5\), got "
+    message = r"input x: the network was made for shape \(n, 3, n ≥ 2 ≤ 5\), got "
     for shape in ((4, 3, 5), (4, 2, 4), (6, 3, 6), (1, 3, 1), (4, 3)):
-        with pytest.raises(ShapeError, match=said):
+        with pytest.raises(ShapeError, match=message):
             net(np.ones(shape))
 
 
-def test_inputs_of_another_form():
+def test_inputs_with_another_structure_raise():
     net = Network(program(TIMES), {"block.w": tg.Value(3.0)})
     with pytest.raises(OptionError, match=r"input: the network takes 1, got 2"):
         net(1.0, 2.0)
@@ -89,7 +97,7 @@ def test_inputs_of_another_form():
         net([1.0, 3, {"a": 2}])
 
 
-def test_an_error_says_where():
+def test_an_error_names_its_place_in_the_source():
     net = Network(
         program(Call(("y",), "aten.view", (X, (4, 4)), {}, "head", Line("net.py", 9, "f"))), {}
     )
@@ -102,22 +110,22 @@ def test_an_error_says_where():
 
 
 @pytest.mark.parametrize("place", ["", " in head"])
-def test_what_pythons_own_operators_refuse_says_where(place):
+def test_an_error_of_a_python_operator_names_its_place(place):
     call = Call(("y",), "python.getitem", (X, "a"), {}, place.removeprefix(" in "))
     net = Network(program(call), {})
-    with pytest.raises(UnsupportedError, match=f"python.getitem: cannot be carried out{place}: "):
+    with pytest.raises(UnsupportedError, match=f"python.getitem: cannot be computed{place}: "):
         net(np.ones(2))
 
 
-def test_what_nothing_makes():
+def test_a_result_that_no_call_computes_raises():
     net = Network(program(returns="z"), {})
     with pytest.raises(
-        UnsupportedError, match="the result: no operation with a translation makes 'z'"
+        UnsupportedError, match="the result: no operation with a translation computes 'z'"
     ):
         net(1.0)
 
 
-def test_names_that_cannot_be_parameters():
+def test_reserved_names_of_parameters_raise():
     for name in ("save", "_program", "__class__", "a.forward"):
         with pytest.raises(OptionError, match="cannot be the name of a parameter"):
             Network(program(), {name: tg.Value(1.0)})
@@ -125,22 +133,24 @@ def test_names_that_cannot_be_parameters():
         Network(program(), {"a": tg.Value(1.0), "a.b": tg.Value(1.0)})
 
 
-def test_a_part_by_itself():
+def test_a_layer_cannot_be_called_nor_change_its_mode():
     net = Network(program(TIMES), {"block.w": tg.Value(3.0)})
     with pytest.raises(UnsupportedError, match="a layer of a translated network cannot be called"):
         net.block(2.0)
     assert isinstance(net.block, Part)
     assert net.train(False) is net.eval() is net
-    with pytest.raises(UnsupportedError, match="was translated for evaluation and stays so"):
+    with pytest.raises(
+        UnsupportedError, match="was translated for evaluation, which cannot be changed"
+    ):
         net.train()
 
 
-def test_refs_in_tuples_with_names():
+def test_refs_are_replaced_in_named_tuples():
     line = with_refs(Line(Ref("file"), 1, "f"), lambda ref: ref.name)
     assert line == Line("file", 1, "f")
 
 
-def test_a_translation_comes_under_every_name():
+def test_a_translation_is_entered_under_every_name():
     with pytest.raises(
         OptionError, match=r"needs the name of a library's operation, as 'aten.roll'"
     ):

@@ -1,4 +1,4 @@
-"""Networks by hand, and translated ones, as modules of PyTorch."""
+"""Networks, also translated ones, as PyTorch modules."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_every_layer_becomes_torchs_own(torch, same, name):
+def test_every_layer_becomes_torchs_layer(torch, same, name):
     make, shape = LAYERS[name]
     layer, x = make(), torch.randn(*shape).double()
     module = layer.to_torch()
@@ -49,7 +49,7 @@ def test_every_layer_becomes_torchs_own(torch, same, name):
     same(layer, module, x[:1] if module.training is False else x)
 
 
-def test_what_is_shared_stays_shared(torch, same):
+def test_shared_layers_and_parameters_remain_shared(torch, same):
     act, layer, twin = nn.Tanh(), nn.Linear(3, 3, rng=0, **D), nn.Linear(3, 3, rng=1, **D)
     twin.weight = layer.weight
     inner = nn.Sequential()
@@ -76,10 +76,10 @@ class Residual(nn.Module):
         return {"sum": flat.sum(axis=(1, 2)), "all": (x, [x.mean(axis=0), 7])}
 
 
-def test_a_forward_of_its_own_is_written_node_by_node(torch, same):
+def test_a_network_with_its_own_forward_is_converted_node_by_node(torch, same):
     net, x = Residual(), torch.randn(3, 4).double()
     with pytest.raises(
-        OptionError, match=r"Residual has a forward of its own; give example inputs"
+        OptionError, match=r"Residual has a forward of its own and needs example inputs: net"
     ):
         net.to_torch()
     module = net.to_torch(x)
@@ -92,7 +92,7 @@ def test_a_forward_of_its_own_is_written_node_by_node(torch, same):
         module(x, x)
 
 
-def test_orders_and_spreads_are_found_anew(torch, same):
+def test_sorting_and_statistics_are_recomputed_for_new_inputs(torch, same):
     class Spread(nn.Module):
         def __init__(self):
             self.layer = nn.Linear(4, 4, rng=0, **D)
@@ -108,30 +108,34 @@ def test_orders_and_spreads_are_found_anew(torch, same):
 
 
 @pytest.mark.parametrize("pool", [nn.MaxPool1d, nn.AvgPool1d])
-def test_padding_of_a_pool_on_one_side_takes_an_example(torch, same, pool):
+def test_one_sided_padding_of_a_pool_needs_an_example(torch, same, pool):
     layer = pool(2, padding=[(1, 0)])
-    with pytest.raises(UnsupportedError, match=r"pads both sides alike, got padding=\[\(1, 0\)\]"):
+    with pytest.raises(
+        UnsupportedError, match=r"pads both sides equally, got padding=\[\(1, 0\)\]"
+    ):
         layer.to_torch()
     x = torch.randn(2, 1, 5).double()
     same(layer, layer.to_torch(x), x)
 
 
-def test_a_p_norm_of_windows_that_end_outside_takes_an_example(torch, same):
+def test_a_p_norm_pool_with_ceil_mode_needs_an_example(torch, same):
     layer, x = nn.LPPool1d(2, 2, ceil_mode=True), torch.randn(2, 1, 5).double()
     with pytest.raises(UnsupportedError, match="LPPool1d scales up windows that end outside"):
         layer.to_torch()
     same(layer, layer.to_torch(x), x)
 
 
-def test_padding_on_one_side_takes_an_example(torch, same):
+def test_one_sided_padding_needs_an_example(torch, same):
     layer = nn.Conv1d(1, 2, 2, padding=[(1, 0)], rng=0, **D)
-    with pytest.raises(UnsupportedError, match=r"pads both sides alike, got padding=\[\(1, 0\)\]"):
+    with pytest.raises(
+        UnsupportedError, match=r"pads both sides equally, got padding=\[\(1, 0\)\]"
+    ):
         layer.to_torch()
     x = torch.randn(3, 1, 5).double()
     same(layer, layer.to_torch(x), x)
 
 
-def test_axes_that_a_larger_batch_would_have_are_kept_for_this_batch_alone(torch, same):
+def test_squeezing_a_batch_of_one_fixes_its_size(torch, same):
     class Alone(nn.Module):
         def forward(self, x):
             return np.squeeze(x) * 2.0
@@ -141,19 +145,19 @@ def test_axes_that_a_larger_batch_would_have_are_kept_for_this_batch_alone(torch
 
 
 @pytest.mark.parametrize("p", [1, 3, 1.5])
-def test_a_norm_that_is_another_below_0_takes_an_example(torch, same, p):
+def test_a_p_norm_pool_that_differs_below_0_needs_an_example(torch, same, p):
     layer = nn.LPPool1d(p, 2)
-    with pytest.raises(UnsupportedError, match=f"another below 0 for norm_type={float(p)};"):
+    with pytest.raises(UnsupportedError, match=f"differs below 0 for norm_type={float(p)};"):
         layer.to_torch()
     x = torch.randn(3, 1, 6).double()
     same(layer, layer.to_torch(x), x)
 
 
 @pytest.mark.usefixtures("torch")
-def test_what_torch_has_not_is_refused():
-    with pytest.raises(UnsupportedError, match=r"MaxPool2d settles ties by 'even', PyTorch by"):
+def test_what_torch_lacks_raises():
+    with pytest.raises(UnsupportedError, match=r"MaxPool2d resolves ties by 'even', PyTorch by"):
         nn.MaxPool2d(2, ties="even").to_torch()
-    with pytest.raises(UnsupportedError, match=r"max_pool2d settles ties by 'even'"):
+    with pytest.raises(UnsupportedError, match=r"max_pool2d resolves ties by 'even'"):
         nn.MaxPool2d(2, ties="even").to_torch(np.ones((1, 4, 4)))
     long = np.dtype(np.longdouble)
     for make in (
@@ -177,10 +181,10 @@ def test_what_torch_has_not_is_refused():
 
 
 @pytest.mark.slow
-def test_a_translated_module_comes_back_with_the_numbers_of_now(torch, nets, same):
+def test_a_translated_network_becomes_its_module_with_the_present_parameters(torch, nets, same):
     module, x = nets["residual"]
     network = tg.from_torch(module, x)
-    network(x)  # a running mean follows
+    network(x)  # updates the running mean
     for parameter in network.parameters():
         parameter.data = parameter.data + 0.01
     again = network.to_torch()
@@ -192,7 +196,7 @@ def test_a_translated_module_comes_back_with_the_numbers_of_now(torch, nets, sam
     same(inside, inside.to_torch(), x)
 
 
-def test_a_number_of_a_wider_dtype_widens_as_it_does_in_numpy(torch):
+def test_a_wider_constant_widens_the_result_as_in_numpy(torch):
     class Scaled(nn.Module):
         def forward(self, x, c):
             return tg.weighted_sum([c, x], [x, 2.0]) + x * c + x * np.ones(2) + x * np.float64(0.1)
@@ -206,7 +210,7 @@ def test_a_number_of_a_wider_dtype_widens_as_it_does_in_numpy(torch):
     np.testing.assert_allclose(theirs.numpy(), ours.data, rtol=1e-15)
 
 
-def test_a_name_that_pytorch_cannot_hold_is_refused(torch):
+def test_a_name_that_pytorch_reserves_raises(torch):
     class Typed(nn.Module):
         def __init__(self, name):
             setattr(self, name, tg.Value(np.ones(3)))
@@ -221,7 +225,7 @@ def test_a_name_that_pytorch_cannot_hold_is_refused(torch):
 
 
 @pytest.mark.usefixtures("torch")
-def test_a_whole_network_is_in_evaluation_as_it_was():
+def test_a_converted_network_keeps_its_mode():
     net = nn.Sequential(nn.Linear(2, 2, rng=0), nn.ReLU())
     assert not net.eval().to_torch().training
     assert net.train().to_torch().training

@@ -1,11 +1,10 @@
-"""To and from PyTorch and ONNX: networks, and one graph checked against PyTorch, node by node."""
+"""Convert networks from and to PyTorch and ONNX, and crosscheck a graph with PyTorch."""
 
-from tinygrad_pool.bridges import (  # they enter their translations
+from tinygrad_pool.bridges import (  # imported for the translations that they enter
     aten,  # noqa: F401
     aten_layers,  # noqa: F401
     aten_shapes,  # noqa: F401
     onnx_operations,  # noqa: F401
-    onnx_reductions,  # noqa: F401
     onnx_shapes,  # noqa: F401
 )
 from tinygrad_pool.bridges.agreement import Crosscheck, crosscheck

@@ -1,7 +1,8 @@
-"""PyTorch's elementwise operations, reductions and shapes on Values.
+"""PyTorch's elementwise operations, reductions and constants on Values.
 
-Each takes what the operation of its name in `torch.ops.aten` takes. NumPy's functions are used,
-since they work on Values and on arrays alike: whole numbers and masks stay arrays.
+Each function has the parameters of the operation of its name in `torch.ops.aten`. NumPy's functions
+are used where possible, since they accept Values and arrays alike: integers and masks remain
+arrays.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from functools import reduce
-from math import log
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,9 @@ from tinygrad_pool.functional import operations
 Axes = int | Sequence[int] | None
 
 NUMPY = """
-abs ceil copysign cos cosh exp exp2 expm1 floor floor_divide fmod hypot isinf isnan log log1p
-logical_and logical_not logical_or logical_xor remainder round sign sin sinh sqrt square stack tan
-tanh trunc
+abs ceil copysign cos cosh exp exp2 expm1 floor floor_divide fmod hypot isinf isnan log log10 log1p
+log2 logical_and logical_not logical_or logical_xor remainder round sign sin sinh sqrt square stack
+tan tanh tril triu trunc
 """
 REDUCTIONS = "all any argmax argmin mean prod sum"
 RENAMED = {
@@ -34,7 +34,7 @@ RENAMED = {
     **{"le": "less_equal", "gt": "greater", "ge": "greater_equal", "bitwise_not": "invert"},
     **{"permute": "transpose", "unsqueeze": "expand_dims"},
 }
-"""Functions of NumPy's under PyTorch's names; what has no slope answers with plain numbers."""
+"""NumPy's functions by PyTorch's names; those without a gradient return arrays."""
 
 
 def same(x: Any, *_: Any, **__: Any) -> Any:
@@ -43,27 +43,37 @@ def same(x: Any, *_: Any, **__: Any) -> Any:
 
 
 def folded(name: str, **options: Any) -> Callable[..., Any]:
-    """Return a maximum or minimum of any number of operands, of Values or of arrays."""
+    """Return maximum or minimum of any number of operands, Values or arrays."""
     on_values, on_arrays = getattr(operations, name), getattr(np, name)
-
-    def fold(*xs: Any) -> Any:
-        if any(isinstance(x, Value) for x in xs):
-            return on_values(*xs, **options)
-        return reduce(on_arrays, xs)
-
-    return fold
+    return lambda *xs: (
+        on_values(*xs, **options)
+        if any(isinstance(x, Value) for x in xs)
+        else reduce(on_arrays, xs)
+    )
 
 
 def _along(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of rows along an axis."""
+    """Return a function along one axis."""
     return lambda x, axis, dtype=None: f(cast(x, dtype), axis=axis)
 
 
 def _over(f: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    """Return a reduction over axes; none or an empty list means all."""
+    """Return a reduction over axes."""
     return lambda x, axes=None, keepdim=False, dtype=None: f(
         cast(x, dtype), axis=axes_of(axes), keepdims=keepdim, **options
     )
+
+
+def axes_of(axes: Axes) -> int | tuple[int, ...] | None:
+    """Return axes as NumPy takes them: an empty list means all."""
+    return axes if isinstance(axes, int) else tuple(axes or ()) or None
+
+
+@translates("aten.full")
+def full(shape: Sequence[int], fill: Any, dtype: Any = None) -> Any:
+    """Create a constant array; without a dtype, floats are in single precision."""
+    own = np.asarray(fill).dtype if isinstance(fill, bool | int) else np.dtype("float32")
+    return np.full(tuple(shape), fill, dtype or own)
 
 
 SIMPLE: dict[str, Callable[..., Any]] = {
@@ -75,7 +85,6 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "relu": operations.relu,
     "add": lambda x, y, alpha=1: x + (y if alpha == 1 else y * alpha),
     "sub": lambda x, y, alpha=1: x - (y if alpha == 1 else y * alpha),
-    "rsub": lambda x, y, alpha=1: y - (x if alpha == 1 else x * alpha),
     "neg": operator.neg,
     "mul": operator.mul,
     "pow": operator.pow,
@@ -83,19 +92,11 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "bitwise_or": operator.or_,
     "reciprocal": lambda x: np.divide(1.0, x),
     "rsqrt": lambda x: 1.0 / np.sqrt(x),
-    "log2": lambda x: np.log(x) * (1 / log(2.0)),  # ONNX has no log2
-    "log10": lambda x: np.log(x) * (1 / log(10.0)),
     "maximum": folded("maximum", ties="even"),  # PyTorch pays half each
     "minimum": folded("minimum", ties="even"),
-    "where": lambda mask, x, y: np.where(data_of(mask) != 0, *_of_one_dtype(x, y)),
-    "masked_fill": lambda x, mask, y: np.where(data_of(mask), y, x),
+    "where": lambda mask, x, y: np.where(data_of(mask) != 0, *_in_single(x, y)),
     "sym_size": lambda x, axis: x.shape[axis],
-    "numel": lambda x: x.size,
     "detach": lambda x: x.detach() if isinstance(x, Value) else x,
-    "t": lambda x: x if np.ndim(x) < 2 else x.T,
-    "embedding": lambda w, i, padding=-1, *given: _embedding(w, i, padding, *given),
-    "tril": lambda x, k=0: triangle(x, k, upper=False),
-    "triu": lambda x, k=0: triangle(x, k, upper=True),
     **{name: _over(getattr(np, name)) for name in REDUCTIONS.split()},
     "amax": _over(Value.max, ties="even"),
     "amin": _over(Value.min, ties="even"),
@@ -103,52 +104,47 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     **{name: _along(getattr(np, name)) for name in ("cumsum", "cumprod")},
     **dict.fromkeys(("softmax", "_softmax"), _along(operations.softmax)),
     **dict.fromkeys(("log_softmax", "_log_softmax"), _along(operations.log_softmax)),
-    "type_as": lambda x, other: cast(x, other.dtype),
     "arange": lambda *bounds, dtype=None: np.arange(*bounds, dtype=dtype),
     "scalar_tensor": np.asarray,
+    "full_like": lambda x, fill, dtype=None: np.full(x.shape, fill, dtype or x.dtype),
+    "empty": lambda shape, dtype=None: full(shape, 0.0, dtype),
+    "empty_like": lambda x, dtype=None: np.full(x.shape, 0.0, dtype or x.dtype),
     "rand_like": lambda x, **_: np.random.default_rng().random(x.shape).astype(x.dtype),
 }
 TRANSLATIONS.update({f"aten.{name}": f for name, f in SIMPLE.items()})
+TRANSLATIONS.update({f"python.{name}": f for name, f in vars(operator).items() if callable(f)})
 TRANSLATIONS["torch.sym_float"] = float
 
 
-def triangle(x: Any, k: int, upper: bool) -> Any:
-    """Keep the cells of matrices on the k-th diagonal, and above or below it."""
-    rows, columns = x.shape[-2:]
-    below = np.tri(rows, columns, k - upper, dtype=bool)
-    return np.where(below != upper, x, data_of(x).dtype.type(0))
-
-
-@translates("aten.clamp", "aten.clamp_min")
+@translates("aten.clamp")
 def clamp(x: Any, min: Any = None, max: Any = None) -> Any:
-    """Limit x; a bound that a gradient reaches gets it where it holds."""
+    """Limit x; a bound that is a Value gets the gradient where it applies."""
     if not isinstance(min, Value) and not isinstance(max, Value):
         return np.clip(x, min, max)
     y = x if min is None else np.maximum(x, min)
     return y if max is None else np.minimum(y, max)
 
 
-TRANSLATIONS["aten.clamp_max"] = lambda x, max: clamp(x, None, max)
+def _in_single(*xs: Any) -> Any:
+    """Convert Python's floats to single precision, as PyTorch does, if there is nothing else."""
+    numbers = all(isinstance(x, int | float) for x in xs)
+    return [*map(np.float32, xs)] if numbers and float in map(type, xs) else xs
 
 
-def _of_one_dtype(*xs: Any) -> Any:
-    """Make single precision of Python's numbers, as PyTorch does, if there is nothing else."""
-    alone = all(isinstance(x, int | float) for x in xs)
-    return [*map(np.float32, xs)] if alone and float in map(type, xs) else xs
-
-
-def _embedding(w: Any, index: Any, padding: int, by_frequency: bool = False, *_: Any) -> Any:
+@translates("aten.embedding")
+def embedding(w: Any, index: Any, padding: int = -1, by_frequency: bool = False, *_: Any) -> Any:
+    """Select rows of w; the row of the padding index gets no gradient."""
     if by_frequency:
-        raise UnsupportedError("embedding: scale_grad_by_freq=True is not translated")
+        raise UnsupportedError("embedding: scale_grad_by_freq=True is not supported")
     rows = w[data_of(index)]
     if padding < 0:
         return rows
     return np.where((data_of(index) == padding)[..., None], data_of(rows), rows)
 
 
-@translates("aten.div", "aten.true_divide")
+@translates("aten.div")
 def div(x: Any, y: Any, rounding_mode: str | None = None) -> Any:
-    """Compute x / y; rounded, it has no slope."""
+    """Compute x / y; if it is rounded, it has no gradient."""
     if rounding_mode is None:
         return np.divide(x, y)
     quotient = getattr(np, rounding_mode)(np.divide(x, y))
@@ -159,7 +155,7 @@ def div(x: Any, y: Any, rounding_mode: str | None = None) -> Any:
 def vector_norm(
     x: Any, order: float = 2, axes: Axes = None, keepdim: bool = False, dtype: Any = None
 ) -> Any:
-    """Compute a p-norm; PyTorch's own way, by a root, has no slope where all are 0."""
+    """Compute a p-norm. PyTorch's decomposition, by a root, has no gradient at zeros."""
     x, over = cast(x, dtype), axes_of(axes)
     if order == 0:
         return np.sum(data_of(x) != 0, axis=over, keepdims=keepdim).astype(x.dtype)
@@ -170,16 +166,15 @@ def vector_norm(
 
 
 def _extreme(name: str) -> Callable[..., Any]:
-    """Return max or min: of all elements, along an axis with its places, or of two operands."""
-    along, arg = getattr(Value, name), getattr(np, f"arg{name}")
+    """Return max or min: of all elements, along an axis with indices, or of two operands."""
 
     def extreme(x: Any, axis: Any = None, keepdim: bool = False) -> Any:
         if axis is None:
-            return along(x, ties="even")
+            return getattr(Value, name)(x, ties="even")
         if not isinstance(axis, int):
-            return TRANSLATIONS[f"aten.{name}imum"](x, axis)
-        index = arg(data_of(x), axis=axis, keepdims=keepdim)
-        return along(x, axis=axis, keepdims=keepdim), index
+            return SIMPLE[f"{name}imum"](x, axis)
+        index = getattr(np, f"arg{name}")(data_of(x), axis=axis, keepdims=keepdim)
+        return getattr(Value, name)(x, axis=axis, keepdims=keepdim), index
 
     return extreme
 
@@ -189,71 +184,29 @@ TRANSLATIONS.update({f"aten.{name}": _extreme(name) for name in ("max", "min")})
 
 @translates("aten.var")
 def var(x: Any, axes: Axes = None, correction: Any = 1, keepdim: bool = False) -> Any:
-    """Average the squared distance from the mean, over n − correction."""
+    """Compute the variance, with n − correction as divisor."""
     if isinstance(axes, bool):  # var(x, unbiased)
         return var(x, None, 1 if axes else 0)
-    over, c = axes_of(axes), 1 if correction is None else correction
-    mean = np.mean(x, axis=over, keepdims=True)
-    total = np.sum(np.square(x - mean), axis=over, keepdims=keepdim)
-    return total / max(x.size // max(mean.size, 1) - c, 0)
-
-
-@translates("aten.sort")
-def sort(x: Any, dim: int = -1, descending: bool = False, *, stable: Any = None) -> Any:
-    """Sort along an axis; also return where each came from. Equal ones always stay in order."""
-    del stable
-    sign = -1 if descending else 1
-    order = np.argsort(sign * data_of(x), axis=dim, kind="stable")
-    return sign * np.sort(sign * x, axis=dim), order
-
-
-@translates("aten.topk")
-def topk(x: Any, k: int, axis: int = -1, largest: bool = True, _: bool = True) -> Any:
-    """Take the k largest along an axis, or the smallest; also return where each came from."""
-    cut = (slice(None),) * (axis % np.ndim(x)) + (slice(k),)
-    return tuple(part[cut] for part in sort(x, axis, largest))
+    ddof = 1 if correction is None else correction
+    return np.var(x, axis=axes_of(axes), ddof=ddof, keepdims=keepdim)
 
 
 @translates("aten._safe_softmax")
 def safe_softmax(x: Any, axis: int, dtype: Any = None) -> Any:
-    """Compute softmax; where all is masked, by −∞, it is 0, and nothing is sent back."""
+    """Compute softmax; where all elements are masked, by −∞, it and its gradient are 0."""
     masked = np.all(data_of(x) == -np.inf, axis=axis, keepdims=True)
     shares = operations.softmax(np.where(masked, 0.0, cast(x, dtype)), axis=axis)
     return np.where(masked, 0.0, shares)
 
 
 def cast(x: Any, dtype: Any) -> Any:
-    """Convert to a dtype; of a Value, to a floating one. None keeps it."""
+    """Convert to a dtype, if it is one; a Value remains one only if the dtype is floating."""
     if not isinstance(dtype, np.dtype) or dtype == x.dtype:
         return x
     return x.astype(dtype) if dtype.kind == "f" else data_of(x).astype(dtype)
 
 
 @translates("aten._to_copy", "aten.to")
-def to(x: Any, *given: Any, dtype: Any = None, **_: Any) -> Any:
-    """Convert to a dtype; where it lies does not matter here."""
-    return cast(x, next((d for d in (dtype, *given) if isinstance(d, np.dtype)), None))
-
-
-def _new(value: Any, like: bool) -> Callable[..., Any]:
-    """Return what makes a constant array: of a shape, or of the shape of another."""
-
-    def new(given: Any, *more: Any, dtype: Any = None) -> Any:
-        fill = more[0] if value is None else value
-        shape = np.shape(data_of(given)) if like else tuple(given)
-        own = data_of(given).dtype if like else None
-        if own is None and dtype is None:
-            own = np.asarray(fill).dtype if isinstance(fill, bool | int) else np.dtype("float32")
-        return np.full(shape, fill, dtype or own)
-
-    return new
-
-
-for _name, _fill in {"empty": 0.0, "zeros": 0.0, "ones": 1.0, "full": None}.items():
-    TRANSLATIONS[f"aten.{_name}"] = _new(_fill, like=False)
-    TRANSLATIONS[f"aten.{_name}_like"] = _new(_fill, like=True)
-
-
-def axes_of(axes: Axes) -> int | tuple[int, ...] | None:
-    """Return axes as NumPy takes them: an empty list is all of them."""
-    return axes if isinstance(axes, int) else tuple(axes or ()) or None
+def to(x: Any, *options: Any, dtype: Any = None, **_: Any) -> Any:
+    """Convert to a dtype; a device has no meaning here."""
+    return cast(x, next((d for d in (dtype, *options) if isinstance(d, np.dtype)), None))

@@ -1,4 +1,4 @@
-"""What PyTorch has for each rule: a recorded graph can be run there, node by node."""
+"""What PyTorch computes for each rule: a recorded graph can run there, node by node."""
 
 from __future__ import annotations
 
@@ -9,23 +9,28 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinygrad_pool.bridges.row_counterparts import METHODS, ROW_COUNTERPARTS, torch
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.extras import extra
 from tinygrad_pool.rules import (
+    accumulations,
     activations,
     arithmetic,
+    contractions,
     convolution,
     elementwise,
     entropies,
+    inverses,
     linear,
+    moves,
     pooling,
+    powers,
+    quantiles,
     reductions,
     shaping,
 )
-from tinygrad_pool.rules.arguments import axes_of
+from tinygrad_pool.rules.arguments import axes_of, kept
 from tinygrad_pool.rules.cells import counts_of
 from tinygrad_pool.rules.primitive import PYTHON
-from tinygrad_pool.rules.quantiles import quantile
 from tinygrad_pool.rules.rule import Rule, is_ours
 from tinygrad_pool.rules.sparse_weights import weight_layer
 from tinygrad_pool.rules.traits import traits_of
@@ -34,16 +39,29 @@ from tinygrad_pool.rules.windows import AdaptiveWindows
 Options: TypeAlias = Mapping[str, Any]
 Counterpart: TypeAlias = Callable[..., Any]
 
+METHODS: dict[str, Callable[[Any], Any]] = {
+    "linear": lambda t: t,
+    "lower": lambda t: t * 0,
+    "higher": lambda t: t.ceil(),
+    "midpoint": lambda t: t.ceil() / 2,
+}
+"""The upper element's weight in a quantile at a distance t from the lower element."""
+
 
 class NoCounterpartError(Exception):
-    """PyTorch has nothing for a rule with these options."""
+    """PyTorch has no counterpart of a rule with these options."""
+
+
+def torch() -> Any:
+    """Return the package torch. Raises ToolError if it is missing."""
+    return extra("torch", "crosscheck")
 
 
 def in_torch(node: Node, xs: Sequence[Any]) -> Any:
-    """Compute with PyTorch's own operations what a node's rule makes of tensors.
+    """Compute a node from tensors with PyTorch's own operations.
 
-    They are converted to one dtype beforehand, NumPy's: PyTorch refuses several, or lets an array's
-    win over that of a number. Raises NoCounterpartError where PyTorch has none.
+    The tensors are first converted to the dtype that NumPy would choose: PyTorch rejects mixed
+    dtypes, or prefers an array's to a number's. Raises NoCounterpartError if PyTorch has none.
     """
     given = [p._numbers if isinstance(p, Node) else p for p in node.parents]
     dtypes = [x.dtype for p, x in zip(given, xs, strict=True) if type(p) not in PYTHON]
@@ -54,43 +72,42 @@ def in_torch(node: Node, xs: Sequence[Any]) -> Any:
 
 
 def counterpart_of(node: Node) -> Counterpart:
-    """Return what PyTorch has for a node's rule: a function of its options and of tensors.
+    """Return PyTorch's counterpart of a node's rule: a function of its options and of tensors.
 
-    A rule of this package that is elementwise is also known by its name.
+    An elementwise rule of this package without options is looked up in PyTorch by its name. A rule
+    of the user's is called with tensors, since PyTorch may support its operators.
     """
     rule: Any = node.rule
-    if rule is quantile and node.options["method"] not in METHODS:
+    if rule is quantiles.quantile and node.options["method"] not in METHODS:
         raise NoCounterpartError(rule.__name__)
     if rule in COUNTERPARTS:
         return COUNTERPARTS[rule]
-    ours = is_ours(rule)
-    found = getattr(torch(), rule.__name__, None)
-    if ours and found and not node.options and traits_of(rule).sparsity == "elementwise":
-        return lambda _, *xs: found(*xs)
-    if ours:
+    if not is_ours(rule):
+        return lambda options, *xs: rule(*xs, **options)[0]
+    function = getattr(torch(), rule.__name__, None)
+    if function is None or node.options or traits_of(rule).sparsity != "elementwise":
         raise NoCounterpartError(rule.__name__)
-    return lambda options, *xs: rule(*xs, **options)[0]  # PyTorch may know its operators
+    return _plain(function)
 
 
 def constant(x: Any, dtype: Any) -> Any:
-    """Return a constant operand, a mask too, as a tensor of a dtype."""
+    """Return a constant operand as a tensor."""
     return torch().as_tensor(np.array(x, dtype))
 
 
 def _plain(f: Callable[..., Any]) -> Counterpart:
-    """Return the counterpart of a rule without options."""
     return lambda _, *xs: f(*xs)
 
 
 def _gelu(options: Options, x: Any) -> Any:
-    """Compute x Φ(x) by erfc: PyTorch's own sum of 1 and erf leaves nothing far below 0."""
+    """Compute x Φ(x) with erfc, since 1 + erf, as in PyTorch's gelu, rounds to 0 far below 0."""
     if options.get("approximate", "none") != "none":
         return torch().nn.functional.gelu(x, **options)
     return x / 2 * torch().erfc(x * -(0.5**0.5))
 
 
 def _softplus(options: Options, x: Any) -> Any:
-    """Compute softplus; without a threshold, PyTorch's own overflows."""
+    """Compute softplus; without a threshold PyTorch's own overflows."""
     functional = torch().nn.functional
     if options.get("threshold") != np.inf:
         return functional.softplus(x, **options)
@@ -98,7 +115,8 @@ def _softplus(options: Options, x: Any) -> Any:
     return -functional.logsigmoid(-beta * x) / beta
 
 
-def _fold_of_two(name: str) -> Counterpart:
+def _fold(name: str) -> Counterpart:
+    """Apply a function of two tensors to any number of them."""
     return lambda _, *xs: reduce(getattr(torch(), name), xs)
 
 
@@ -114,22 +132,21 @@ def _transpose(options: Options, x: Any) -> Any:
 
 
 def _shape(options: Options) -> tuple[int, ...]:
-    shape = options.get("shape", -1)
-    return tuple(map(int, shape)) if isinstance(shape, Sequence) else (int(shape),)
+    return tuple(np.atleast_1d(options.get("shape", -1)).astype(int).tolist())
 
 
 def _getitem(options: Options, x: Any) -> Any:
-    """Select by the flat places of the cells: one index, whatever the key was."""
-    places = np.arange(x.numel()).reshape(tuple(x.shape))[options.get("key", ())]
-    return x.reshape(-1)[torch().as_tensor(np.array(places))]
+    """Select from the flat tensor: whatever the key is, it becomes one array of indices."""
+    index = np.arange(x.numel()).reshape(tuple(x.shape))[options.get("key", ())]
+    return x.reshape(-1)[torch().as_tensor(np.array(index))]
 
 
 def _weighted_sum(_: Options, *terms: Any) -> Any:
-    n = (len(terms) - 1) // 2
-    y = terms[-1]
-    for w, x in zip(terms[:n], terms[n:-1], strict=True):
-        y = y + w * x
-    return y
+    n = len(terms) // 2
+    return sum((w * x for w, x in zip(terms[:n], terms[n:-1], strict=True)), start=terms[-1])
+
+
+# -- windows
 
 
 def _padded(x: Any, sides: Sequence[tuple[int, int]], value: float = 0.0) -> Any:
@@ -138,7 +155,7 @@ def _padded(x: Any, sides: Sequence[tuple[int, int]], value: float = 0.0) -> Any
 
 
 def _batched(x: Any, axes: int) -> Any:
-    """Merge the leading axes into one: layers of PyTorch take a batch of planes."""
+    """Merge the leading axes into one, the batch of PyTorch's layers; the last axes remain."""
     lead = x.ndim - axes
     return x.reshape(math.prod(x.shape[:lead]), *x.shape[lead:])
 
@@ -155,7 +172,7 @@ def _conv(options: Options, x: Any, w: Any, *b: Any) -> Any:
 
 
 def _pool(kind: str, slide: Counterpart) -> Counterpart:
-    """Return a pool of planes, which are merged into a batch; it slides, or is adaptive."""
+    """Return a pool, which slides or is adaptive. PyTorch pools a batch of planes."""
 
     def pool(options: Options, x: Any) -> Any:
         windows, ndim = options["windows"], len(options["windows"].kernel)
@@ -169,41 +186,36 @@ def _pool(kind: str, slide: Counterpart) -> Counterpart:
     return pool
 
 
+def _over_windows(name: str, windows: Any, x: Any, fill: float, *operands: Any) -> Any:
+    """Pad and pool planes, and drop the windows that start in the padding, as `ceil_mode` does.
+
+    Padding first allows any: PyTorch's pools pad evenly, and by half a window at most.
+    """
+    shape, ndim = tuple(x.shape), len(windows.kernel)
+    planes = _batched(_padded(x, windows.overhang(shape), fill), ndim)[:, None]
+    pool = getattr(torch().nn.functional, f"{name}{ndim}d")
+    y = pool(planes, *operands, windows.stride, 0, windows.dilation)[:, 0]
+    return y[(..., *(slice(n) for n in windows.over(shape)))]
+
+
 def _max_pool(options: Options, x: Any) -> Any:
-    """Pad with −∞ beforehand: what PyTorch pads itself is at most half a window, and even."""
-    windows, ndim = options["windows"], len(options["windows"].kernel)
-    wide = _batched(_padded(x, windows.overhang(tuple(x.shape)), -np.inf), ndim)[None]
-    pool = getattr(torch().nn.functional, f"max_pool{ndim}d")
-    return _first_windows(
-        pool(wide, windows.kernel, windows.stride, 0, windows.dilation), windows, x
-    )
-
-
-def _avg_pool(options: Options, x: Any) -> Any:
-    windows, K = options["windows"], options.get("divisor_override")
-    if K is None:
-        K = _counts(windows, x, options.get("count_include_pad", True))
-    return _window_sums(windows, x) / K
+    windows = options["windows"]
+    return _over_windows("max_pool", windows, x, -np.inf, windows.kernel)
 
 
 def _window_sums(windows: Any, x: Any) -> Any:
-    """Add up each window: a convolution with ones, which knows dilation and uneven padding."""
-    ndim = len(windows.kernel)
-    wide = _batched(_padded(x, windows.overhang(tuple(x.shape))), ndim)[:, None]
+    """Sum each window: a convolution with ones, which supports dilation."""
     ones = torch().ones((1, 1, *windows.kernel), dtype=x.dtype)
-    convolve = getattr(torch().nn.functional, f"conv{ndim}d")
-    y = convolve(wide, ones, None, windows.stride, 0, windows.dilation)[:, 0]
-    return _first_windows(y, windows, x)
+    return _over_windows("conv", windows, x, 0.0, ones, None)
 
 
-def _first_windows(y: Any, windows: Any, x: Any) -> Any:
-    """Drop windows that `ceil_mode` leaves out, since they would begin in the padding."""
-    return y[(..., *(slice(n) for n in windows.over(tuple(x.shape))))]
-
-
-def _counts(windows: Any, x: Any, padding: bool) -> Any:
-    space = tuple(x.shape[x.ndim - len(windows.kernel) :])
-    return torch().tensor(counts_of(windows, space, padding), dtype=x.dtype)
+def _avg_pool(options: Options, x: Any) -> Any:
+    windows, divisor = options["windows"], options.get("divisor_override")
+    if divisor is None:
+        space = tuple(x.shape[x.ndim - len(windows.kernel) :])
+        counts = counts_of(windows, space, options.get("count_include_pad", True))
+        divisor = torch().tensor(counts, dtype=x.dtype)
+    return _window_sums(windows, x) / divisor
 
 
 def _lp_pool(options: Options, x: Any) -> Any:
@@ -218,6 +230,94 @@ def _weight_layer(options: Options, *xs: Any) -> Any:
         flat = torch().zeros(W.shape[0], dtype=x.dtype)
         y = y + flat.index_add(0, torch().as_tensor(W.unit), links).reshape(W.y_shape)
     return y
+
+
+# -- rows and matrices
+
+
+def _rows_of(x: Any, axes: Sequence[int]) -> Any:
+    """Return a tensor whose last axis is the given axes, flattened."""
+    rest = [i for i in range(x.ndim) if i not in axes]
+    length = math.prod(x.shape[i] for i in axes)
+    return x.permute([*rest, *axes]).reshape([*(x.shape[i] for i in rest), length])
+
+
+def _reduction(reduce: str | Callable[[Options, Any], Any]) -> Counterpart:
+    """Reduce the last axis of rows, by a tensor's method or by a function of options and rows."""
+
+    def reduced(options: Options, x: Any) -> Any:
+        shape = tuple(x.shape)
+        axes = axes_of(shape, options.get("axis"), "crosscheck")
+        rows = _rows_of(x, axes)
+        y = getattr(rows, reduce)(-1) if isinstance(reduce, str) else reduce(options, rows)
+        return y.reshape(kept(shape, axes)) if options.get("keepdims") else y
+
+    return reduced
+
+
+def _softmax(name: str) -> Counterpart:
+    """Return softmax or its logarithm over one axis, or over several together."""
+
+    def softmax(options: Options, x: Any) -> Any:
+        axes = axes_of(tuple(x.shape), options.get("axis", -1), "crosscheck")
+        order = [*(i for i in range(x.ndim) if i not in axes), *axes]
+        moved = x.permute(order)
+        y = getattr(torch(), name)(_rows_of(x, axes), -1).reshape(moved.shape)
+        return y.permute(np.argsort(order).tolist())
+
+    return softmax
+
+
+def _running(name: str) -> Counterpart:
+    """Return a running sum or product along an axis, or of the flat tensor."""
+
+    def running(options: Options, x: Any) -> Any:
+        axis = options.get("axis")
+        return getattr(x.reshape(-1) if axis is None else x, name)(axis or 0)
+
+    return running
+
+
+def _sort(options: Options, x: Any) -> Any:
+    axis, kth = options.get("axis", -1), options.get("kth")
+    if kth is None:
+        return x.sort(dim=axis, stable=True)[0]
+    order = moves.order_of(x.detach().numpy(), axis, kth)
+    return torch().take_along_dim(x, torch().as_tensor(order), axis)
+
+
+def _quantile(options: Options, x: Any) -> Any:
+    """Mix the two sorted elements that a quantile lies between; NaN is last, and wins.
+
+    PyTorch's own quantile may choose another of equal elements, since its sort is not stable.
+    """
+    of, n = options["of"], x.shape[-1]
+    q = torch().as_tensor(np.array(options["q"], float))
+    share = (q / 100 if of.endswith("percentile") else q).reshape([*q.shape, *[1] * (x.ndim - 1)])
+    known = (~x.isnan()).sum(-1)
+    places = share * (known - 1).clamp(min=0)
+    if not of.startswith("nan"):
+        places = torch().where(known < n, n - 1, places)
+    t = METHODS[options["method"]](places - places.floor())
+    rows = x.sort(dim=-1, stable=True)[0].expand(*places.shape, n)
+    low, high = (
+        torch().take_along_dim(rows, end.long()[..., None], -1)[..., 0]
+        for end in (places.floor(), places.ceil())
+    )
+    y = low * (1 - t) + torch().where(t > 0, high, 0.0) * t
+    return y if q.ndim else y.to(x.dtype)
+
+
+def _linalg(name: str) -> Counterpart:
+    return lambda _, *xs: getattr(torch().linalg, name)(*xs)
+
+
+def _cbrt(_: Options, x: Any) -> Any:
+    """Take the root on each side of 0 separately: its slope at 0 is inf, and not NaN."""
+    below = x < 0
+    sizes = (torch().where(side, size, 1.0) for side, size in ((~below, x), (below, -x)))
+    up, down = (size ** (1 / 3) for size in sizes)
+    return torch().where(below, -down, up)
 
 
 COUNTERPARTS: dict[Rule, Counterpart] = {
@@ -235,7 +335,7 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     linear.weighted_sum: _weighted_sum,
     linear.matmul: _plain(lambda x, w: x @ w),
     convolution.conv: _conv,
-    **{getattr(reductions, n): _fold_of_two(n) for n in ("maximum", "minimum")},
+    **{getattr(reductions, name): _fold(name) for name in ("maximum", "minimum")},
     shaping.reshape: lambda options, x: x.reshape(_shape(options)),
     shaping.broadcast_to: lambda options, x: x.expand(_shape(options)),
     shaping.transpose: _transpose,
@@ -256,6 +356,26 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     pooling.avg_pool: _pool("avg", _avg_pool),
     pooling.lp_pool: _pool("lp", _lp_pool),
     weight_layer: _weight_layer,
-    **ROW_COUNTERPARTS,
+    **{getattr(reductions, name): _reduction(name) for name in ("sum", "mean", "logsumexp")},
+    reductions.max: _reduction("amax"),  # which divides the gradient evenly among ties
+    reductions.min: _reduction("amin"),
+    **{getattr(reductions, name): _softmax(name) for name in ("softmax", "log_softmax")},
+    accumulations.prod: _reduction("prod"),
+    accumulations.var: _reduction(lambda o, x: x.var(-1, correction=o.get("ddof", 0))),
+    accumulations.vector_norm: _reduction(
+        lambda o, x: torch().linalg.vector_norm(x, o.get("ord", 2), -1)
+    ),
+    accumulations.cumsum: _running("cumsum"),
+    accumulations.cumprod: _running("cumprod"),
+    moves.sort: _sort,
+    quantiles.quantile: _quantile,
+    contractions.einsum: lambda options, *xs: torch().einsum(options["subscripts"], *xs),
+    powers.cbrt: _cbrt,
+    powers.copysign: _plain(
+        lambda x, w: x * (x.sign() * torch().ones_like(w).copysign(w)).detach()
+    ),
+    **{getattr(inverses, name): _linalg(name) for name in ("inv", "solve", "det")},
+    inverses.cholesky: _plain(lambda x: torch().linalg.cholesky(x.tril() + x.tril(-1).mT)),
+    inverses.logabsdet: _plain(lambda x: torch().linalg.slogdet(x)[1]),
 }
-"""What PyTorch's own operations make of a rule's options and operands."""
+"""PyTorch's counterpart of each rule: a function of the rule's options and of tensors."""

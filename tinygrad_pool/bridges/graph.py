@@ -1,4 +1,4 @@
-"""What a network recorded, ready to be written elsewhere: for any batch size, where it can be."""
+"""Record the graph of a network for export, with a free batch size where possible."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tinygrad_pool.rules.arguments import Shape
 
 
 class Graph(NamedTuple):
-    """A recorded graph: its nodes from the leaves on, and what each leaf is.
+    """A recorded graph: its nodes, leaves first, and the role of each leaf.
 
-    `inputs` and `parameters` are leaves by their names. `shapes` are what a reshape or a broadcast
-    makes, where −1 stands for the batch. If the batch size may be any, `batch` says of each axis of
-    the inputs and outputs whether it grows with it. `returns` is what the network returned, Values
-    in lists, tuples and dicts.
+    `inputs` and `parameters` are leaves by name. `shapes` are the results of reshapes and
+    broadcasts, with −1 for the batch. If the batch size is free, `batch` tells for each axis of
+    inputs and outputs whether it is the batch. `returns` is what the network returned: Values in
+    lists, tuples and dicts.
     """
 
     nodes: list[Any]
@@ -39,139 +39,142 @@ class Graph(NamedTuple):
     @property
     def outputs(self) -> list[Value]:
         """The Values that the network returned, in order."""
-        return [*values_in(self.returns)]
+        return outputs_of(self.returns)
 
 
-def graph_of(name: str, made_of: Any, inputs: Sequence[Any]) -> Graph:
-    """Record what a network makes of example inputs, or read the graph of a Value.
+def graph_of(name: str, source: Any, inputs: Sequence[Any]) -> Graph:
+    """Record a network on example inputs, or read the graph of a Value.
 
-    Raises OptionError for a network without an example, or a Value that does not depend on the
-    inputs; DataError for anything else; GraphError if constants of the graph were computed from the
-    numbers of the inputs.
+    Raises OptionError for a network without an example, or an input that is not a leaf of the
+    Value's graph; DataError for any other source; GraphError if constants of the graph were
+    computed from the numbers of the inputs.
     """
-    if isinstance(made_of, Module):
-        return _of_network(name, made_of, inputs)
-    if not isinstance(made_of, Value):
-        raise DataError(f"{name}: needs a network or a Value, got {type(made_of).__name__}")
-    nodes = topological_order(made_of)
-    for given in inputs:
-        if not isinstance(given, Node) or given not in nodes or not given.is_leaf:
-            who = name_of(given) if isinstance(given, Node) else f"{given!r:.80}"
-            raise OptionError(f"{name}: an input must be a leaf of this graph, which {who} is not")
-    named = _names(inputs, [v.label for v in inputs], "x")
-    return _read(name, nodes, named, {}, made_of)
+    if isinstance(source, Module):
+        return _of_network(name, source, inputs)
+    if not isinstance(source, Value):
+        raise DataError(f"{name}: needs a network or a Value, got {type(source).__name__}")
+    nodes = topological_order(source)
+    for x in inputs:
+        if not isinstance(x, Node) or x not in nodes or not x.is_leaf:
+            label = name_of(x) if isinstance(x, Node) else f"{x!r:.80}"
+            raise OptionError(
+                f"{name}: an input must be a leaf of this graph, which {label} is not"
+            )
+    named = _by_name(inputs, [v.label for v in inputs], "x")
+    return _graph(name, nodes, named, {}, source)
 
 
 def _of_network(name: str, network: Module, example: Sequence[Any]) -> Graph:
+    """Record a network three times: on the example, on other numbers, and on a longer batch."""
     if not example:
         raise OptionError(f"{name}: a network needs example inputs: {name}(net, …, x)")
-    given = [as_operand(x, f"{name}: an input") for x in example]
+    inputs = [as_operand(x, f"{name}: an input") for x in example]
     with buffers_kept(network):
-        first = _recorded(name, network, given)
-        other = _recorded(name, network, [*map(_moved, given)])
-        _check_constants(name, first, other)
-        longer = _longer(name, network, given)
-    if longer is None or (shapes := _free_shapes(first, longer)) is None:
-        return first
-    ends = zip(_ends(first), _ends(longer), strict=True)
-    grows: dict[Node, Any] = {
-        a: tuple(n != m for n, m in zip(a.shape, b.shape, strict=True)) for a, b in ends
+        graph = _recorded(name, network, inputs)
+        _check_constants(name, graph, _recorded(name, network, [*map(_other_numbers, inputs)]))
+        longer = _longer(name, network, inputs)
+    shapes = _free_shapes(graph, longer) if longer else None
+    if longer is None or shapes is None:
+        return graph
+    ends = ([*g.inputs.values(), *g.outputs] for g in (graph, longer))
+    batch: dict[Node, Any] = {
+        a: tuple(n != m for n, m in zip(a.shape, b.shape, strict=True))
+        for a, b in zip(*ends, strict=True)
     }
-    return first._replace(shapes=shapes, batch=grows)
+    return graph._replace(shapes=shapes, batch=batch)
 
 
 @contextmanager
 def buffers_kept(network: Module) -> Iterator[None]:
-    """Give buffers their numbers back afterwards: a call in training moves running means."""
-    kept = [(own, own.copy()) for own in network.buffers()]
+    """Restore the buffers afterwards: a call in training updates running means."""
+    copies = [(buffer, buffer.copy()) for buffer in network.buffers()]
     try:
         yield
     finally:
-        for own, numbers in kept:
-            own[...] = numbers
+        for buffer, numbers in copies:
+            buffer[...] = numbers
 
 
-def _ends(graph: Graph) -> list[Value]:
-    return [*graph.inputs.values(), *graph.outputs]
-
-
-def _recorded(name: str, network: Module, given: Sequence[Any]) -> Graph:
-    kinds = [np.asarray(data_of(x)).dtype.kind for x in given]
-    leaves = [Value(data_of(x)) if kind == "f" else x for x, kind in zip(given, kinds, strict=True)]
+def _recorded(name: str, network: Module, inputs: Sequence[Any]) -> Graph:
+    floats = [np.asarray(data_of(x)).dtype.kind == "f" for x in inputs]
+    operands = [Value(data_of(x)) if own else x for x, own in zip(inputs, floats, strict=True)]
     with with_graph():
-        returns = network(*leaves)
-    outputs = [*values_in(returns)]
+        returns = network(*operands)
+    outputs = outputs_of(returns)
     if not outputs:
-        raise DataError(f"{name}: the network returns no Value, but {returns!r:.80}")
+        raise DataError(f"{name}: the network must return Values, got {returns!r:.80}")
     nodes = list(dict.fromkeys(n for y in outputs for n in topological_order(y)))
     nodes.sort(key=lambda n: n._order)
-    floats = [v for v in leaves if isinstance(v, Value)]
-    inputs = _names(floats, [_argument(network, i) for i in range(len(floats))], "x")
-    own = {n: v for n, v in network.named_parameters() if v in set(nodes)}
-    return _read(name, nodes, inputs, own, returns)
+    leaves = [v for v in operands if isinstance(v, Value)]
+    named = _by_name(leaves, _parameter_names(network), "x")
+    parameters = {n: v for n, v in network.named_parameters() if v in set(nodes)}
+    return _graph(name, nodes, named, parameters, returns)
 
 
-def _read(
-    name: str, nodes: list[Any], inputs: dict[str, Any], own: dict[str, Any], returns: Any
+def _graph(
+    name: str, nodes: list[Any], inputs: dict[str, Any], parameters: dict[str, Any], returns: Any
 ) -> Graph:
-    """Name all leaves. Raises GraphError where a graph was cut: what came before is no constant."""
+    """Name the other leaves. Raises GraphError where the graph was cut by detach or no_grad."""
     for node in nodes:
         if node.is_leaf and node.rule is not None:
             raise GraphError(
-                f"{name}: the graph was cut at {_placed(node)}, by detach or no_grad; an "
+                f"{name}: the graph was cut at {_with_line(node)}, by detach or no_grad; an "
                 "exported graph would keep the present numbers"
             )
-    known = {*inputs.values(), *own.values()}
+    known = {*inputs.values(), *parameters.values()}
     others = [v for v in nodes if v.is_leaf and v not in known]
-    own |= _names(others, [v.label for v in others], "w", taken=inputs | own)
+    parameters |= _by_name(others, [v.label for v in others], "w", taken=inputs | parameters)
     shapes = {n: n.shape for n in nodes if n.rule in (shaping.reshape, shaping.broadcast_to)}
-    return Graph(nodes, inputs, own, shapes, returns)
+    return Graph(nodes, inputs, parameters, shapes, returns)
 
 
-def _placed(node: Node) -> str:
-    """Name a node, and the line of source that made it if that is known."""
+def _with_line(node: Node) -> str:
+    """Name a node and, if known, the line of source that made it."""
     return f"{name_of(node)}, at {node.about.line}" if node.about.line else name_of(node)
 
 
-def _argument(network: Module, i: int) -> str:
-    """Name an input as the network does."""
+def _parameter_names(network: Module) -> Sequence[str]:
+    """List the names of the inputs in the network's own signature."""
     program = getattr(network, "_program", None)
     if program is not None:
-        return str(program.inputs[i].name) if i < len(program.inputs) else ""
+        return [*program.inputs]
     code = getattr(type(network).forward, "__code__", None)
-    names = code.co_varnames[1 : code.co_argcount] if code else ()
-    return names[i] if i < len(names) else ""
+    return code.co_varnames[1 : code.co_argcount] if code else ()
 
 
-def _names(
-    values: Sequence[Any], wanted: Sequence[str], stem: str, taken: Mapping[str, Any] = {}
+def _by_name(
+    values: Sequence[Any], names: Sequence[str], stem: str, taken: Mapping[str, Any] = {}
 ) -> dict[str, Any]:
-    """Give each Value a name of its own: the one that is wanted, or a number."""
+    """Give each Value a unique name: its own if it has one, otherwise a numbered one."""
     named: dict[str, Any] = {}
-    for i, (value, name) in enumerate(zip(values, wanted, strict=True)):
-        own = name or f"{stem}{i}"
-        while own in named or own in taken:
-            own += "_"
-        named[own] = value
+    for i, value in enumerate(values):
+        name = (names[i] if i < len(names) else "") or f"{stem}{i}"
+        while name in named or name in taken:
+            name += "_"
+        named[name] = value
     return named
 
 
-def values_in(whole: Any) -> Iterator[Any]:
-    """Iterate over the Values in lists, tuples and dicts."""
-    return (x for x in leaves_of(whole) if isinstance(x, Value))
+def outputs_of(result: Any) -> list[Any]:
+    """List the Values, or the floating-point tensors, in lists, tuples and dicts."""
+    return [
+        x
+        for x in leaves_of(result)
+        if isinstance(x, Value) or getattr(x, "is_floating_point", bool)()
+    ]
 
 
-def _moved(x: Any) -> Any:
-    """Change the numbers of an example, to see what depends on them."""
+def _other_numbers(x: Any) -> Any:
+    """Change the numbers of an example: constants computed from them change, too."""
     numbers = np.asarray(data_of(x))
     if numbers.dtype.kind != "f":
         return np.roll(numbers, 1)
     return (numbers * -0.7 + 0.1).astype(numbers.dtype)
 
 
-def _longer(name: str, network: Module, given: Sequence[Any]) -> Graph | None:
-    """Record again with one more example in the batch; None if that cannot be."""
-    arrays = [np.asarray(data_of(x)) for x in given]
+def _longer(name: str, network: Module, inputs: Sequence[Any]) -> Graph | None:
+    """Record the network with one more example in the batch; return None if that fails."""
+    arrays = [np.asarray(data_of(x)) for x in inputs]
     if not all(a.ndim and len(a) for a in arrays):
         return None
     try:
@@ -180,26 +183,27 @@ def _longer(name: str, network: Module, given: Sequence[Any]) -> Graph | None:
         return None
 
 
-def _check_constants(name: str, one: Graph, other: Graph) -> None:
+def _check_constants(name: str, graph: Graph, other: Graph) -> None:
     """Raise GraphError if two passes over different numbers have different constants."""
-    same = len(one.nodes) == len(other.nodes)
-    for a, b in zip(one.nodes, other.nodes, strict=False):
-        if not same or not _alike(a, b, one):
+    same_length = len(graph.nodes) == len(other.nodes)
+    for a, b in zip(graph.nodes, other.nodes, strict=False):
+        if not same_length or not _equal_nodes(a, b, graph):
             raise GraphError(
-                f"{name}: {_placed(a)} has a constant that was computed from the numbers of an "
-                "input: a mask, an index, or something random; an exported graph would keep it"
+                f"{name}: {_with_line(a)} has a constant that was computed from the numbers of an "
+                "input, for example a mask, an index or a random array; an exported graph would "
+                "keep it"
             )
 
 
-def _alike(a: Any, b: Any, one: Graph) -> bool:
-    """Return whether nodes of two passes have one rule, and equal options and constants."""
+def _equal_nodes(a: Any, b: Any, graph: Graph) -> bool:
+    """Return whether nodes of two passes have the same rule, and equal options and constants."""
     if a.rule is not b.rule or len(a.parents) != len(b.parents):
         return False
-    if a.is_leaf and a not in {*one.inputs.values()}:
+    if a.is_leaf and a not in graph.inputs.values():
         return a is b or _equal(np.asarray(a._numbers), np.asarray(b._numbers))
-    constants = zip(a.parents, b.parents, strict=True)
+    operands = zip(a.parents, b.parents, strict=True)
     return _equal(a.options, b.options) and all(
-        isinstance(p, Node) or _equal(p, q) for p, q in constants
+        isinstance(p, Node) or _equal(p, q) for p, q in operands
     )
 
 
@@ -213,34 +217,34 @@ def _equal(a: Any, b: Any) -> bool:
     return bool(a == b) or a is b
 
 
-def _free_shapes(one: Graph, longer: Graph) -> dict[Node, Shape] | None:
-    """Put −1 for the batch into shapes, by two passes; None if anything else depends on it."""
-    if len(one.nodes) != len(longer.nodes):
+def _free_shapes(graph: Graph, longer: Graph) -> dict[Node, Shape] | None:
+    """Return the shapes with −1 for the batch; None if anything else depends on its size."""
+    if len(graph.nodes) != len(longer.nodes):
         return None
     shapes: dict[Node, Shape] = {}
-    for a, b in zip(one.nodes, longer.nodes, strict=True):
-        if a in one.shapes:
-            if a.rule is not b.rule or len(a.shape) != len(b.shape):
+    for a, b in zip(graph.nodes, longer.nodes, strict=True):
+        if a in graph.shapes:
+            if a.rule is not b.rule or a.ndim != b.ndim:
                 return None
             pairs = zip(a.shape, b.shape, strict=True)
             shapes[a] = tuple(n if n == m else -1 for n, m in pairs)
-            empty = 0 in a.shape  # of no numbers, no length can be found
-            if shapes[a].count(-1) > (not empty) or not _has_batch(a, shapes[a]):
+            inferable = 0 not in a.shape  # without elements, −1 has no meaning
+            if shapes[a].count(-1) > inferable or not _has_batch(a, shapes[a]):
                 return None
-        elif a.ndim != b.ndim or not _alike(a, b, one) or _picks_cells(a):
+        elif a.ndim != b.ndim or not _equal_nodes(a, b, graph) or _has_index_arrays(a):
             return None
     return shapes
 
 
-def _picks_cells(node: Node) -> bool:
-    """Return whether a node selects by arrays over several axes: ONNX has that for flat cells."""
+def _has_index_arrays(node: Node) -> bool:
+    """Return whether a node is indexed by several arrays: ONNX can do that on flat cells only."""
     key = node.options.get("key", ()) if node.rule is shaping.getitem else ()
     parts = key if isinstance(key, tuple) else (key,)
     return sum(isinstance(part, list | np.ndarray) for part in parts) > 1
 
 
 def _has_batch(node: Any, shape: Shape) -> bool:
-    """Return whether what is broadcast has the batch already: only then it can stay as it is."""
+    """Return whether the operand of a broadcast already has the batch axis, which −1 keeps."""
     if node.rule is shaping.reshape or -1 not in shape:
         return True
     own = np.shape(data_of(node.parents[0]))

@@ -1,8 +1,7 @@
-"""A network of another library as a list of steps, which are carried out on Values."""
+"""A network of another library as a list of calls, which run on Values."""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
@@ -18,22 +17,22 @@ from tinygrad_pool.formatting import several
 from tinygrad_pool.nn.module import Module
 
 MOST = 2**31
-"""A length that stands for any."""
+"""The upper bound of a length without one."""
 
 RESERVED = ("_program", "_kind", "_origin")
 
 
 @dataclass(frozen=True)
 class Ref:
-    """Stands for what has this name: an input, a parameter, a buffer or what a step made."""
+    """Refers by name to an input, a parameter, a buffer, a constant or the result of a call."""
 
     name: str
 
 
 class Call(NamedTuple):
-    """One operation: what it makes, of what, and where it stands in the source of the network."""
+    """One operation: the names of its results, its operands, and its place in the source."""
 
-    makes: tuple[str, ...]
+    results: tuple[str, ...]
     operation: str
     operands: tuple[Any, ...]
     options: Mapping[str, Any]
@@ -42,29 +41,33 @@ class Call(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it is: the layer and the line of source, as far as they are known."""
+        """The layer and the line of source, as far as they are known."""
         layer = f"in {self.scope.replace('/', '.')}" if self.scope else ""
         return ", ".join(filter(None, (layer, f"at {self.line}" if self.line else "")))
 
 
-class Input(NamedTuple):
-    """An input: its name, and its lengths. A length is a number, or a name if it may be any.
-
-    A name also has the least and the most that it may be.
-    """
+class Length(NamedTuple):
+    """The length of an axis: fixed, or any within bounds; the same for all axes of this name."""
 
     name: str
-    lengths: tuple[int | tuple[str, int, int], ...] | None
+    least: int = 0
+    most: int = MOST
+
+    def __str__(self) -> str:
+        fixed = self.least == self.most
+        bounds = [f"≥ {self.least}"] * (self.least > 0) + [f"≤ {self.most}"] * (self.most < MOST)
+        return self.name if fixed else " ".join([self.name, *bounds])
 
 
 @dataclass(frozen=True)
 class Program:
-    """The steps of a network, what they take and what they return, in the form it is returned.
+    """The calls of a network, and the structures of its inputs and outputs.
 
-    `updates` are the buffers that a call sets, such as running means, and what they are set to.
+    `inputs` maps names to the lengths of axes, or to None if any shape is accepted. `updates` maps
+    the buffers that a pass changes, such as running means, to their new values.
     """
 
-    inputs: tuple[Input, ...]
+    inputs: Mapping[str, Sequence[Length] | None]
     takes: Any
     calls: tuple[Call, ...]
     returns: Any
@@ -73,21 +76,22 @@ class Program:
 
 
 class Part(Module):
-    """A layer of a network of another library: it holds the parameters under their own names."""
+    """A layer of a translated network: it holds parameters under their own names."""
 
     def forward(self, *_: Any) -> Any:
-        """Raise UnsupportedError: a part by itself has no steps."""
+        """Raise UnsupportedError: the calls belong to the whole network."""
         raise UnsupportedError(
-            f"{type(self).__name__}: a layer of a translated network cannot be called by itself; "
+            f"{type(self).__name__}: a layer of a translated network cannot be called on its own; "
             "translate that layer"
         )
 
 
 class Network(Part):
-    """A network of another library on Values: callable as it was, with its parameters' own names.
+    """A network of another library on Values, called as it was, with its parameters' own names.
 
-    `from_torch` and `from_onnx` make it. `named_parameters()`, `state_dict()` and all else are as
-    in `nn.Module`; a parameter's label is its full name, and a node's scope its layer.
+    `from_torch` and `from_onnx` return it. `named_parameters()`, `state_dict()` and the other
+    methods are those of `nn.Module`; a parameter's label is its full name, a node's scope its
+    layer.
     """
 
     def __init__(
@@ -96,112 +100,109 @@ class Network(Part):
         self._program, self._kind, self._origin = program, kind, None
         self.training = training
         for name, part in parts.items():
-            hang(self, name, part)
+            attach(self, name, part)
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
-        """Carry out the steps on Values, arrays or tensors, and return what the network returns.
+        """Run the network on Values, arrays or tensors.
 
-        Raises OptionError for other inputs than it takes; ShapeError for a shape that it was not
-        made for; UnsupportedError for what an operation cannot do here, and where that is.
+        Raises OptionError if the inputs have another structure than the original's; ShapeError for
+        a shape that the network does not accept; UnsupportedError, with the place in the source,
+        for an option that an operation lacks here.
         """
         if self._name:  # it is a layer of another network
             return super().__call__(*inputs, **named)
         return self.forward(*inputs, **named)
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
-        """Carry out the steps."""
-        result, updates = self.run(inputs, named)
-        held = dict(leaves_of(self))
-        for name, new in updates.items():
-            held[name][...] = new
-        return result
-
-    def run(self, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Carry out the steps, and return also what each buffer is to be set to."""
-        program = self._program
-        made = {**program.constants, **dict(leaves_of(self)), **self._read(inputs, named)}
+        """Run the network, and update its buffers."""
+        program, parts = self._program, dict(named_parts(self))
+        results = {**program.constants, **parts, **self._inputs(inputs, named)}
         for call in program.calls:
-            made.update(zip(call.makes, _carried_out(call, made), strict=False))
-        updates = {name: data_of(made[new]) for name, new in program.updates.items()}
-        returns = with_refs(program.returns, lambda ref: as_value(_found(made, ref, "the result")))
-        return returns, updates
+            results.update(zip(call.results, _run_call(call, results), strict=False))
+        for name, new in program.updates.items():
+            parts[name][...] = data_of(results[new])
+        return with_refs(program.returns, lambda ref: as_value(_result(results, ref, "the result")))
 
-    def _read(self, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+    def _inputs(self, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the inputs by name."""
         given: dict[str, Any] = {}
-        takes, more = self._program.takes
-        _match("input", takes, inputs, given)
-        _match("input", more, dict(named), given)
-        read = {name: as_operand(x, f"input {name}") for name, x in given.items()}
-        _check_lengths(self._program.inputs, read)
-        return read
+        positional, by_name = self._program.takes
+        _match("input", positional, inputs, given)
+        _match("input", by_name, dict(named), given)
+        operands = {name: as_operand(x, f"input {name}") for name, x in given.items()}
+        _check_lengths(self._program.inputs, operands)
+        return operands
 
     def train(self, mode: bool = True) -> Self:
-        """Return this network, which is in training or not as it was when it was translated.
+        """Return this network, if it was translated in this mode.
 
-        Raises UnsupportedError to change that: its steps were recorded in that mode.
+        Raises UnsupportedError for the other mode: its operations were traced in this one.
         """
         if mode != self.training:
-            was = "training" if self.training else "evaluation"
+            own = "training" if self.training else "evaluation"
             raise UnsupportedError(
-                f"{self._kind}: was translated for {was} and stays so; call module.train() or "
-                "module.eval() before from_torch"
+                f"{self._kind}: was translated for {own}, which cannot be changed; call "
+                "module.train() or module.eval() before from_torch"
             )
         return self
 
     def __repr__(self) -> str:
-        inputs = ", ".join(i.name for i in self._program.inputs)
-        n = len(self._program.calls)
+        inputs, n = ", ".join(self._program.inputs), len(self._program.calls)
         return f"Network({self._kind}: {n} operations on {inputs})"
 
 
-def hang(root: Module, name: str, part: Any) -> None:
-    """Put a parameter or a buffer into a network under its full name, "conv1.weight"."""
+def attach(root: Module, name: str, part: Any) -> None:
+    """Attach a parameter or a buffer to a network under its full name, "conv1.weight"."""
+
+    def clash(why: str) -> OptionError:
+        return OptionError(f"{name!r} cannot be the name of a parameter: {why}")
+
     *path, last = name.split(".")
     for step in (*path, last):
         if hasattr(type(root), step) or step in RESERVED:
-            raise OptionError(f"{name!r} cannot be the name of a parameter: {step!r} is a method")
+            raise clash(f"{step!r} is a method")
     for step in path:
         if step not in vars(root):
             setattr(root, step, Part())
         root = vars(root)[step]
         if not isinstance(root, Module):
-            raise OptionError(f"{name!r} cannot be the name of a parameter: {step!r} is one")
+            raise clash(f"{step!r} is one")
     if last in vars(root):
-        raise OptionError(f"{name!r} cannot be the name of a parameter: others begin with it")
+        raise clash("others begin with it")
     if isinstance(part, np.ndarray):
         root.register_buffer(last, part)
     else:
         setattr(root, last, part)
 
 
-def leaves_of(part: Module, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Iterate over all that was hung into a network, by its full name."""
-    for name, held in vars(part).items():
-        if isinstance(held, Module):
-            yield from leaves_of(held, f"{prefix}{name}.")
-        elif isinstance(held, Value | np.ndarray):
-            yield prefix + name, held
+def named_parts(part: Module, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Iterate over all that `attach` attached, by full name; shared parameters come repeatedly."""
+    for name, own in vars(part).items():
+        if isinstance(own, Module):
+            yield from named_parts(own, f"{prefix}{name}.")
+        elif isinstance(own, Value | np.ndarray):
+            yield prefix + name, own
 
 
-def with_refs(whole: Any, make: Callable[[Ref], Any]) -> Any:
+def with_refs(tree: Any, make: Callable[[Ref], Any]) -> Any:
     """Replace each Ref in lists, tuples and dicts.
 
     >>> with_refs([Ref("x"), {"y": (Ref("y"), 2)}], lambda ref: ref.name.upper())
     ['X', {'y': ('Y', 2)}]
     """
-    return mapped(lambda x: make(x) if isinstance(x, Ref) else x, whole)
+    return mapped(lambda x: make(x) if isinstance(x, Ref) else x, tree)
 
 
-def _carried_out(call: Call, made: Mapping[str, Any]) -> Sequence[Any]:
-    """Carry out one step; what goes wrong says where."""
+def _run_call(call: Call, results: Mapping[str, Any]) -> Sequence[Any]:
+    """Run one call; an error names its place in the source."""
 
     def find(ref: Ref) -> Any:
-        return _found(made, ref, call.operation)
+        return _result(results, ref, call.operation)
 
     try:
         operands, options = with_refs(call.operands, find), with_refs(dict(call.options), find)
         with made_at(call.scope, call.line):
-            result = translation_of(call)(*operands, **options)
+            result = TRANSLATIONS[call.operation](*operands, **options)
     except TinygradPoolError as error:
         if call.place:
             error.add_note(f"{call.operation} {call.place}")
@@ -209,40 +210,31 @@ def _carried_out(call: Call, made: Mapping[str, Any]) -> Sequence[Any]:
     except (TypeError, ValueError, IndexError, KeyError, AttributeError, MemoryError) as error:
         kind = ShapeError if isinstance(error, ValueError) else UnsupportedError
         where = f" {call.place}" if call.place else ""
-        raise kind(f"{call.operation}: cannot be carried out{where}: {error}") from error
+        raise kind(f"{call.operation}: cannot be computed{where}: {error}") from error
     several = isinstance(result, list | tuple) and call.operation.startswith("onnx.")
     return result if several else [result]
 
 
-def _found(made: Mapping[str, Any], ref: Ref, what: str) -> Any:
-    if ref.name not in made:
-        raise UnsupportedError(f"{what}: no operation with a translation makes {ref.name!r}")
-    return made[ref.name]
-
-
-def translation_of(call: Call) -> Any:
-    """Return what carries out a call, or None; what Python's own operators do, they do."""
-    library, _, name = call.operation.partition(".")
-    if library == "python":
-        return getattr(operator, name, None)
-    return TRANSLATIONS.get(call.operation)
+def _result(results: Mapping[str, Any], ref: Ref, what: str) -> Any:
+    if ref.name not in results:
+        raise UnsupportedError(f"{what}: no operation with a translation computes {ref.name!r}")
+    return results[ref.name]
 
 
 def check_known(name: str, calls: Sequence[Call]) -> None:
-    """Raise UnsupportedError if operations are unknown: which, where and how to add them."""
-    unknown = [call for call in calls if translation_of(call) is None]
+    """Raise UnsupportedError if operations have no translation: which, where, how to add one."""
+    unknown = [call for call in calls if call.operation not in TRANSLATIONS]
     if unknown:
-        first = unknown[0]
-        places = [f"{c.operation} {c.place}".strip() for c in unknown]
+        places = dict.fromkeys(f"{call.operation} {call.place}".strip() for call in unknown)
         raise UnsupportedError(
-            f"{name}: no translation of {several(list(dict.fromkeys(places)))}; add one: "
-            f"@tg.bridges.translates({first.operation!r}) before a function of Values that takes "
-            "what the operation takes"
+            f"{name}: no translation of {several([*places])}; add one: "
+            f"@tg.bridges.translates({unknown[0].operation!r}) before a function of Values with "
+            "the operation's parameters"
         )
 
 
 def _match(what: str, form: Any, given: Any, into: dict[str, Any]) -> None:
-    """Take inputs apart as the network's own were: tuples, lists and dicts in each other."""
+    """Collect inputs by name from nested tuples, lists and dicts of the network's own form."""
     if isinstance(form, Ref):
         into[form.name] = given
     elif isinstance(form, Mapping):
@@ -265,32 +257,19 @@ def _names_in(form: Mapping[Any, Any]) -> str:
     return ", ".join(map(str, form)) or "(none)"
 
 
-def _check_lengths(inputs: Sequence[Input], read: Mapping[str, Any]) -> None:
-    free: dict[str, int] = {}
-    for name, lengths in inputs:
+def _check_lengths(
+    inputs: Mapping[str, Sequence[Length] | None], operands: Mapping[str, Any]
+) -> None:
+    known: dict[str, int] = {}
+    for name, lengths in inputs.items():
         if lengths is None:
             continue
-        shape = np.shape(data_of(read[name]))
-        fits = len(shape) == len(lengths) and all(
-            _fits(n, length, free) for n, length in zip(shape, lengths, strict=True)
-        )
-        if not fits:
-            wanted = ", ".join(_length_in_words(length) for length in lengths)
+        shape = np.shape(data_of(operands[name]))
+        if len(shape) != len(lengths) or not all(
+            length.least <= n <= length.most and known.setdefault(length.name, n) == n
+            for n, length in zip(shape, lengths, strict=True)
+        ):
+            needed = ", ".join(map(str, lengths))
             raise ShapeError(
-                f"input {name}: the network was made for shape ({wanted}), got {shape}"
+                f"input {name}: the network was made for shape ({needed}), got {shape}"
             )
-
-
-def _fits(n: int, length: Any, free: dict[str, int]) -> bool:
-    if isinstance(length, int):
-        return n == length
-    symbol, least, most = length
-    return least <= n <= most and free.setdefault(symbol, n) == n
-
-
-def _length_in_words(length: Any) -> str:
-    if isinstance(length, int):
-        return str(length)
-    symbol, least, most = length
-    bounds = [f"≥ {least}"] * (least > 0) + [f"≤ {most}"] * (most < MOST)
-    return " ".join([symbol, *bounds])

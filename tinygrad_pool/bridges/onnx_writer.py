@@ -1,20 +1,26 @@
-"""What writes a rule in ONNX: what it is given, and how it refuses."""
+"""Write a recorded graph as an ONNX model: the names, constants and operations of its nodes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.bridges.graph import Graph
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import UnsupportedError
-from tinygrad_pool.rules.arguments import Shape
+
+OPSET, IR = 21, 10
+"""The versions of ONNX's operators and of its file format that are written."""
+
+BATCH = "batch"
 
 
 class Writer:
-    """Takes down the operations of a model, and gives names to what they make."""
+    """Writes the operations of a model, and names their results: writer.Add("x", 1.0)."""
 
     def __init__(self, onnx: Any, graph: Graph) -> None:
         self.onnx, self.graph = onnx, graph
@@ -23,19 +29,71 @@ class Writer:
         self.names: dict[Node, str] = {v: n for n, v in graph.inputs.items()}
         self.names |= {v: n for n, v in graph.parameters.items()}
         self.taken = set(self.names.values())
-        self.at = ""  # what the operations are named after
-        self.dtype: Any = None  # of the node that is written
+        self.prefix = ""  # of the names of operations: the node that is written
+        self.dtype: Any = None  # of that node
+
+    def model(self, write: Callable[[Writer, Node, list[str]], str]) -> Any:
+        """Write every node with `write`, and return the model."""
+        helper, graph = self.onnx.helper, self.graph
+        for node in (*graph.inputs.values(), *graph.nodes):
+            if node.dtype.itemsize > np.dtype(np.float64).itemsize:
+                raise refused(node, f"ONNX has no {node.dtype}; .astype(np.float64) makes doubles")
+        for node in graph.nodes:
+            if node not in self.names:
+                self.prefix = node.label or f"{node.about.scope}/{node.op}".strip("/")
+                self.dtype = node.dtype
+                self.names[node] = write(self, node, [self._operand(p, node) for p in node.parents])
+        outputs = [self._output(v, i) for i, v in enumerate(graph.outputs)]
+        parameters = [
+            self.onnx.numpy_helper.from_array(np.asarray(v._numbers, v.dtype), name)
+            for name, v in graph.parameters.items()
+        ]
+        inputs = [self._description(name, v) for name, v in graph.inputs.items()]
+        return helper.make_model(
+            helper.make_graph(
+                self.constants + self.nodes, "tinygrad_pool", inputs, outputs, parameters
+            ),
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR,
+            producer_name="tinygrad_pool",
+        )
+
+    def _operand(self, operand: Any, node: Any) -> str:
+        """Name an operand in the dtype of the result: ONNX does not accept mixed dtypes."""
+        if not isinstance(operand, Node):
+            return self.constant(operand, node.dtype)
+        name = self.names[operand]
+        if operand.dtype == node.dtype or node.rule.__name__ == "astype":
+            return name
+        return self.cast(name, node.dtype)
+
+    def _output(self, value: Value, i: int) -> Any:
+        """Write an output, and return its description."""
+        name = self.new(f"output{i}" if len(self.graph.outputs) > 1 else "output")
+        self.nodes.append(self.onnx.helper.make_node("Identity", [self.names[value]], [name]))
+        return self._description(name, value)
+
+    def _description(self, name: str, value: Value) -> Any:
+        """Describe an input or an output: its name, dtype and shape."""
+        helper = self.onnx.helper
+        kind = helper.np_dtype_to_tensor_dtype(value.dtype)
+        free = self.graph.batch.get(value, (False,) * value.ndim)
+        shape = [BATCH if grows else n for n, grows in zip(value.shape, free, strict=True)]
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    def __getattr__(self, kind: str) -> Callable[..., str]:
+        return partial(self.operation, kind)
 
     def operation(self, kind: str, *inputs: Any, more: int = 0, **attributes: Any) -> str:
-        """Write one operation and return the name of its first result; it may have `more`.
+        """Write one operation and return the name of its first result; `more` counts the others.
 
-        An input is a name, a float of the node's dtype, or whole numbers.
+        An input is a name, a float of the node's dtype, or integers.
         """
-        given = [x if isinstance(x, str) else self._number(x) for x in inputs]
-        name = self.new(self.at or kind)
+        operands = [x if isinstance(x, str) else self._number(x) for x in inputs]
+        name = self.new(self.prefix or kind)
         names = [name, *(self.new(name) for _ in range(more))]
-        made = self.onnx.helper.make_node(kind, given, names, name=name, **attributes)
-        self.nodes.append(made)
+        operation = self.onnx.helper.make_node(kind, operands, names, name=name, **attributes)
+        self.nodes.append(operation)
         return name
 
     def _number(self, x: Any) -> str:
@@ -45,34 +103,25 @@ class Writer:
         """Write a constant and return its name."""
         name = self.new("constant")
         tensor = self.onnx.numpy_helper.from_array(np.asarray(numbers, dtype), name)
-        made = self.onnx.helper.make_node("Constant", [], [name], value=tensor)
-        self.constants.append(made)
+        self.constants.append(self.onnx.helper.make_node("Constant", [], [name], value=tensor))
         return name
 
     def cast(self, name: str, dtype: Any) -> str:
         """Write a conversion to another dtype."""
-        kind = self.onnx.helper.np_dtype_to_tensor_dtype(dtype)
+        kind = self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         return self.operation("Cast", name, to=kind)
 
-    def shape_of(self, node: Node) -> Shape:
-        """Return a node's shape, with −1 for the batch where it may be any."""
-        return self.graph.shapes[node]
-
-    def new(self, wanted: str) -> str:
-        """Return a name that nothing else has."""
-        name, i = wanted, 1
-        while name in self.taken:
+    def new(self, name: str) -> str:
+        """Return this name, with a number if it is taken."""
+        unique, i = name, 1
+        while unique in self.taken:
             i += 1
-            name = f"{wanted}_{i}"
-        self.taken.add(name)
-        return name
-
-
-Written = Callable[..., str]
-"""Takes the writer, a node and the names of its operands; returns the name of its result."""
+            unique = f"{name}_{i}"
+        self.taken.add(unique)
+        return unique
 
 
 def refused(node: Node, why: str) -> UnsupportedError:
-    """Return an error that names a node and its line of source."""
+    """Return the error for a node that ONNX cannot express: its name, its line and the reason."""
     at = f", at {node.about.line}" if node.about.line else ""
     return UnsupportedError(f"to_onnx: {node.op or name_of(node)}{at}: {why}")

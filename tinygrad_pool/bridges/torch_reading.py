@@ -1,138 +1,254 @@
-"""A PyTorch module as a network on Values, by way of torch.export."""
+"""Translate a PyTorch module into a network on Values, from the graph that torch.export traces."""
 
 from __future__ import annotations
 
+import inspect
+import logging
+import operator
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
+from io import StringIO
 from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.bridges.differences import Difference
-from tinygrad_pool.bridges.network import MOST, Call, Input, Network, Program, Ref, check_known
-from tinygrad_pool.bridges.network_agreement import compared, outputs_of
-from tinygrad_pool.bridges.torch_tracing import (
-    name_of_target,
-    own_lines,
-    traced,
-    two_rows,
-    untraceable,
+from tinygrad_pool.bridges.differences import Difference, compared
+from tinygrad_pool.bridges.graph import buffers_kept, outputs_of
+from tinygrad_pool.bridges.network import (
+    MOST,
+    Call,
+    Length,
+    Network,
+    Program,
+    Ref,
+    check_known,
 )
-from tinygrad_pool.bridges.translations import copied, data_of, returned
-from tinygrad_pool.engine.context import no_grad
+from tinygrad_pool.bridges.translations import TRANSLATIONS, copied, data_of, returned
+from tinygrad_pool.engine.context import Line, no_grad
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError, UnsupportedError
 from tinygrad_pool.extras import extra
 from tinygrad_pool.formatting import several
 
 LEFT_OUT = {"device", "layout", "memory_format", "pin_memory", "non_blocking", "generator"}
-"""Options that say where a tensor lies, and not what is in it."""
+"""Options that say where a tensor is stored, and not what is in it."""
+
+_FRAME = re.compile(r'File "([^"\n]+)", line (\d+), in (\S+)')
 
 
 def from_torch(module: Any, *example: Any) -> Network:
-    """Translate a PyTorch module into a network on Values, with the numbers that it has now.
+    """Translate a PyTorch module into a network on Values, with copies of its parameters.
 
-    The module is traced by `torch.export` with the example inputs; it is not changed. The network
-    is called as the module is, and returns what it returns. Its parameters are copies under their
-    own names, which are labels too; nodes have the layers as scopes and remember the module's lines
-    of source. Axes keep the example's lengths only where the module's code needs them, so another
-    batch size works for ordinary nets. Training or evaluation, as the module is now, stays. What
-    is frozen in the module gets a gradient, too.
+    `torch.export` traces the module with the example inputs; the module is not changed. The network
+    is called like the module and returns the same structure. Parameters have the module's names,
+    also as labels; each node has its layer as scope, and the line of the module's source. Frozen
+    parameters get a gradient, too.
 
-    Ties are settled as in PyTorch: the first unit of a pool, half each at torch.maximum. Outputs
-    and gradients of the example that are not PyTorch's end in a warning.
+    An axis is fixed to the example's length only where the module's code requires it, so ordinary
+    networks accept any batch size. The network remains in training or evaluation, whichever the
+    module is in now.
+
+    Ties are resolved as in PyTorch: the first unit of a pool wins, and torch.maximum pays half
+    each. If outputs or gradients on the example differ from PyTorch's, a warning names the first.
 
     Raises ToolError without PyTorch; DataError for anything but a module; OptionError if the module
-    fails on the example; UnsupportedError for an operation that is not known, or a module that
-    cannot be traced, with the place in its source.
+    fails on the example; UnsupportedError for an operation without a translation, or a module that
+    cannot be traced, with the line of its source.
     """
     torch = extra("torch", "from_torch")
     if not isinstance(module, torch.nn.Module):
         raise DataError(f"from_torch: needs a torch.nn.Module, got {type(module).__name__}")
-    given = torch.utils._pytree.tree_map(partial(_tensor, torch), example)
+    inputs = torch.utils._pytree.tree_map(partial(_tensor, torch), example)
     with torch.no_grad(), torch.random.fork_rng():
-        expected = returned("from_torch", copied(torch, module), given)
-    refused: list[Exception] = []
-    for traced_with, free in ((two_rows(torch, given), True), (given, True), (given, False)):
+        expected = returned("from_torch", copied(torch, module), inputs)
+    errors: list[Exception] = []
+    for traced_inputs, free in ((_two_rows(torch, inputs), True), (inputs, True), (inputs, False)):
         try:
-            exported = traced(torch, module, traced_with, free)
+            exported = _traced(torch, module, traced_inputs, free)
         except Exception as error:  # noqa: BLE001  # torch.export raises many kinds
-            refused.append(error)
+            errors.append(error)
             continue
         network = _network(torch, exported, module)
-        if not free or _shapes_agree(torch, network, given, expected):
+        if not free or _same_shapes(torch, network, inputs, expected):
             network._origin = copied(torch, module)
-            _warn_of_differences(torch, network, module, given)
+            _warn_of_differences(torch, network, module, inputs)
             return network
-    raise untraceable(torch, module, refused[-1]) from refused[-1]
+    raise _untraceable(torch, module, errors[-1]) from errors[-1]
 
 
-def _shapes_agree(torch: Any, network: Network, given: tuple[Any, ...], expected: Any) -> bool:
-    """Return whether the network makes of the example what the module does, by the shapes."""
+def _tensor(torch: Any, x: Any) -> Any:
+    """Return an array or a Value as a tensor, and a tensor as a copy: passed twice, it is two."""
+    if isinstance(x, Value | np.ndarray):
+        return torch.tensor(data_of(x))
+    return x.detach().clone() if isinstance(x, torch.Tensor) else x
+
+
+# -- tracing
+
+
+def _two_rows(torch: Any, inputs: tuple[Any, ...]) -> Any:
+    """Double tensors with one row, since torch.export always fixes a length of 1."""
+
+    def doubled(x: Any) -> Any:
+        one_row = isinstance(x, torch.Tensor) and x.ndim and x.shape[0] == 1
+        return torch.cat([x, x]) if one_row else x
+
+    return torch.utils._pytree.tree_map(doubled, inputs)
+
+
+def _traced(torch: Any, module: Any, inputs: tuple[Any, ...], free: bool) -> Any:
+    """Export a module, and decompose its operations until all of them have translations.
+
+    With `free`, axes may have any length where the code allows it.
+    """
+
+    def lengths(x: Any) -> Any:
+        if isinstance(x, torch.Tensor) and free:
+            return dict.fromkeys(range(x.ndim), torch.export.Dim.AUTO)
+        return None
+
+    arguments = inspect.signature(module.forward).bind(*inputs).arguments
+    shapes = torch.utils._pytree.tree_map(lengths, dict(arguments))
+    with _quietly():
+        exported = torch.export.export(module, inputs, dynamic_shapes=shapes)
+        _detach_without_grad(torch, exported.graph_module)
+        table = torch.export.default_decompositions()
+        while table:
+            for operation in list(table):
+                if _name_of(operation) in TRANSLATIONS:
+                    del table[operation]
+            exported = exported.run_decompositions(table)
+            targets = {n.target for n in exported.graph.nodes if n.op == "call_function"}
+            table = torch._decomp.get_decompositions(
+                [t for t in targets if hasattr(t, "_schema") and _name_of(t) not in TRANSLATIONS]
+            )
+    return exported
+
+
+def _detach_without_grad(torch: Any, graph_module: Any) -> None:
+    """Detach the results of a block under torch.no_grad(), which decompositions dissolve."""
+    for node in graph_module.graph.nodes:
+        if node.target is torch.ops.higher_order.wrap_with_set_grad_enabled and not node.args[0]:
+            graph = getattr(graph_module, node.args[1].target).graph
+            output = graph.output_node()
+            with graph.inserting_before(output):
+                results = output.all_input_nodes
+                detach = torch.ops.aten.detach.default
+                cut = {x: graph.call_function(detach, (x,)) for x in results}
+            output.args = torch.fx.map_arg(output.args, cut.__getitem__)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Silence what torch.export prints for its own users."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _untraceable(torch: Any, module: Any, error: Exception) -> UnsupportedError:
+    """Return the error for a module that torch.export rejects, with its line and the reason."""
+    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    lines = _own_lines(torch, str(error))
+    at = f", at {lines[-1]}" if lines else ""
+    return UnsupportedError(
+        f"from_torch: torch.export cannot trace this {type(module).__name__}{at}: {reason:.300}; "
+        "a branch on the numbers in a tensor has no graph: translate the parts around it"
+    )
+
+
+def _own_lines(torch: Any, trace: str) -> list[Line]:
+    """List the lines of a stack trace outside PyTorch, the innermost last."""
+    frames = _FRAME.findall(trace)
+    home = str(torch.__file__).removesuffix("__init__.py")
+    return [Line(f, int(n), function) for f, n, function in frames if not f.startswith(home)]
+
+
+def _name_of(target: Any) -> str:
+    """Name an operation without its overload: aten.conv2d, python.mul, mylib.myop."""
+    if hasattr(target, "_schema"):
+        return str(target._schema.name).replace("::", ".")
+    name = getattr(target, "__name__", str(target))
+    library = "python" if getattr(operator, name, None) is target else "torch"
+    return f"{library}.{name}"
+
+
+# -- checking
+
+
+def _same_shapes(torch: Any, network: Network, inputs: tuple[Any, ...], expected: Any) -> bool:
+    """Return whether the outputs for the example have the shapes of the module's."""
     flatten = torch.utils._pytree.tree_leaves
     try:
-        with no_grad():
-            made, _ = network.run(given, {})
+        with no_grad(), buffers_kept(network):
+            outputs = network(*inputs)
     except ShapeError:
         return False
     ours, theirs = (
-        [tuple(getattr(y, "shape", ())) for y in flatten(ys)] for ys in (made, expected)
+        [tuple(getattr(y, "shape", ())) for y in flatten(ys)] for ys in (outputs, expected)
     )
     return ours == theirs
 
 
-def _warn_of_differences(torch: Any, network: Network, module: Any, given: tuple[Any, ...]) -> None:
-    """Warn where the example's outputs or gradients are others than PyTorch's own."""
+def _warn_of_differences(
+    torch: Any, network: Network, module: Any, inputs: tuple[Any, ...]
+) -> None:
+    """Warn if outputs or gradients differ from PyTorch's on the example, and also near it.
+
+    A difference on the example alone is that of a kink, where either side may be right.
+    """
+
+    def shifted(x: Any) -> Any:
+        floats = isinstance(x, torch.Tensor) and x.is_floating_point()
+        return x + 0.01 * torch.randn_like(x) if floats else x
+
     with torch.random.fork_rng(), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        if _is_random(torch, module, given):
+        if _is_random(torch, module, inputs):
             return
-        found = _differences(torch, network, module, given)
-        near = torch.utils._pytree.tree_map(partial(_jolted, torch), given)
-        if not found or not _differences(torch, network, module, near):  # else it was at a kink
+        differences = _differences(torch, network, module, inputs)
+        nearby = torch.utils._pytree.tree_map(shifted, inputs)
+        if not differences or not _differences(torch, network, module, nearby):
             return
-    first = found[0]
+    first = differences[0]
     warnings.warn(
-        f"from_torch: on the example, {first.what} is {first.sides}: what torch.export does "
-        "not show is not translated, such as a torch.autograd.Function's backward, or a hook; "
-        "tg.crosscheck(net, module, x) lists all that differs",
+        f"from_torch: on the example, {first.what} is {first.sides}: torch.export does not show "
+        "everything, for example not the backward of a torch.autograd.Function, nor a hook; "
+        "tg.crosscheck(net, module, x) lists all differences",
         stacklevel=3,
     )
 
 
 def _differences(
-    torch: Any, network: Network, module: Any, given: tuple[Any, ...]
+    torch: Any, network: Network, module: Any, inputs: tuple[Any, ...]
 ) -> list[Difference]:
-    """List what differs; nothing where PyTorch has no slope, or no outputs are alike."""
+    """List what differs; nothing where PyTorch has no gradient, or no output matches."""
     try:
-        _, found = compared(torch, network, module, given, given)
+        _, differences = compared(torch, network, module, inputs, inputs)
     except (RuntimeError, OptionError, ShapeError):
         return []
-    return [difference for difference in found if np.isfinite(difference.theirs)]
+    return [difference for difference in differences if np.isfinite(difference.theirs)]
 
 
-def _jolted(torch: Any, x: Any) -> Any:
-    floats = isinstance(x, torch.Tensor) and x.is_floating_point()
-    return x + 0.01 * torch.randn_like(x) if floats else x
-
-
-def _is_random(torch: Any, module: Any, given: tuple[Any, ...]) -> bool:
-    """Return whether a module makes other numbers of the same inputs, as dropout does."""
-    made = []
+def _is_random(torch: Any, module: Any, inputs: tuple[Any, ...]) -> bool:
+    """Return whether a module's outputs depend on the random seed, as with dropout."""
+    outputs = []
     for seed in (0, 1):
         torch.manual_seed(seed)
         with torch.no_grad():
-            made.append([*outputs_of(copied(torch, module)(*given))])
-    return not all(torch.equal(one, other) for one, other in zip(*made, strict=True))
+            outputs.append(outputs_of(copied(torch, module)(*inputs)))
+    return not all(torch.equal(one, other) for one, other in zip(*outputs, strict=True))
 
 
-def _tensor(torch: Any, given: Any) -> Any:
-    """Read an example input: an array or a Value counts as a tensor; given twice, it is two."""
-    if isinstance(given, Value | np.ndarray):
-        return torch.tensor(data_of(given))
-    return given.detach().clone() if isinstance(given, torch.Tensor) else given
+# -- reading the graph
 
 
 def _network(torch: Any, exported: Any, module: Any) -> Network:
@@ -140,48 +256,73 @@ def _network(torch: Any, exported: Any, module: Any) -> Network:
     if changed := [*signature.parameters_to_mutate.values()]:
         raise UnsupportedError(
             f"from_torch: {kind} changes its parameters in place in forward, which is not "
-            f"translated: {several(changed)}"
+            f"supported: {several(changed)}"
         )
     *nodes, output = exported.graph.nodes
     lifted = signature.inputs_to_lifted_tensor_constants
     renamed = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     renamed |= {name: f"constant {target}" for name, target in lifted.items()}
-    reader = _Reader(torch, renamed, "" if any(module.children()) else kind)
-    calls = tuple(reader.call(n) for n in nodes if n.op == "call_function" and n.users)
+    refs = partial(_refs, torch, renamed)
+    lone = "" if any(module.children()) else kind
+    used = (n for n in nodes if n.op == "call_function" and n.users)
+    calls = tuple(_call(torch, refs, lone, n) for n in used)
     check_known("from_torch", calls)
-    made = reader.refs(output.args[0])
+    results = refs(output.args[0])
     mutated = list(signature.buffers_to_mutate.values())
     unflatten = torch.utils._pytree.tree_unflatten
-    given = (n for n in nodes if n.op == "placeholder")
-    inputs = {n.name: n for n in given if hasattr(n.meta.get("val"), "shape")}
+    placeholders = (n for n in nodes if n.op == "placeholder")
+    inputs = {n.name: n for n in placeholders if hasattr(n.meta.get("val"), "shape")}
+    arguments = [s.arg for s in signature.input_specs if s.kind.name == "USER_INPUT"]
+    takes = [Ref(a.name) if a.name in inputs else getattr(a, "value", None) for a in arguments]
+    returns = list(results[len(results) - len(signature.user_outputs) :])
     program = Program(
-        inputs=tuple(
-            _input(n, exported.range_constraints) for k, n in inputs.items() if k not in renamed
-        ),
-        takes=unflatten(_taken(signature, inputs), exported.call_spec.in_spec),
+        inputs={
+            name: _lengths(n.meta["val"].shape, exported.range_constraints)
+            for name, n in inputs.items()
+            if name not in renamed
+        },
+        takes=unflatten(takes, exported.call_spec.in_spec),
         calls=calls,
-        returns=unflatten(
-            list(made[len(made) - len(signature.user_outputs) :]), exported.call_spec.out_spec
-        ),
+        returns=unflatten(returns, exported.call_spec.out_spec),
         constants={f"constant {t}": _array(exported.constants[t]) for t in lifted.values()},
-        updates={name: ref.name for name, ref in zip(mutated, made, strict=False)},
+        updates={name: ref.name for name, ref in zip(mutated, results, strict=False)},
     )
     return Network(program, _parameters(signature, exported), kind, module.training)
 
 
+def _call(torch: Any, refs: Callable[[Any], Any], lone: str, node: Any) -> Call:
+    """Read a node: its operation and operands, its layer and its line in the module's source."""
+    options = {k: refs(v) for k, v in node.kwargs.items() if k not in LEFT_OUT}
+    lines = _own_lines(torch, node.meta.get("stack_trace") or "")
+    stack = [*(node.meta.get("nn_module_stack") or {}).values()]
+    path = re.sub(r"@\d+", "", stack[-1][0]) if stack else ""
+    scope, line = path.replace(".", "/") or lone, lines[-1] if lines else None
+    return Call((node.name,), _name_of(node.target), refs(node.args), options, scope, line)
+
+
+def _refs(torch: Any, renamed: Mapping[str, str], x: Any) -> Any:
+    """Convert operands: nodes to Refs, dtypes to NumPy's, in tuples and lists of Python's."""
+    if isinstance(x, torch.fx.Node):
+        return Ref(renamed.get(x.name, x.name))
+    if isinstance(x, tuple | list):
+        parts = [_refs(torch, renamed, part) for part in x]
+        return tuple(parts) if isinstance(x, tuple) else parts
+    return np.dtype(str(x).partition(".")[2]) if isinstance(x, torch.dtype) else x
+
+
 def _parameters(signature: Any, exported: Any) -> dict[str, Any]:
-    """Copy parameters into Values, and buffers into arrays; what is shared stays shared."""
-    held: dict[str, Any] = {}
+    """Copy parameters into Values and buffers into arrays; shared ones remain shared."""
+    parts: dict[str, Any] = {}
     values: dict[int, Value] = {}
     for name in signature.inputs_to_parameters.values():
         tensor = exported.state_dict[name]
         if id(tensor) not in values:
             values[id(tensor)] = Value(_array(tensor), label=name)
-        held[name] = values[id(tensor)]
+        parts[name] = values[id(tensor)]
     for name in signature.inputs_to_buffers.values():
         tensors = exported.state_dict if name in exported.state_dict else exported.constants
-        held[name] = _array(tensors[name])
-    return held
+        parts[name] = _array(tensors[name])
+    return parts
 
 
 def _array(tensor: Any) -> Any:
@@ -194,60 +335,21 @@ def _array(tensor: Any) -> Any:
         ) from None
 
 
-def _taken(signature: Any, inputs: Mapping[str, Any]) -> list[Any]:
-    """List the inputs in order: tensors by their names, other things as they were."""
-    own = [s.arg for s in signature.input_specs if s.kind.name == "USER_INPUT"]
-    return [Ref(a.name) if a.name in inputs else getattr(a, "value", None) for a in own]
-
-
-def _input(node: Any, constraints: Any) -> Input:
-    lengths: list[int | tuple[str, int, int]] = []
-    for n in node.meta["val"].shape:
+def _lengths(shape: Any, constraints: Any) -> list[Length]:
+    lengths = []
+    for n in shape:
         expression: Any = n if isinstance(n, int) else n.node.expr
         if isinstance(n, int) or expression.is_number:
-            lengths.append(int(expression))
-            continue
-        found = constraints.get(expression)
-        least, most = _bound(found, "lower", 0), _bound(found, "upper", MOST)
-        lengths.append((str(n), 0 if least <= 2 else least, min(most, MOST)))
-    return Input(node.name, tuple(lengths))
+            lengths.append(Length(str(n), int(expression), int(expression)))
+        else:
+            bounds = constraints.get(expression)
+            least, most = _bound(bounds, "lower", 0), _bound(bounds, "upper", MOST)
+            lengths.append(Length(str(n), 0 if least <= 2 else least, min(most, MOST)))
+    return lengths
 
 
-def _bound(found: Any, side: str, otherwise: int) -> int:
+def _bound(bounds: Any, side: str, default: int) -> int:
     try:
-        return int(getattr(found, side))
-    except (TypeError, ValueError, OverflowError, AttributeError):  # there is none: infinity
-        return otherwise
-
-
-class _Reader:
-    """Reads the nodes of an exported graph into calls."""
-
-    def __init__(self, torch: Any, renamed: Mapping[str, str], lone: str) -> None:
-        self.torch, self.renamed, self.lone = torch, renamed, lone
-
-    def call(self, node: Any) -> Call:
-        """Read one node: what it calls, on what, and where that is in the module's source."""
-        options = {k: self.refs(v) for k, v in node.kwargs.items() if k not in LEFT_OUT}
-        lines = own_lines(self.torch, node.meta.get("stack_trace") or "")
-        line = lines[-1] if lines else None
-        operands, scope = self.refs(node.args), self._scope(node)
-        return Call((node.name,), name_of_target(node.target), operands, options, scope, line)
-
-    def refs(self, given: Any) -> Any:
-        """Read operands: nodes by name, dtypes as NumPy's, lists as lists."""
-        if isinstance(given, self.torch.fx.Node):
-            return Ref(self.renamed.get(given.name, given.name))
-        if isinstance(given, tuple):
-            return tuple(map(self.refs, given))
-        if isinstance(given, list):
-            return [*map(self.refs, given)]
-        if isinstance(given, self.torch.dtype):
-            return np.dtype(str(given).partition(".")[2])
-        return given
-
-    def _scope(self, node: Any) -> str:
-        """Return the layer as a scope, "features/0"; a lone layer is called by its class."""
-        stack = [*(node.meta.get("nn_module_stack") or {}).values()]
-        path = stack[-1][0] if stack else ""
-        return re.sub(r"@\d+", "", path).replace(".", "/") or self.lone
+        return int(getattr(bounds, side))
+    except (TypeError, ValueError, OverflowError, AttributeError):  # no bounds, or infinity
+        return default

@@ -1,4 +1,4 @@
-"""What the operations of other libraries are on Values: one table, which users can add to."""
+"""The functions of Values that replace other libraries' operations: one table, open to users."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tinygrad_pool.rules.rule import Function, entering
 Translation: TypeAlias = Callable[..., Any]
 
 TRANSLATIONS: dict[str, Translation] = {}
-"""What to call for each operation: "aten.relu" is PyTorch's, "onnx.Relu" is ONNX's."""
+"""The function for each operation: "aten.relu" is PyTorch's, "onnx.Relu" is ONNX's."""
 
 
 def translates(*operations: str) -> Callable[[Function], Function]:
-    """Translate an operation of another library to Values: a decorator of a function.
+    """Decorate a function of Values as the translation of another library's operations.
 
-    The function takes what the operation takes, in its order: Values for the tensors that a
-    gradient reaches, arrays for the others, and options as they are. For PyTorch, the name is as
-    `aten.roll`, or `mylib.myop` for an operation of yours, without the overload; for ONNX,
-    `onnx.Roll`, and attributes are keyword arguments. What is entered here comes before what
-    PyTorch would make of the operation itself.
+    The function has the operation's parameters, in order: it gets Values for the tensors that a
+    gradient reaches, arrays for the others, and options unchanged. PyTorch's operations are named
+    without the overload, as `aten.roll`, or `mylib.myop` for one of your own. ONNX's are named
+    `onnx.Roll`; their attributes are keyword arguments. A translation has priority over PyTorch's
+    own decomposition of the operation.
 
     Raises OptionError for a name without a dot.
 
@@ -45,31 +45,31 @@ def translates(*operations: str) -> Callable[[Function], Function]:
 
 
 def data_of(x: Any) -> Any:
-    """Return the numbers of a Value, and anything else as it is."""
-    return x._numbers if isinstance(x, Value) else x  # v.data would hand them out
+    """Return the data of a Value, and anything else unchanged."""
+    return x._numbers if isinstance(x, Value) else x  # v.data would count as handed out
 
 
-def returned(name: str, module: Any, given: Any) -> Any:
-    """Call a module of PyTorch's. Raises OptionError if it does not take what was given."""
+def returned(name: str, module: Any, inputs: Any) -> Any:
+    """Call a PyTorch module. Raises OptionError if it fails on the inputs."""
     try:
-        return module(*given)
+        return module(*inputs)
     except Exception as error:
         raise OptionError(
             f"{name}: {type(module).__name__} fails on these example inputs: {error}; "
-            "give those that it takes, in order"
+            "pass the inputs that it needs, in order"
         ) from error
 
 
 def copied(torch: Any, module: Any) -> Any:
-    """Copy a module; a tensor that it computed, as torch.nn.utils.weight_norm does, is cut off."""
-    held = (t for part in module.modules() for t in vars(part).values())
-    computed = (t for t in held if isinstance(t, torch.Tensor) and not t.is_leaf)
+    """Copy a module, and detach tensors that it computed, as torch.nn.utils.weight_norm does."""
+    attributes = (t for part in module.modules() for t in vars(part).values())
+    computed = (t for t in attributes if isinstance(t, torch.Tensor) and not t.is_leaf)
     return copy.deepcopy(module, {id(t): t.detach() for t in computed})
 
 
-def as_operand(given: Any, name: str) -> Any:
-    """Read what a network is called with: a Value as it is; a tensor or an array as numbers."""
-    if isinstance(given, Value):
-        return given
-    detach = getattr(given, "detach", None)
-    return to_constant(detach().cpu().numpy() if detach else given, name)
+def as_operand(x: Any, name: str) -> Any:
+    """Read an input of a network: a Value unchanged, a tensor or an array as numbers."""
+    if isinstance(x, Value):
+        return x
+    detach = getattr(x, "detach", None)
+    return to_constant(detach().cpu().numpy() if detach else x, name)

@@ -1,4 +1,4 @@
-"""A network beside PyTorch's module: what it returns, and the gradients of its parameters."""
+"""Comparison of a network with a module: outputs, and gradients of the parameters."""
 
 import copy
 
@@ -11,7 +11,7 @@ from tinygrad_pool.errors import OptionError, ShapeError
 pytestmark = pytest.mark.peer
 
 
-def test_a_network_and_its_module(torch):
+def test_a_network_is_compared_with_its_module(torch):
     net = tg.nn.Sequential(tg.nn.Linear(3, 4, rng=0), tg.nn.Tanh(), tg.nn.Linear(4, 2, rng=1))
     x = np.ones((5, 3), np.float32)
     result = tg.crosscheck(net, None, x)
@@ -39,14 +39,14 @@ def twice(torch):
     return Both()
 
 
-def test_outputs_of_other_shapes_are_told(torch):
+def test_outputs_of_different_shapes_raise(torch):
     net = tg.nn.Sequential(tg.nn.Linear(3, 2, rng=0))
     module = torch.nn.Sequential(torch.nn.Linear(3, 1))
     with pytest.raises(ShapeError, match=r"output 0 has shape \(4, 2\) here, and \(4, 1\) in"):
         tg.crosscheck(net, module, np.ones((4, 3), np.float32))
 
 
-def test_what_is_frozen_has_no_gradient_to_compare(torch):
+def test_frozen_parameters_are_not_compared(torch):
     module = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 2))
     x = torch.ones(4, 3)
     for part in (module[0].weight, module):
@@ -60,7 +60,7 @@ def test_what_is_frozen_has_no_gradient_to_compare(torch):
     assert found == ["gradient of 1.bias"]
 
 
-def test_running_means_stay_and_a_slope_that_cancels_is_rounding(torch):
+def test_running_means_are_unchanged_and_a_gradient_that_cancels_is_rounding(torch):
     net = tg.nn.Sequential(tg.nn.Linear(3, 4, rng=0), tg.nn.BatchNorm1d(4))
     x = np.random.default_rng(0).standard_normal((16, 3)).astype(np.float32)
     module = net.to_torch()
