@@ -141,7 +141,7 @@ def gelu(x: Array, approximate: str = "none") -> tuple[Array, Backward]:
 
     y = x Φ(x)            ∂E/∂x = g (Φ(x) + x φ(x)),  φ = Φ′
 
-    Φ(x) = erfc(−x / √2) / 2, or ½ + ½ tanh(√(2/π) (x + 0.044715 x³)) with approximate="tanh".
+    Here Φ(x) = erfc(−x / √2) / 2; if `approximate` is "tanh", ½ + ½ tanh(√(2/π) (x + 0.044715 x³)).
 
     Raises OptionError if `approximate` is neither "none" nor "tanh".
 
