@@ -234,6 +234,20 @@ class TestKindsOfNumbers:
             assert type(x.data) is type(x.grad) is dtype
             assert (x.shape, x.ndim, x.size, x.dtype) == ((), 0, 1, np.dtype(dtype))
 
+    def test_every_view_accepts_long_doubles_beyond_float64(self, tmp_path):
+        large = np.sqrt(np.finfo(np.longdouble).max) / 16
+        x, w = Value(np.array([large, -large, 1.0, 2.0]), label="x"), Value(large, label="w")
+        pooled = tg.max_pool1d(tg.relu(x * np.longdouble(2)), 2) * np.longdouble(2)
+        E = pooled.sum() + tg.maximum(w, w * np.longdouble(0.5), np.longdouble(1))
+        E.backward(large)
+        passed = tg.record(E)
+        passed.to_html(tmp_path / "pass.html")
+        texts = [tg.tree(E), passed.why(x), passed.why(w), tg.diagnose(E), tg.find_ties(E)]
+        assert all(map(str, texts))
+        assert "pooled" in tg.draw(E, names={"pooled": pooled}).source
+        assert tg.draw(E, detail="layers").source
+        assert tg.compare_weight_layer(E).holds
+
     @pytest.mark.parametrize("kind", [float, np.float32, np.float64, np.array])
     def test_a_stored_number_does_not_change_later(self, kind):
         w = Value(kind(2.0))

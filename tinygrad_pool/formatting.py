@@ -111,9 +111,10 @@ def joined(arrays: Sequence[Any]) -> Any:
     >>> joined([1.0, np.array([[2.0, 3.0]])]), joined([1.0, 2.0])
     (array([1., 2., 3.]), array([1., 2.]))
     """
-    if all(isinstance(a, float | np.generic) for a in arrays):
-        return np.array(arrays, float)
-    return np.concatenate([np.reshape(np.asarray(a, float), -1) for a in arrays])
+    with np.errstate(over="ignore"):  # a long double may exceed float64
+        if all(isinstance(a, float | np.generic) for a in arrays):
+            return np.array(arrays, float)
+        return np.concatenate([np.reshape(np.asarray(a, float), -1) for a in arrays])
 
 
 def range_of(flat: Any) -> str:

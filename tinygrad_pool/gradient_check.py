@@ -77,7 +77,8 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
         several = any(isinstance(x, Value | np.ndarray | list) for x in inputs[0])
         inputs = tuple(inputs[0]) if several else inputs
     data = [x.data if isinstance(x, Value) else x for x in inputs]
-    arrays = [np.array(to_data(x, f"gradcheck: input {i}"), np.float64) for i, x in enumerate(data)]
+    with np.errstate(over="ignore"):  # a long double may exceed float64
+        arrays = [np.array(to_data(x, f"gradcheck: input {i}"), float) for i, x in enumerate(data)]
     y = f(*map(Value, arrays))
     if not isinstance(y, Value):
         raise DataError(f"gradcheck: f must return a Value, got {type(y).__name__}")

@@ -27,5 +27,5 @@ def largest_of(c: Any) -> float:
     """Return the element of largest magnitude: a NaN if there is one, 0 if the array is empty."""
     if isinstance(c, float | np.generic):
         return float(c)
-    flat = np.asarray(c, float).reshape(-1)
+    flat = np.ravel(c)
     return float(flat[np.abs(flat).argmax()]) if flat.size else 0.0

@@ -139,7 +139,8 @@ def tangents_of(
     for i, p in enumerate(candidates.node.parents):
         if isinstance(p, Node):
             here = candidates.operand == i
-            found[here] = np.reshape(tangents[p], -1)[candidates.cell[here]]
+            with np.errstate(over="ignore"):  # a long double may exceed float64
+                found[here] = np.reshape(tangents[p], -1)[candidates.cell[here]]
     return found
 
 

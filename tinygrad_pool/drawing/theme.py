@@ -63,7 +63,7 @@ def of_sign(g: Any, zero: str = SOFT) -> str:
     >>> of_sign(2.0) == POSITIVE, of_sign(0.0) == SOFT, of_sign([1.0, -1.0]) == INK
     (True, True, True)
     """
-    flat = np.reshape(np.asarray(g, float), -1)
+    flat = np.ravel(g)
     if np.isnan(flat).any():
         return NOT_A_NUMBER
     low, high = flat.min(initial=0.0), flat.max(initial=0.0)

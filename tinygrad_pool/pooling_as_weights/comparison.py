@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
+from sys import float_info
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -241,7 +242,8 @@ def _radius(candidates: Candidates, mattering: Mask) -> float:
     pace = winners_move.astype(int) + variable
     behind = ~tied & (candidates.value < top) & (pace > 0)
     with np.errstate(over="ignore"):
-        margins = top[behind].astype(float) - candidates.value[behind]
+        dtype = np.result_type(top, np.float64)
+        margins = np.subtract(top[behind], candidates.value[behind], dtype=dtype)
     return float((margins / pace[behind]).min(initial=np.inf))
 
 
@@ -284,7 +286,7 @@ def _summed(nodes: Iterable[Node], gradients: Iterable[Any]) -> list[list[float]
 
 def _largest(numbers: Any) -> float:
     a = np.abs(numbers)
-    return float(a.max(initial=0.0, where=np.isfinite(a)))
+    return min(float(a.max(initial=0.0, where=np.isfinite(a))), float_info.max)
 
 
 def _kind(layer: WeightLayer) -> tuple[str, str]:

@@ -140,7 +140,7 @@ def _looked_at(node: Node, unit: int) -> Iterator[_Looked]:
         cells, weights = W.cell[near], W.weight[near]
         if not len(cells):
             cells, weights = np.arange(np.size(x)), np.zeros(np.size(x))
-        yield _Looked(i, p, cells, np.reshape(np.asarray(x, float), -1)[cells], weights)
+        yield _Looked(i, p, cells, np.ravel(x)[cells], weights)
 
 
 def _worst(arrivals: list[Arrival], nan: bool) -> Entry | None:

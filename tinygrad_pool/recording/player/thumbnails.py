@@ -63,5 +63,5 @@ def cells_of(data: Any, shown: Format, largest: float) -> str:
 
 def largest_in(data: Any) -> float:
     """Return the largest finite magnitude in an array; 0 if there is none."""
-    flat = np.abs(np.reshape(np.asarray(data, float), -1))
+    flat = np.abs(np.ravel(data))
     return float(flat[np.isfinite(flat)].max(initial=0.0))
