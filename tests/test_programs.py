@@ -219,7 +219,7 @@ def test_every_debugger_command_answers_at_every_step(program):
     """A bug would print a line such as "jac: ValueError: …"; our errors have no such prefix."""
     with program.written_down("prompt"), np.errstate(all="ignore"):
         shell = Shell(tg.record(program.root, program.gradient), stdout=io.StringIO())
-        for step in range(1, min(len(shell.passed), 6) + 1):
+        for step in range(1, min(len(shell.recording), 6) + 1):
             for command in (f"goto {step}", *LOOKING.split()):
                 shell.onecmd(command)
         output = shell.stdout.getvalue()
