@@ -375,7 +375,7 @@ def test_variables_give_names():
     a, b = tg.Value(2.0), tg.Value(3.0)
     E = a * b
     assert str(tg.derive(E, a, names={"a": a, "b": b, "E": E, "n": 3})) == "∂E/∂a = b = 3"
-    assert str(tg.derive(E, a)) == "∂E/∂v = leaf = 3"
+    assert str(tg.derive(E, a)) == "∂E/∂v = leaf#1 = 3"
 
 
 def test_weights_of_two_layers_are_distinguished():

@@ -115,6 +115,8 @@ def derive(
     nodes = topological_order(loss)
     named = Named(nodes, {} if names is None else names)
     called = named.names | named.names_by_id
+    if not (v.label or id(v) in named.names):
+        called[id(v)] = "v"
     if v not in nodes:
         ends = [name_of_node(end, called) or name_of(end) for end in (loss, v)]
         raise OptionError(f"derive: {ends[0]} does not depend on {ends[1]}")
@@ -123,11 +125,11 @@ def derive(
     if any(node.shape for node in nodes):
         units = units_of(loss, MOST, "derive")
         if cell not in units.get(v, {}):
-            name = name_of_node(v, called) or "v"
+            name = name_of_node(v, called)
             return Derivation(top, name + subscript(np.unravel_index(cell, v.shape)), [], 0, 0.0)
         loss, of = units[loss][0], units[v][cell]
         if not isinstance(of, Node):
-            name, at = name_of_node(v, called) or v.op, np.unravel_index(cell, v.shape)
+            name, at = name_of_node(v, called), np.unravel_index(cell, v.shape)
             raise OptionError(f"derive: {name}{subscript(at)} is a constant, {number(of)}")
         called = _of_units(units, called)
     sums = _sums(loss, of)
@@ -135,7 +137,7 @@ def derive(
     if not (zeros := count <= LISTED):
         sums = _sums(loss, of, zeros)
     paths = list(_paths(loss, of, sums, called, zeros)) if sums[loss][0] <= LISTED else []
-    return Derivation(top, name_of_node(of, called) or "v", paths, count, slope)
+    return Derivation(top, name_of_node(of, called), paths, count, slope)
 
 
 def _of_units(units: Mapping[Node, Mapping[int, Any]], called: Mapping[int, str]) -> dict[int, str]:

@@ -60,8 +60,9 @@ class Named:
 
     @property
     def names_by_id(self) -> dict[int, str]:
-        """Map the ids of nodes with a label or a variable to their names."""
-        return {id(v): self.call(v) for v in self.nodes if v.label or id(v) in self.names}
+        """Map the ids of leaves, and of nodes with a label or a variable, to their names."""
+        named = [v for v in self.nodes if v.label or v.is_leaf or id(v) in self.names]
+        return {id(v): self.call(v) for v in named}
 
     def number(self, node: Node) -> int:
         """Return the number of a node, counted from the oldest; it names unlabelled nodes."""
