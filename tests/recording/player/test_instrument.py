@@ -277,8 +277,8 @@ class TestInABrowser:
         """Open the page of a loss; errors and network requests fail the test."""
         wrong = []
 
-        def play(loss, link="", start="play", **window):
-            path = tg.record(loss).to_html(tmp_path / "pass.html", start=start)
+        def play(loss, link="", start="play", gradient=None, **window):
+            path = tg.record(loss, gradient).to_html(tmp_path / "pass.html", start=start)
             options = {"viewport": {"width": 1280, "height": 720}, "reduced_motion": "reduce"}
             page = browser.new_context(**options | window).new_page()
             page.on("console", lambda message: wrong.append(message.text))
@@ -331,6 +331,20 @@ class TestInABrowser:
         assert "a was 2." in page.locator("#turns").text_content()
         assert "a = −3, where m switches from b to a" in page.locator("#turns").text_content()
         assert page.locator("#curve svg").get_attribute("aria-label").startswith("E from ")
+
+    @pytest.mark.parametrize(
+        ("data", "gradient", "text"),
+        [
+            (2.0, 3.0, "g · y = 6, slope 3"),
+            ([2.0, 3.0], [1.0, 1.0], "Σ y = 5, slope 1"),
+            ([2.0, 3.0], [1.0, 2.0], "Σ g · y = 8, slope 1"),
+        ],
+    )
+    def test_the_curve_names_what_it_shows(self, opened, data, gradient, text):
+        y = Value(data, label="a") * 1.0
+        y.label = "y"
+        page = opened(y, gradient=np.array(gradient))
+        assert page.locator("#curve text").text_content() == text
 
     @pytest.mark.parametrize(
         "f",

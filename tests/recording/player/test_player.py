@@ -102,6 +102,14 @@ def test_it_needs_nothing_from_elsewhere(write):
     assert "default-src 'none'" in page
 
 
+def test_leaves_without_a_name_have_the_same_name_in_every_text(write):
+    a, b = Value(1.0), Value(2.0)
+    moves = story(write(tg.maximum(a * b, b)))["moves"]
+    says = [sent["says"] for move in moves for sent in move["sends"]]
+    assert says[0] == "g · [(leaf#0 leaf#1) wins] = 1 · 1 = 1"
+    assert says[2:] == ["g · leaf#1 = 1 · 2 = 2", "g · leaf#0 = 1 · 1 = 1"]
+
+
 def test_each_contribution_has_its_numbers_and_each_zero_its_reason(write):
     told = story(write(network()))
     names = [box["name"] for box in told["boxes"]]
@@ -253,6 +261,26 @@ class TestInABrowser:
             seen = self.grads(page)
             assert [seen[f"n{i}"] for i, _ in enumerate(shown)] == shown
         passed.seek(0)
+
+    def test_a_pass_without_steps_says_so(self, play):
+        assert self.says(play(Value(3.0, label="a"))) == "This pass has no steps"
+
+    def test_an_empty_gradient_has_no_sign(self, play):
+        page = play(Value(np.zeros((0, 3)), label="a").sum(), "#step=1")
+        assert self.grads(page)["n0"] == "empty"
+        assert page.locator("#n0 .grad").get_attribute("class").strip() == "grad"
+
+    def test_a_long_equation_is_smaller_until_it_fits(self, play):
+        x = Value(np.zeros((1, 1, 2, 2)), label="x")
+        page = play(tg.max_pool2d(x, 2).sum(), "#step=2", viewport={"width": 1024, "height": 768})
+        widths = "ul => [...ul.children].map((li) => [li.scrollWidth, li.clientWidth])"
+        needed = page.locator("#equations").evaluate(widths)
+        assert len(needed) == 2
+        assert all(text <= room for text, room in needed)
+
+    def test_an_equation_that_adds_keeps_its_sign_together(self, play):
+        page = play(Value([1.0, 2.0], label="x")[0], "#step=1")
+        assert page.locator("#equations mo").all_text_contents().count("+=") == 1
 
     def test_every_button_does_what_it_says(self, play):
         page = play(network())

@@ -35,7 +35,7 @@ const signOf = (size = 0) => (size === null ? "odd" : size > 0 ? "plus" : size <
 /** Find the sign that all numbers of a line share, ignoring zeros. */
 function signOfText(text) {
   if (text.includes("nan")) return "odd";
-  const signs = new Set((text.match(/−?(?:[\d.e+-]+|inf)/g) ?? []).map((one) => (
+  const signs = new Set((text.match(/−?(?:\d[\d.e+-]*|inf)/g) ?? []).map((one) => (
     one[0] === "−" ? "minus" : one === "0" ? "zero" : "plus"
   )));
   if (signs.size > 1) signs.delete("zero");
@@ -63,7 +63,7 @@ function list(where, items) {
 
 // ---- equations
 
-const TOKEN = /∂(\p{L}+)\/∂(\p{L}+(?:_\w+)?)|(\p{L}+)_(\w+)|\p{L}+['′]?|[\d.]+|\s+|==|[^]/gu;
+const TOKEN = /∂(\p{L}+)\/∂(\p{L}+(?:_\w+)?)|(\p{L}+)_(\w+)|\p{L}+['′]?|[\d.]+|\s+|[+=]=|[^]/gu;
 
 function symbol(text, parent) {
   const [name, index] = text.split("_");
@@ -161,8 +161,6 @@ function squeezeTitle(box, right) {
   });
 }
 
-const showBox = (i) => squeezeAll(writeBox(i));
-
 /** Write what a box shows at this step; return its texts. */
 function writeBox(i) {
   const box = boxes[i];
@@ -226,10 +224,14 @@ function bringIn(box) {
 function showStory() {
   const move = moves[at - 1];
   part("says").setAttribute("aria-live", timer ? "off" : "polite"); // announced by screen readers, but not while playing
-  part("says").textContent = move ? `${at} of ${end}: ${move.says}` : `Before step 1 of ${end}`;
+  part("says").textContent = move ? `${at} of ${end}: ${move.says}` : end ? `Before step 1 of ${end}` : "This pass has no steps";
   part("line").textContent = (move && boxes[move.box].line) ?? "";
   part("equations").replaceChildren();
-  for (const text of move?.equations ?? []) typeset(text, element("li", {}, part("equations")));
+  for (const text of move?.equations ?? []) {
+    const line = element("li", {}, part("equations"));
+    typeset(text, line);
+    line.style.fontSize = `${clamp(0.7, line.clientWidth / line.scrollWidth, 1)}em`; // a long one is smaller
+  }
   list("sends", (move?.sends ?? []).map((sent) => [
     `to ${boxes[sent.to].name}: ${sent.says}${sent.reason ? ` (${sent.reason})` : ""}`, signOf(sent.size),
   ]));
@@ -262,8 +264,7 @@ function ask(i) {
   onAsk(i);
   const before = asked;
   [asked, follows] = [i, false];
-  showBox(before);
-  showBox(i);
+  squeezeAll([before, i].flatMap(writeBox));
   showLedger();
 }
 
@@ -305,6 +306,8 @@ function showGrid(data) {
   drawing.setAttribute("aria-label", `Windows: ${data.plane}`);
   element("text", { x: columns * SIDE / 2, y: -top - 6 }, drawing, data.plane ? `cells, ${data.plane}` : "cells");
   element("text", { x: right + (columns + 1 + wide / 2) * SIDE, y: -6 }, drawing, "units");
+  const write = (group, x, y, text, kind = "") => (
+    squeeze(element("text", { x: x + SIDE / 2, y, class: kind }, group, text), SIDE - 4));
   const wins = new Set(data.windows.flat().filter(([, weight]) => weight !== "0").map(([cell]) => cell));
   const cells = data.cells.flat().map((number, i) => {
     const [x, y] = [(i % columns) * SIDE, Math.floor(i / columns) * SIDE];
@@ -312,20 +315,18 @@ function showGrid(data) {
     group.addEventListener("click", () => onCell(data.at * rows * columns + i));
     const kind = wins.has(i) && !data.weighs ? "cell winner" : "cell";
     const square = element("rect", { x, y, width: SIDE, height: SIDE, class: kind }, group);
-    squeeze(element("text", { x: x + SIDE / 2, y: y + 22 }, group, number), SIDE - 4);
+    write(group, x, y + 22, number);
     const landed = data.landed.flat()[i];
-    if (landed !== "0") {
-      squeeze(element("text", { x: x + SIDE / 2, y: y + 42, class: `landed ${signOfText(landed)}` }, group, landed), SIDE - 4);
-    }
+    if (landed !== "0") write(group, x, y + 42, landed, `landed ${signOfText(landed)}`);
     return square;
   });
   data.units.flat().forEach((number, i) => {
     const [x, y] = [right + (columns + 1 + (i % wide)) * SIDE, Math.floor(i / wide) * SIDE];
     const group = element("g", {}, drawing);
     const square = element("rect", { x, y, width: SIDE, height: SIDE, class: "cell" }, group);
-    squeeze(element("text", { x: x + SIDE / 2, y: y + 22 }, group, number), SIDE - 4);
+    write(group, x, y + 22, number);
     const error = data.arrived.flat()[i];
-    squeeze(element("text", { x: x + SIDE / 2, y: y + 42, class: `landed ${signOfText(error)}` }, group, `δ ${error}`), SIDE - 4);
+    write(group, x, y + 42, `δ ${error}`, `landed ${signOfText(error)}`);
     const outline = (on) => {
       square.classList.toggle("seen", on);
       for (const [cell] of data.windows[i]) cells[cell].classList.toggle("seen", on);

@@ -24,6 +24,8 @@ function withNumber(x) {
 }
 
 const lossOf = ({ values }) => flat(values.at(-1)).reduce((sum, y, i) => sum + y * flat(engine.seed)[i], 0);
+const lossName = (engine.nodes.at(-1).shape.length ? "Σ " : "") // of an array, the curve shows the sum
+  + (flat(engine.seed).every((g) => g === 1) ? "" : "g · ") + engine.facts.at(-1).name;
 const slopeOf = ({ grads }) => (grads[leaf] === undefined ? 0 : flat(grads[leaf])[cell]);
 
 /** Compute the loss with another number, and the choices made on the way. */
@@ -111,8 +113,7 @@ function showCurve() {
   const figure = part("curve");
   figure.replaceChildren();
   const picture = element("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img" }, figure);
-  const { name } = engine.facts.at(-1);
-  picture.setAttribute("aria-label", `${name} from ${number(least)} to ${number(most)} over ${called()} from ${number(low)} to ${number(high)}`);
+  picture.setAttribute("aria-label", `${lossName} from ${number(least)} to ${number(most)} over ${called()} from ${number(low)} to ${number(high)}`);
   for (const { x } of turns) element("line", { x1: across(x), x2: across(x), y1: 0, y2: HIGH, class: "turn" }, picture);
   element("polyline", { points: drawing.map(({ x, loss }) => `${across(x)},${up(loss)}`).join(" ") }, picture);
   const [x, y, slope] = [numberOf(given), lossOf(done), slopeOf(done)];
@@ -120,7 +121,7 @@ function showCurve() {
   const [[x1, y1], [x2, y2]] = [low, high].map((end) => [across(end), up(y + slope * (end - x))]);
   element("line", { x1, y1, x2, y2, class: `tangent ${signOf(slope)}` }, picture);
   element("circle", { cx: across(x), cy: up(y), r: 5, class: signOf(slope) }, picture);
-  element("text", { x: RIM, y: 12 }, picture, `${name} = ${number(y)}, slope ${number(slope)}`);
+  element("text", { x: RIM, y: 12 }, picture, `${lossName} = ${number(y)}, slope ${number(slope)}`);
 }
 
 const called = () => {
@@ -145,7 +146,7 @@ function showTurns() {
   const changed = Object.is(x, was) ? "" : `${called()} was ${number(was)}. `;
   const near = [turns.findLast((turn) => turn.x < x), turns.find((turn) => turn.x >= x)].filter(Boolean);
   const listed = near.map(turnSaid).join("; ");
-  part("turns").textContent = changed + forksSaid() + (listed ? `Nearest ${near.length > 1 ? "kinks" : "kink"} of ${engine.facts.at(-1).name}: ${listed}.` : "");
+  part("turns").textContent = changed + forksSaid() + (listed ? `Nearest kink${near.length > 1 ? "s" : ""} of ${lossName}: ${listed}.` : "");
 }
 
 /** Describe how close a node is to another choice. */
@@ -158,8 +159,7 @@ function marginOf(step) {
   const next = others.reduce((k, other) => (values[other] > values[k] ? other : k), others[0]);
   const margin = values[winner] - values[next];
   if (!(margin >= 0)) return "";
-  if (fact.bends && !margin) return "Exactly at the kink at 0.";
-  if (fact.bends) return `${number(margin)} ${winner ? "above" : "below"} the kink at 0.`;
+  if (fact.bends) return margin ? `${number(margin)} ${winner ? "above" : "below"} the kink at 0.` : "Exactly at the kink at 0.";
   const names = [winner, next].map((k) => rivalSaid(fact.rivals[k]));
   return margin ? `${names[0]} wins by ${number(margin)} over ${names[1]}.` : `${names[0]} and ${names[1]} tie: there is a kink here.`;
 }
