@@ -9,7 +9,16 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.theme import DARK, THEMES, canvas, in_theme, write_on
+from tinygrad_pool.drawing.grids import COLOURS as WINDOWS
+from tinygrad_pool.drawing.theme import (
+    DARK,
+    THEMES,
+    canvas,
+    darkened,
+    in_theme,
+    mixed,
+    write_on,
+)
 from tinygrad_pool.errors import OptionError, ToolError
 
 COLOURS = {
@@ -36,6 +45,13 @@ def contrast(a, b):
 
 def test_contrast_is_21_between_black_and_white():
     assert contrast("#ffffff", "#000000") == pytest.approx(21)
+
+
+def test_the_colours_of_windows_differ_from_the_paper_in_both_themes():
+    for colour in WINDOWS:
+        assert contrast(colour, "#ffffff") >= 3
+        assert contrast(darkened(colour), DARK["#ffffff"]) >= 3
+        assert contrast(darkened(mixed(colour, 0.3)), DARK["#ffffff"]) >= 1.15
 
 
 def test_every_colour_has_a_dark_partner():

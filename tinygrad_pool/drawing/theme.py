@@ -172,10 +172,10 @@ def _dark_line(attribute: re.Match[str]) -> str:
 
 
 def darkened(light: str) -> str:
-    """Return the dark theme's colour for one of the light theme; others get inverse lightness.
+    """Return the dark theme's colour for one of the light theme; others the inverse lightness.
 
     >>> darkened(INK), darkened("#cccccc"), darkened("#d0e0ff")
-    ('#eeeeee', '#4c4d50', '#00102f')
+    ('#eeeeee', '#4c4d50', '#002670')
     """
     light = light.lower()
     if light in _PARTNERS:
@@ -185,7 +185,8 @@ def darkened(light: str) -> str:
         white, black = (int(colour[1:3], 16) / 255 for colour in (PAPER, INK))
         return mixed(DARK[INK], min(1.0, (white - red) / (white - black)), DARK[PAPER])
     hue, lightness, saturation = rgb_to_hls(red, green, blue)
-    parts = hls_to_rgb(hue, 1 - lightness, saturation)
+    least = 0.5 if lightness < 0.75 else 0.22  # a line, or a surface, that differs from the paper
+    parts = hls_to_rgb(hue, max(1 - lightness, least), saturation)
     return "#" + "".join(f"{round(255 * part):02x}" for part in parts)
 
 
