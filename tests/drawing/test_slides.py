@@ -203,7 +203,7 @@ def test_hostile_labels(label, tmp_path):
     paths = tg.frames(v, tmp_path / "s")
     assert len(slides(paths)) == 2
     if label == "\\G\\N":
-        assert words(nodes(slides(paths)[1])["caption"]) == ["1 of 1: exp \\G\\N gets 1"]
+        assert words(nodes(slides(paths)[1])["caption"]) == ["1 of 1: \\G\\N (exp) gets 1"]
 
 
 def test_themes_differ_and_the_background_is_transparent(tmp_path):

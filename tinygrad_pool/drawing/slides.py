@@ -114,9 +114,9 @@ def _slides(base: Picture, gradient: Any) -> list[Slide]:
         for step in starmap(step_of, start(base.root, gradient, nodes=nodes)):
             grads = {node: node._grad for node in nodes if node._grad is not None}
             sent = {**slides[-1].sent, step.node: step.contributions}
-            title = (sign(step.node), plain(base.name(step.node)))
-            name = " ".join(part for part in title if part)
-            caption = f"{name} gets {on_a_line(step.upstream)}"
+            name, operation = plain(base.name(step.node)), sign(step.node)
+            caption = f"{name} ({operation})" if name else operation
+            caption += f" gets {on_a_line(step.upstream)}"
             slides.append(Slide(grads, step.node, sent, caption))
     total = len(slides) - 1
     numbered = [s._replace(caption=f"{i} of {total}: {s.caption}") for i, s in enumerate(slides)]
