@@ -55,6 +55,12 @@ def test_the_windows_of_a_winner_are_drawn_with_their_cells_in_order(overlapping
     assert "others: from links that are not drawn" in overlapping.source
 
 
+def test_a_maximum_of_numbers_has_its_name():
+    y = tg.maximum(Value(1.0, label="a"), Value(2.0, label="b"))
+    y.label = "z1(2)"
+    assert circles(drawn(y), 0)["u0"] == ["z₁⁽²⁾ = 2", "max", "δ = 1"]
+
+
 def test_it_may_be_dark():
     y = tg.max_pool1d(Value([1.0, 5.0, 2.0]), 2)
     assert theme.DARK[theme.PAPER] in drawn(y, theme="dark").source

@@ -149,7 +149,7 @@ def _draw_unit(
     graph: Digraph, name: str, node: Node, unit: int, data: Any, g: Any, weighted: bool
 ) -> None:
     place = subscript(np.unravel_index(unit, node.shape))
-    lines = with_name(f"y{place}" if place else "", data[unit])
+    lines = with_name(f"y{place}" if place else typeset(node.label), data[unit])
     lines += ["Σ P z" if weighted else sign(node), f"δ = {number(g[unit], digits=3)}"]
     draw_circle(graph, name, lines, width_of(lines), fillcolor=theme.OPERATION, **rim(g[unit]))
 
