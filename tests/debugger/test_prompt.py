@@ -76,7 +76,8 @@ def test_every_command_is_in_one_group():
         ("b = 5", "to change a number for the next replay, type set b = 5"),
         ("b * 2 < 0", "True"),
         ("x = 5", "unknown command 'x'; help lists all commands"),
-        ("a += 5", "unknown command 'a' (did you mean a?); help lists all commands"),
+        ("a += 5", "'a += 5': SyntaxError: invalid syntax (the expression, line 1)"),
+        ("a +", "'a +': SyntaxError: invalid syntax (the expression, line 1)"),
     ],
 )
 def test_names_and_expressions_are_shown_and_unknown_commands_reported(run, line, answer):

@@ -80,7 +80,8 @@ def test_conditions_and_ignored_hits(run):
     assert "breakpoint 1: mul if g > 0, hit 0 times" in printed
     assert "breakpoint 1: mul if op == 'mul', hit once" in printed
     assert printed.count("5 of 5, the last") == 3
-    assert "ignored" in run("b mul; ignore 1 3; info")
+    assert "ignored 3 more times" in run("b mul; ignore 1 3; info")
+    assert "ignored 1 more time," in run("b mul; ignore 1 1; info")
     assert "hit once" in run("b mul; condition 1 g > 9; condition 1; c")
 
 

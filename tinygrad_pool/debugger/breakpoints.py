@@ -17,7 +17,7 @@ from tinygrad_pool.engine.context import Line
 from tinygrad_pool.engine.node import locked
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.formatting import often
+from tinygrad_pool.formatting import counted, often
 from tinygrad_pool.recording.trace import Trace
 
 Test = Callable[[Step], bool]
@@ -38,7 +38,7 @@ class Breakpoint:
 
     def __str__(self) -> str:
         extras = [f" if {self.condition}"] if self.condition else []
-        extras += [f", ignored {self.ignored} more times"] if self.ignored else []
+        extras += [f", ignored {counted(self.ignored, 'more time')}"] if self.ignored else []
         extras += [", once"] if self.once else []
         return f"{self.number}: {self.title}{''.join(extras)}, hit {often(self.hits)}"
 

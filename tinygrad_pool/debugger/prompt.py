@@ -147,7 +147,10 @@ class Prompt(cmd.Cmd):
                 raise OptionError(
                     f"to change a number for the next replay, type set {target} = {value}"
                 )
-            self.unknown(line.split(maxsplit=1)[0])
+            command = line.split(maxsplit=1)[0]
+            if command in self.recording.known():
+                check(line)  # raises the error of an expression that begins with a node
+            self.unknown(command)
 
     def unknown(self, command: str) -> None:
         """Raise OptionError for an unknown command, and suggest the nearest one."""
