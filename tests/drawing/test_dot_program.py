@@ -195,7 +195,7 @@ def test_a_timeout_suggests_faster_alternatives(monkeypatch, tmp_path):
         raise subprocess.TimeoutExpired("dot", options["timeout"])
 
     monkeypatch.setattr(subprocess, "run", slow)
-    with pytest.raises(ToolError, match=r"longer than 30 s; detail='layers' or 'ops' draws less"):
+    with pytest.raises(ToolError, match=r"longer than 30 s; draw\(v, detail='layers'\) draws less"):
         picture("digraph {}", "svg")
     with pytest.raises(ToolError, match=r"longer than 0.5 s; "):
         tg.render(tg.Value(1.0), tmp_path / "graph.svg", timeout=0.5)

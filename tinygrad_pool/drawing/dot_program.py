@@ -22,7 +22,7 @@ INSTALL = (
 
 TIMEOUT = 30.0
 SLOW = (
-    "detail='layers' or 'ops' draws less, depth=3 only the last few nodes, timeout= waits longer, "
+    "draw(v, detail='layers') draws less, depth=3 only the last few nodes, timeout= waits longer, "
     "and render(v, 'graph.dot') writes the text without a layout"
 )
 
