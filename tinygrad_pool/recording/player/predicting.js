@@ -93,7 +93,7 @@ function misconception(question, x) {
   if (slope !== undefined && isNear(x, slope)) return ["forgot the upstream gradient", `multiply the slope ${number(slope)} by the upstream gradient ${number(step.upstream)}`];
   const isSlopeless = g !== undefined && isNear(x, g);
   if (!isSlopeless && [own, y].some((one) => isNear(x, one) || (g !== undefined && isNear(x, g * one)))) return ["used the data as the slope", "a number is not its slope; see the rule below"];
-  return [isSlopeless ? "forgot the slope" : "wrong number", "multiply the upstream gradient by the local derivative"];
+  return [isSlopeless ? "forgot the slope" : "wrong number", "multiply the upstream gradient by the slope, the local derivative"];
 }
 
 /** Add up what an element would get if every unit that ties for a maximum got all of it. */
