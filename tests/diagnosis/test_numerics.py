@@ -120,6 +120,12 @@ class TestNotFinite:
         (finding,) = find("not finite", tg.Value(2.0, label="w") * root)
         assert finding.why == "sqrt#0 is nan. Make its numbers finite"
 
+    def test_a_second_origin_does_not_contrast_with_a_loss_that_is_not_finite_either(self):
+        a, b, w = tg.Value(np.nan, label="a"), tg.Value(-np.inf, label="b"), tg.Value(0.0, label="w")
+        first, second = find("not finite", a + b * w)
+        assert first.says.endswith("is nan")
+        assert second.says.endswith("is nan, and the gradients of 1 of 3 parameters are not finite")
+
     def test_a_nan_in_the_gradient_that_was_given(self):
         (finding,) = find("not finite", tg.Value(2.0, label="w") * 3.0, np.nan)
         assert (finding.name, finding.nodes) == ("the gradient that was given", ())

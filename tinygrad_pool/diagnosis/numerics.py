@@ -76,7 +76,8 @@ def not_finite(survey: Survey) -> Iterator[Finding]:
     loss, ledger = survey.loss, survey.ledger
     origins: dict[Node | None, tuple[str, list[Node]]] = {}
     known: dict[tuple[Node, int], Culprit] = {}
-    if not np.isfinite(loss._numbers).all():
+    is_finite = np.isfinite(loss._numbers).all()
+    if not is_finite:
         node, why = behind_data(ledger, loss, _worst(loss._numbers))
         origins[node] = why, [loss]
     for p in survey.parameters:
@@ -86,8 +87,7 @@ def not_finite(survey: Survey) -> Iterator[Finding]:
     for node, (why, reached) in origins.items():
         says = f"{survey.call(loss)} is {on_a_line(loss.data)}"
         if bad := [v for v in reached if v is not loss]:
-            also = "and" if loss in reached else "but"
-            says += f", {also} the gradients of {survey.count(bad)} are not finite"
+            says += f", {'but' if is_finite else 'and'} the gradients of {survey.count(bad)} are not finite"
         name = "the gradient that was given" if node is None else survey.call(node)
         nodes = () if node is None else (node,)
         yield Finding(NOT_FINITE, WRONG_NUMBERS, name, says, f"{why}. {_fix(node)}", nodes)
