@@ -68,9 +68,9 @@ def test_where_shows_the_path_of_the_gradient(run):
 
 def test_show_jac_and_list(run):
     shown = run("show; show a; show m; jac m; jac; goto 2; list")
-    assert "add#6 = 4, grad –\n  relu#3 = 0: sent 1\n  power#5 = 4: sent 1\n" in shown
+    assert "add#6 = 4, grad –\n  relu#3 = 0: sends 1\n  power#5 = 4: sends 1\n" in shown
     assert "a = 2, grad –\n" in shown
-    assert "  b = −3: sent 0" in shown
+    assert "  b = −3: sends 0" in shown
     assert "  ∂m/∂a: 1\n  ∂m/∂b: 0\n" in shown
     assert "   1: add#6 gets 1\n-> 2: power#5 gets 1\n   3: m (max) gets 4" in shown
     x = tg.Value([[1.0, 2.0], [0.0, 5.0]], label="x")

@@ -77,7 +77,7 @@ def show(recording: Trace, node: Node) -> str:
         name = (
             f"{title(recording, p)} = {on_a_line(p.data)}" if isinstance(p, Node) else on_a_line(p)
         )
-        lines.append(f"  {name}: sent {'nothing' if c is None else on_a_line(c)}")
+        lines.append(f"  {name}: sends {'nothing' if c is None else on_a_line(c)}")
     stale = set_since(recording.nodes)
     near = [p for p in (node, *node.parents) if isinstance(p, Node) and p in stale]
     notes = [f"  but {was_set(recording.call, p, stale[p])}" for p in dict.fromkeys(near)]
