@@ -332,6 +332,15 @@ class TestInABrowser:
         assert "a = −3, where m switches from b to a" in page.locator("#turns").text_content()
         assert page.locator("#curve svg").get_attribute("aria-label").startswith("E from ")
 
+    def test_a_number_that_is_typed_sets_the_range_of_the_curve_anew(self, opened):
+        page = opened(network())
+        said, drawn = (page.locator(part) for part in ("#turns", "#curve svg"))
+        before = said.text_content(), drawn.get_attribute("aria-label")
+        page.get_by_label("a were").fill("1e9")
+        assert drawn.get_attribute("aria-label") != before[1]
+        page.get_by_label("a were").fill("2")
+        assert (said.text_content(), drawn.get_attribute("aria-label")) == before
+
     @pytest.mark.parametrize(
         ("data", "gradient", "text"),
         [

@@ -203,7 +203,7 @@ function retell() {
 }
 
 /** Give the chosen leaf another number, or say why the page cannot compute with it. */
-function give(x) {
+function give(x, typed) {
   const before = given;
   given = withNumber(x);
   if (Object.is(numberOf(given), numberOf(recorded))) given = given.map((data, i) => (String(data) === String(recorded[i]) ? recorded[i] : data));
@@ -215,7 +215,7 @@ function give(x) {
     return;
   }
   retell();
-  if (x < range[0] || x > range[1]) reach();
+  if (typed || x < range[0] || x > range[1]) reach();
   showNumber();
 }
 
@@ -276,7 +276,7 @@ part("slide").addEventListener("input", (event) => {
   waiting = requestAnimationFrame(() => give(+(+event.target.value).toPrecision(6)));
 });
 part("to").addEventListener("input", (event) => {
-  if (event.target.value !== "" && Number.isFinite(+event.target.value)) give(+event.target.value);
+  if (event.target.value !== "" && Number.isFinite(+event.target.value)) give(+event.target.value, true);
 });
 
 /** Begin with the numbers of the recorded pass. */
