@@ -113,7 +113,7 @@ def test_names_of_variables_are_known(run, network):
     [
         ("foo", "unknown command 'foo'; help lists all commands"),
         ("goto", "goto: needs a step, as in goto 3; p g shows the gradient"),
-        ("goto 99", "seek: position must be in 0 … 5, got 99"),
+        ("goto 99", "goto: needs a step from 0 to 5, got '99'"),
         ("node x!", "node: needs a whole number, 1 or more, got 'x!'"),
         (
             "why nobody",

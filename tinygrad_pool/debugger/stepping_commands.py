@@ -79,6 +79,8 @@ class SteppingCommands(Prompt):
                 )
         else:
             n = natural(argument, "goto", least=0)
+            if n > (last := len(self.recording)):
+                raise OptionError(f"goto: needs a step from 0 to {last}, got {argument!r}")
         self.recording.seek(n)
         self.here()
 
