@@ -100,6 +100,10 @@ def test_paths_write_out_the_chain_rule(run, network):
     assert "∂E/∂b = 1 · relu'(a b) · a\n" in run("paths b", E, E=E)
     x = tg.Value([3.0, 1.0], label="x")
     assert "∂E/∂x[0] = " in run("paths x[0]", (x * x).sum())
+    unnamed = tg.maximum(tg.Value(1.0) * tg.Value(2.0), 3.0)
+    assert "∂E/∂leaf#0 = [(leaf#0 leaf#1) wins] · leaf#1 = 0 · 2 = 0\n" in run(
+        "paths leaf#0", unnamed
+    )
     assert "needs an index into it, got None" in run("paths x", (x * x).sum())
 
 

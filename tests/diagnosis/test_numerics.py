@@ -121,7 +121,11 @@ class TestNotFinite:
         assert finding.why == "sqrt#0 is nan. Make its numbers finite"
 
     def test_a_second_origin_does_not_contrast_with_a_loss_that_is_not_finite_either(self):
-        a, b, w = tg.Value(np.nan, label="a"), tg.Value(-np.inf, label="b"), tg.Value(0.0, label="w")
+        a, b, w = (
+            tg.Value(np.nan, label="a"),
+            tg.Value(-np.inf, label="b"),
+            tg.Value(0.0, label="w"),
+        )
         first, second = find("not finite", a + b * w)
         assert first.says.endswith("is nan")
         assert second.says.endswith("is nan, and the gradients of 1 of 3 parameters are not finite")

@@ -377,7 +377,9 @@ class TestBadInput:
 
     def test_there_is_nothing_to_draw(self):
         x = Value([1.0, 3.0])
-        with pytest.raises(OptionError, match="draw: this network has no max, ReLU or average pool with units"):
+        with pytest.raises(
+            OptionError, match="draw: this network has no max, ReLU or average pool with units"
+        ):
             tg.compare_weight_layer(x.sum()).draw()
         with pytest.raises(OptionError, match="this network has no max, ReLU or average pool"):
             tg.compare_weight_layer(x[:0].relu().sum()).draw()

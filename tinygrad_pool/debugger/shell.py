@@ -127,7 +127,8 @@ class Shell(SteppingCommands):
         from tinygrad_pool.recording.chain_rule import derive
 
         node, index = self.element(argument)
-        self.say(str(derive(self.recording.loss, node, index, names=self.recording.variables)))  # type: ignore[arg-type]
+        names = {self.recording.call(node): node} | self.recording.variables
+        self.say(str(derive(self.recording.loss, node, index, names=names)))  # type: ignore[arg-type]
 
     def do_list(self, argument: str) -> None:
         """list [NAME]: show your source around the line that made a node."""
