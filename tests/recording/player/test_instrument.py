@@ -332,6 +332,14 @@ class TestInABrowser:
         assert "a = −3, where m switches from b to a" in page.locator("#turns").text_content()
         assert page.locator("#curve svg").get_attribute("aria-label").startswith("E from ")
 
+    def test_a_zero_or_nan_with_other_numbers_refers_to_python(self, opened):
+        page = opened(tg.relu(Value([1.0], label="a")).sum(), "#step=2")
+        page.get_by_label("a[0] were").fill("-1")
+        page.get_by_label("Gradient of").select_option("a")
+        assert page.locator("#because li").all_text_contents() == [
+            "because of numbers that this page cannot trace; tg.record(…).why can"
+        ]
+
     def test_a_number_that_is_typed_sets_the_range_of_the_curve_anew(self, opened):
         page = opened(network())
         said, drawn = (page.locator(part) for part in ("#turns", "#curve svg"))

@@ -68,7 +68,7 @@ function becauseOf(done, i) {
   if (i === engine.nodes.length - 1) return pass.boxes[i].because.slice(0, 1); // the backward pass starts here
   if (flat(grad).every((g) => g !== 0 && Number.isFinite(g))) return [];
   if (engine.nodes.some((node) => node.shape.length) || flat(grad).some((g) => !Number.isFinite(g))) {
-    return flat(grad).some(Boolean) ? [] : ["tg.record(…).why explains zeros in arrays"];
+    return flat(grad).some(Boolean) ? [] : ["of numbers that this page cannot trace; tg.record(…).why can"];
   }
   const into = (at) => done.steps.flatMap((step) => engine.nodes[step.node].of.flatMap((p, k) => (
     p === at && step.sent[k] !== null ? [{ step, k, sent: step.sent[k] }] : [])));
