@@ -87,7 +87,8 @@ def not_finite(survey: Survey) -> Iterator[Finding]:
     for node, (why, reached) in origins.items():
         says = f"{survey.call(loss)} is {on_a_line(loss.data)}"
         if bad := [v for v in reached if v is not loss]:
-            says += f", {'but' if is_finite else 'and'} the gradients of {survey.count(bad)} are not finite"
+            also = "but" if is_finite else "and"
+            says += f", {also} the gradients of {survey.count(bad)} are not finite"
         name = "the gradient that was given" if node is None else survey.call(node)
         nodes = () if node is None else (node,)
         yield Finding(NOT_FINITE, WRONG_NUMBERS, name, says, f"{why}. {_fix(node)}", nodes)
