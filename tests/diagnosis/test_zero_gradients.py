@@ -19,9 +19,18 @@ def scalar(number=2.0, label="w"):
     ("f", "cause"),
     [
         (lambda w: w * tg.Value(0.0), "w gets nothing from mul#2: the other factor is 0"),
-        (lambda w: (w * 3.0 - 9.0).relu(), "sub#2 gets nothing from relu#3: the relu is off: its "),
-        (lambda w: (w * 1e-200) * 1e-200, "w gets nothing from mul#1: underflow: 1e-200 × 1e-200"),
-        (lambda w: tg.clip(w, 3.0, 4.0), "w gets nothing from clip#1: it is clipped: 2 is outside"),
+        (
+            lambda w: (w * 3.0 - 9.0).relu(),
+            "sub#2 gets nothing from relu#3: the relu is off, as its ",
+        ),
+        (
+            lambda w: (w * 1e-200) * 1e-200,
+            "w gets nothing from mul#1: it underflows, as 1e-200 × 1e-200",
+        ),
+        (
+            lambda w: tg.clip(w, 3.0, 4.0),
+            "w gets nothing from clip#1: it is clipped, as 2 is outside",
+        ),
         (
             lambda w: tg.maximum(w, 3.0),
             "w gets nothing from maximum#1: it lost to a constant, by 1",
@@ -297,7 +306,7 @@ def test_each_place_has_its_own_cause():
     (finding,) = zeros(w * 0.0 + w.clip(3.0, 4.0) + 1.0)
     assert finding.why == (
         "w gets nothing from mul#1: the other factor is 0; "
-        "w gets nothing from clip#2: it is clipped: 1 is outside the bounds. Widen its bounds"
+        "w gets nothing from clip#2: it is clipped, as 1 is outside the bounds. Widen its bounds"
     )
 
 
@@ -328,7 +337,7 @@ def test_margins_by_a_maximum_are_only_suspicious_too(hinge):
 
 def test_a_softmax_of_one_number_is_explained():
     (finding,) = zeros(tg.nn.cross_entropy(X @ tg.Value(np.ones((3, 1)), label="w"), [0] * 4))
-    assert "log_softmax of one number is always 0: its local derivative is 0 at" in finding.why
+    assert "log_softmax of one number is always 0, so its local derivative is 0 at" in finding.why
     assert finding.why.endswith(". Check its axis, or use a sigmoid")
 
 
@@ -350,7 +359,9 @@ def test_weights_of_0_below_a_relu_are_named_though_others_have_the_zero_gradien
 def test_weight_decay_is_not_a_cause():
     w = scalar(0.0)
     (finding,) = zeros((w * -1.0).relu() + w * w)
-    assert finding.why.startswith("mul#1 gets nothing from relu#2: the relu is off: its input is 0")
+    assert finding.why.startswith(
+        "mul#1 gets nothing from relu#2: the relu is off, as its input is 0"
+    )
     assert "the other factor" not in finding.why
     (finding,) = zeros((w * -1.0).relu() + w**2)
     assert "the relu is off" in finding.why

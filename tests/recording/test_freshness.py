@@ -109,5 +109,5 @@ def test_the_reason_of_a_loser_does_not_use_data_set_since():
     assert "lost to x" in str(tg.record(y).why("x", 0))
     x.data = np.array([9.0, 5.0, 2.0, 3.0])
     told = str(tg.record(y).why("x", 0))
-    assert "from max#4: 1 × 0 = 0   x was set after the forward pass: run it again" in told
+    assert "from max#4: 1 × 0 = 0   x was set after the forward pass; run it again" in told
     assert "it lost to getitem#1[0, 1], by 4" in told  # recorded before the change

@@ -135,7 +135,7 @@ def test_without_lines_it_suggests_traced():
 
 
 def test_reasons_quote_the_line_of_the_origin(run):
-    off = "  because mul#2 gets nothing from off: the relu is off: its input is −6, "
+    off = "  because mul#2 gets nothing from off: the relu is off, as its input is −6, "
     assert run("why mul#2").splitlines()[-1] == off + "at net.py:8: return (x * b).relu()"
     nan = "  because bad made nan in the forward pass: sqrt of mul#2 = −6, "
     assert run("why a", "bad").splitlines()[-1] == nan + "at net.py:14: bad = (a * b).sqrt()"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,9 @@ def why_zero(survey: Survey, step: Step, i: int) -> str:
     if cancels(step, i):
         return "the contributions of its units cancel"
     if _sends(node, i, _scaled(g)):
-        return f"underflow: products with gradients of up to {np.abs(g).max():.3g} round to 0"
+        return (
+            f"it underflows, as products with gradients of up to {np.abs(g).max():.3g} round to 0"
+        )
     return _flat(survey, node, i, g != 0)
 
 
@@ -66,7 +69,7 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
     traits = traits_of(node.rule)
     if traits.unit == "copy":
         first, *_ = explain(survey.ledger, node.parents[i], None).causes
-        return f"{NO_PART}: {first}"
+        return f"{NO_PART}; {first}"
     if traits.unit == "product" and node.rule is not linear.weighted_sum:
         other = node.parents[1 - i]
         if np.any(operands_of(node)[1 - i]):
@@ -77,7 +80,7 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
         name = f", {survey.call(leaf_below(other))}," if named else ""
         made = "" if named or off_below(other) is not None else made_by(survey, other)
         return f"the other factor{name} is 0{made}"
-    off, _, _ = traits.off.partition(":")
+    off = re.sub(r"[:,] .*\{x\}.*", "", traits.off)  # the units have different inputs
     rivals = [p for k, p in enumerate(node.parents) if k != i] or [node]
     slope = flat(node, operands_of(node))
     loses = "it loses" + " to a constant" * all(not isinstance(p, Node) for p in rivals)

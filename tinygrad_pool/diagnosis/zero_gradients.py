@@ -34,8 +34,9 @@ from tinygrad_pool.rules.traits import traits_of
 
 FIXES = {elementwise.clip: "Widen its bounds", elementwise.where: "Check its condition"}
 PHRASES = {
-    "underflow: ": "Scale the loss up, or use a wider dtype",
+    "it underflows, as ": "Scale the loss up, or use a wider dtype",
     " of one number is always ": "Check its axis, or use a sigmoid",
+    " of itself alone ": "Take the mean over more than one number",
 }
 """What to do, by the rule at which zeros began, or a phrase in the reason."""
 
