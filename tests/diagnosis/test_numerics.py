@@ -89,6 +89,7 @@ class TestNotFinite:
                 "overflows float64. Keep its numbers smaller",
             ),
             (lambda w: (w + np.inf) / (w + np.inf), "[0] = inf. Keep its numbers smaller"),
+            (lambda w: w + np.nan, "nan. Make its constant finite, such as the input data"),
         ],
     )
     def test_a_fix_is_given(self, f, helps):
