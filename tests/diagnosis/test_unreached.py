@@ -148,3 +148,10 @@ def test_a_parameter_that_only_weight_decay_reaches():
         find((u * u).sum() + v.abs().sum(), parameters=[u, v]) == []
     )  # nothing else is in the loss
     assert find(error + (u * w).sum() + (u * u).sum(), parameters=[w, u]) == []
+    for used in ((u * u).sum() ** 2, 2.0 / (u * u).sum(), (u * u).sum() * w.sum()):
+        assert "not reached" not in {kind for kind, *_ in find(error + used, parameters=[w, u])}
+    total = tg.Value(0.0)
+    for p in [tg.Value(1.0, label=f"p{i}") for i in range(3000)]:
+        total = total + p * p / 2.0
+    found = find(error + total - 1.0, parameters=[w, p])
+    assert ("not reached", "no gradient", "p2999") in found
