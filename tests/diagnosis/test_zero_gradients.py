@@ -229,7 +229,9 @@ def test_an_exact_fit_is_only_suspicious(loss):
     x = np.array([1.0, 2.0, 3.0])
     (finding,) = zeros(loss(scalar() * x, 2.0 * x))
     assert finding.severity == "suspicious"
-    assert finding.why.endswith("; the error is 0 there: the fit is exact")
+    assert finding.why.endswith(
+        "; the error is 0 there: the fit is exact, unless the target is a copy of the prediction"
+    )
     (finding,) = zeros(loss(scalar() * x, 2.0 * x) * (scalar(3.0, "u") * 0.0))
     assert finding.severity != "suspicious"  # it is not an error
 
@@ -247,7 +249,9 @@ def test_right_and_certain_answers_are_only_suspicious(loss, sign):
     y = np.array([[1.0, -1.0], [-1.0, 1.0], [-1.0, 1.0]]) @ tg.Value(np.eye(2) * 2e3, label="w")
     (finding,) = zeros(loss(y) * sign)
     assert finding.severity == ("suspicious" if sign > 0 else "no gradient")
-    assert finding.why.endswith("; the error is 0 there: the fit is exact") == (sign > 0)
+    assert finding.why.endswith(
+        "; the error is 0 there: the fit is exact, unless the target is a copy of the prediction"
+    ) == (sign > 0)
     (finding,) = zeros(loss(y) + 1.0)  # an error plus a constant may not be one
     assert finding.severity == "no gradient"
     (finding,) = zeros(tg.nn.cross_entropy(y[:, :1], [0, 0, 0]))
@@ -259,7 +263,9 @@ def test_an_exact_fit_is_recognized_after_a_norm_by_hand():
     apart = x - x.mean()
     y = w * (apart / np.sqrt((apart**2).mean()))
     (finding,) = zeros(((y - y.data) ** 2).mean(), parameters=w)
-    assert finding.why.endswith("; the error is 0 there: the fit is exact")
+    assert finding.why.endswith(
+        "; the error is 0 there: the fit is exact, unless the target is a copy of the prediction"
+    )
 
 
 @pytest.mark.parametrize(

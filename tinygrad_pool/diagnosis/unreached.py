@@ -16,7 +16,7 @@ from tinygrad_pool.rules import shaping
 
 UNUSED = (
     "it is unused, Python's own max or if did not choose it, or its results were detached, "
-    "computed under no_grad or turned into plain numbers, as by v.data, v > 0 or np.sign(v). "
+    "computed under no_grad or turned into plain numbers, as by v.data, v > 0 or np.argmax(v). "
     "Compute the loss from the Value itself"
 )
 

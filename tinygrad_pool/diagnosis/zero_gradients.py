@@ -165,7 +165,8 @@ class Zeros:
             cause += ", and weights of 0 pass no gradient down until their own moves them"
         cause += "" if NO_PART in cause else made_at(step.node)
         if key.in_loss and not traits_of(key.rule).chooses:
-            cause += "; the error is 0 there: the fit is exact"
+            cause += "; the error is 0 there: the fit is exact, unless the target is a copy of the "
+            cause += "prediction"
         elif key.in_loss:
             hinges = counted(self.counts[key], f"such {step.node.op}")
             cause += f"; no error comes from {hinges} in the loss"
