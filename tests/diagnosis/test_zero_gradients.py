@@ -141,7 +141,7 @@ def test_all_consequences_of_a_layer_that_is_off_are_one_finding():
     (finding,) = tg.diagnose(E).findings
     assert finding.name == "w1, w2, w3"
     assert ". The first layer with all relus off is relu#" in finding.why
-    assert finding.why.endswith(", with inputs of −6 … −6")
+    assert finding.why.endswith(", with inputs of −6")
 
 
 def test_unrelated_dead_units_are_another_finding():
@@ -360,6 +360,22 @@ def test_weights_of_0_below_a_relu_are_named_though_others_have_the_zero_gradien
     assert (of_w.name, of_u.name) == ("w", "u")
     assert of_w.why.endswith(", u, is 0. Weights of 0 pass nothing on: do not start w, u at 0")
     assert of_u.why.endswith("is off. Weights of 0 pass nothing on: do not start w, u at 0")
+
+
+def test_zeros_by_weights_of_0_are_not_called_chance():
+    w, u = (tg.Value(np.zeros(shape), label=n) for n, shape in (("w", (2, 3)), ("u", (3, 1))))
+    relus = (np.ones((5, 2)) @ w).relu()
+    _, of_u = zeros(((relus @ u - 1.0) ** 2).mean(), parameters=[w, u])
+    assert of_u.why.endswith("is off. Weights of 0 pass nothing on: do not start w, u at 0")
+
+
+def test_losers_in_a_stack_of_one_example_may_be_chance():
+    x = [tg.Value(n, label=f"x{i}") for i, n in enumerate((3.0, 1.0, 2.0))]
+    (finding,) = zeros(tg.max(np.stack(x)), parameters=x)
+    assert (finding.severity, finding.name) == ("suspicious", "x1, x2")
+    assert "stack#3[1] gets nothing from max#4: it lost to stack#3[0], by 2. With" in finding.why
+    (finding,) = zeros(np.stack(x), np.eye(3)[0], parameters=x)
+    assert finding.severity == "lost for the whole batch"
 
 
 def test_weight_decay_is_not_a_cause():

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import operands_of
+from tinygrad_pool.diagnosis.findings import with_inputs
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.diagnosis.zero_factors import made_by, off_below, start_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.vjp import vjp_by_operand
-from tinygrad_pool.formatting import number
 from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.ledger import flat
 from tinygrad_pool.recording.reasons import explain
@@ -62,7 +62,7 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
     where = f"at {f'all {n:,} units' if n > 1 else 'the only unit'} where a gradient arrives"
     if node.rule is elementwise.relu:
         at = np.asarray(operands_of(node)[i])[arrived]
-        inputs = f"with inputs of {number(at.min())} … {number(at.max())}"
+        inputs = with_inputs(at)
         if not np.any(node.parents[i]._numbers):
             inputs = NO_INPUT + made_by(survey, node.parents[i])
         return f"the relu is off {where}, {inputs}"
