@@ -17,7 +17,9 @@ PRINTS = {
         "backward equal bit for bit: True",
     ],
     "05_digits.py": ["epoch 10", "pool1    max_pool2d     192 of   192"],
-    "06_lost_gradient.py": ["because a1 gets nothing from z1: the relu is off: its input is −1.5"],
+    "06_lost_gradient.py": [
+        "because a1 gets nothing from z1: the relu is off, as its input is −1.5"
+    ],
     "07_why_does_it_not_learn.py": [
         "4 findings, worst first.",
         "1. no gradient: scale: the loss does not depend on 1 of 5 parameters",

@@ -88,7 +88,7 @@ def test_show_jac_and_list(run):
 def test_why_explains(run):
     assert "it lost to a, by 5" in run("why b")
     assert "grad of a is 4" in run("y a")
-    assert "the relu is off: its input is −6" in run("finish; why")
+    assert "the relu is off, as its input is −6" in run("finish; why")
     x = tg.Value([3.0, 1.0], label="x")
     assert "grad of x[1] is 0" in run("why x[1]", x.max())
     assert "[one] is not an index, such as [0, 2]" in run("why x[one]", x.max())

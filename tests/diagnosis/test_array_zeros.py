@@ -48,7 +48,7 @@ def zeros(loss, gradient=None, **options):
         ),
         (
             lambda w: ((w * 1e-200) * 1e-200).sum(),
-            "w gets nothing from mul#1: underflow: products with gradients of up to 1e-200 round",
+            "w gets nothing from mul#1: it underflows, as products with gradients of up to 1e-200",
         ),
         (
             lambda w: np.where(X > 99, w, 0.0).sum(),
@@ -61,7 +61,7 @@ def zeros(loss, gradient=None, **options):
         ),
         (
             lambda w: tg.stack([w * X, X], axis=1)[:, 1].sum(),
-            "mul#1 gets nothing from stack#2: no gradient arrives at its part: stack#2[0, 0, 0] "
+            "mul#1 gets nothing from stack#2: no gradient arrives at its part; stack#2[0, 0, 0] "
             "is not used by getitem#3",
         ),
         (lambda w: (w - w).sum(), "the contributions to w cancel: either it is at"),

@@ -74,7 +74,7 @@ def test_it_prints_findings_and_a_table():
     shown = str(tg.diagnose(loss, parameters=net, names={"loss": loss})).splitlines()
     assert shown[0] == "Diagnosis of loss (13 nodes, 6 parameters): 2 findings, worst first."
     assert shown[2] == "1. no gradient: spare.*: the loss does not depend on 2 of 6 parameters"
-    assert shown[3].startswith("   no path in the graph leads there: it is unused, or its results")
+    assert shown[3].startswith("   no path in the graph leads there: it is unused, Python")
     relu = next(line for line in shown if line.startswith(" relu "))
     assert relu.split()[1:3] == ["80", "units"]
     assert "100% off, 4 always" in relu

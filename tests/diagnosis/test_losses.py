@@ -211,3 +211,36 @@ def test_labels_below_0():
     assert finding.says == "2 of 6 labels are below 0, such as −1"
     assert finding.why.startswith("NumPy counts them from the end: −1 is the last class. Number cl")
     assert of_kind("labels", -y[N, LABELS].mean() - y[-1, -2] - y[:, [-1, -2]].mean()) == []
+
+
+class TestWrongSign:
+    @pytest.mark.parametrize(
+        ("loss", "change"),
+        [
+            (lambda y: tg.log_softmax(y)[N, LABELS].mean(), "labels get less probable"),
+            (lambda y: -tg.nn.cross_entropy(y, LABELS), "labels get less probable"),
+            (lambda y: -((y - np.ones(3)) ** 2).sum() / 6, "error grows"),
+            (lambda y: -tg.abs(np.ones(3) - y).mean(), "error grows"),
+            (lambda y: -tg.nn.mse_loss(y, tg.Value(np.ones((6, 3)))), "error grows"),
+        ],
+    )
+    def test_a_loss_that_rewards_errors(self, loss, change):
+        (finding,) = of_kind("wrong sign", loss(scores()))
+        assert finding.says == f"the loss falls as the {change}"
+        assert finding.why == "a smaller loss is worse. Change its sign, unless you maximize it"
+
+    @pytest.mark.parametrize(
+        "loss",
+        [
+            lambda y: tg.nn.cross_entropy(y, LABELS),
+            lambda y: -(tg.log_softmax(y)[N, LABELS] * -3.0).mean(),  # a reward below 0
+            lambda y: ((y - np.ones(3)) ** 2).mean(),
+            lambda y: -((y - y[::-1]) ** 2).mean(),  # pushes examples apart
+            lambda y: -(y**2).mean(),
+            lambda y: -(y - np.ones(3)).mean(),
+            lambda y: -((y[:0] - np.ones(3)) ** 2).sum(),
+            lambda y: (2.0 / y).mean(),
+        ],
+    )
+    def test_other_losses_are_fine(self, loss):
+        assert of_kind("wrong sign", loss(scores())) == []

@@ -89,11 +89,17 @@ class TestNotFinite:
                 "overflows float64. Keep its numbers smaller",
             ),
             (lambda w: (w + np.inf) / (w + np.inf), "[0] = inf. Keep its numbers smaller"),
+            (lambda w: w + np.nan, "nan. Make its constant finite, such as the input data"),
         ],
     )
     def test_a_fix_is_given(self, f, helps):
         loss = f(tg.Value(np.zeros(2), label="w")).sum()
         assert find("not finite", loss)[0].why.endswith(helps)
+
+    def test_a_sum_that_overflows_needs_smaller_numbers(self):
+        w = tg.Value(np.full(2, 1e-3, np.float16), label="w")
+        (finding,) = find("not finite", (w * np.float16(4e4) + w * np.float16(4e4)).sum())
+        assert finding.why.endswith("contributions overflows float16. Keep its numbers smaller")
 
     def test_finite_numbers_are_not_reported(self):
         w = tg.Value(2.0, label="w")

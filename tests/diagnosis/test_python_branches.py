@@ -66,6 +66,11 @@ def test_a_max_of_two_values_recommends_tg_maximum(find):
         ("E = a * b if a > 1 and b.data > 1 else b", "if"),
         ("if a.data > 1:\n    E = a * b\nelse:\n    E = b", "if"),
         ("m = max([a, b], key=lambda v: v.data)\nE = m * c", "max"),
+        (
+            "class P:\n    def best(self, v):\n        return max(v)\nE = P().best([a, b]) * 2",
+            "max",
+        ),
+        ("def main(a):\n    if a.data > 1:\n        E = a * b\n    return E\nE = main(a)", "if"),
         ("class P:\n    def __call__(self, v):\n        return max(v)\nE = P()([a, b]) * 2", "max"),
     ],
 )
@@ -94,6 +99,8 @@ def test_a_choice_that_reaches_the_graph_is_reported(find, program, what):
         "for i in range(3):\n    E = a * b\n    if E.data < 10:\n        break",
         "class Args:\n    data = 'x'\nE = a * b if Args.data == 'x' else a",
         "best = max([a, b], key=lambda v: v.data)\nE = a * b",
+        "def never(v):\n    if v.data > 0:\n        v = v * 2\n    return v\n"
+        "def double(v):\n    return v * 2\nE = double(a)",
         "def positive(v):\n    if v > 0:\n        return\n    raise ValueError\n"
         "positive(a)\nE = a * b",
     ],

@@ -134,8 +134,8 @@ class TestMadeAnew:
                 pass_of(w).sum().backward()
                 w -= 0.01 * w.grad
             loss = pass_of(w).sum()
-        (finding,) = (f for f in find(loss, names={"w": w}) if f.kind == "made anew")
-        assert (finding.name, finding.nodes) == ("w", (w,))
+        finding = find(loss, names={"w": w})[0]
+        assert (finding.kind, finding.name, finding.nodes) == ("made anew", "w", (w,))
         assert finding.says == "no longer a leaf: it was computed from w"
         assert finding.why.endswith(". Update its data instead: w.data -= lr * w.grad")
         assert ("test_training.py:" in finding.why) == traced

@@ -48,12 +48,17 @@ class TestCutOff:
             ("not reached", "no gradient", "w"),
             ("cut off", "no gradient", "detach#1"),
         ]
+        unused, cut = tg.diagnose(loss, parameters=[w, b]).findings
+        assert unused.why.endswith("it is unused, or was cut off where detach#1 was detached")
+        assert "That is fine" not in cut.why
 
     def test_a_detached_value_may_be_intended_if_none_is_missing(self):
         w = tg.Value(2.0, label="w")
         loss = (w * 3.0).detach() * w
         assert find(loss, parameters=w) == [("cut off", "suspicious", "detach#1")]
         assert find(loss) == [("cut off", "no gradient", "detach#1")]  # parameters are not known
+        fine = "That is fine for a target, a constant or the state of an earlier step. "
+        assert fine in tg.diagnose(loss).findings[0].why
 
     def test_results_under_no_grad_may_be_inputs(self):
         w = tg.Value(2.0, label="w")
@@ -143,3 +148,10 @@ def test_a_parameter_that_only_weight_decay_reaches():
         find((u * u).sum() + v.abs().sum(), parameters=[u, v]) == []
     )  # nothing else is in the loss
     assert find(error + (u * w).sum() + (u * u).sum(), parameters=[w, u]) == []
+    for used in ((u * u).sum() ** 2, 2.0 / (u * u).sum(), (u * u).sum() * w.sum()):
+        assert "not reached" not in {kind for kind, *_ in find(error + used, parameters=[w, u])}
+    total = tg.Value(0.0)
+    for p in [tg.Value(1.0, label=f"p{i}") for i in range(3000)]:
+        total = total + p * p / 2.0
+    found = find(error + total - 1.0, parameters=[w, p])
+    assert ("not reached", "no gradient", "p2999") in found

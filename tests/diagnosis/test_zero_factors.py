@@ -67,9 +67,10 @@ def test_a_norm_of_one_number_at_a_time_is_named():
     y = X @ w
     same = y - y.mean(axis=1, keepdims=True)
     of_w, of_gain = zeros(((same * gain - X[:, :1]) ** 2).mean())
-    alone = ": each number minus the mean of itself alone is 0"
-    assert of_w.why == f"the contributions to matmul#2 cancel{alone}"
-    assert of_gain.why.endswith(f"the other factor is 0{alone}")
+    alone = ", as each number minus the mean of itself alone is 0"
+    fix = ". Take the mean over more than one number"
+    assert of_w.why == f"the contributions to matmul#2 cancel{alone}{fix}"
+    assert of_gain.why.endswith(f"the other factor is 0{alone}{fix}")
     y = X[:1] @ tg.Value(np.ones((3, 2)), label="w")
     (of_off,) = zeros(((y - y.mean(axis=0)).relu() @ np.ones((2, 1)) - 1.0).sum())
     assert f"with inputs of 0{alone}" in of_off.why
@@ -77,7 +78,7 @@ def test_a_norm_of_one_number_at_a_time_is_named():
     assert alone not in finding.why
     y = X @ w
     (finding,) = zeros((y - y.mean(axis=1)[:, None]).sum(), parameters=w)
-    assert finding.why.endswith(alone)
+    assert finding.why.endswith(f"{alone}{fix}")
     (finding,) = zeros(((y - y.mean()) * 0.0).sum(), parameters=w)
     assert alone not in finding.why
 

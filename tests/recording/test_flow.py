@@ -25,6 +25,17 @@ from tinygrad_pool.recording.flow import Source, source_of
         ("class N:\n    def forward(s):\n        return f()\nn = N()\nb = n(1)\nc = 1", {3, 4, 5}),
         ("def h(k):\n    return k * 2\na = f()\nb = h(a)\nc = 1", {2, 3, 4}),
         ("def h(i, *, k):\n    return k * 2\na = f()\nb = h(1, k=a)\nc = 1", {2, 3, 4}),
+        ("def g(a):\n    a = f()\n    return a\ndef h(a):\n    return a\nb = h(1)", {2, 3}),
+        (
+            "def g():\n    a = f()\n    def h():\n        return a\n    return h()\nb = g()",
+            {2, 4, 5, 6},
+        ),
+        (
+            "def g(a):\n  def h():\n    nonlocal a\n    a = f()\n  h()\n  return a\nb = g(1)",
+            {4, 6, 7},
+        ),
+        ("class N:\n    def g(s):\n        return f()\nn = N()\nb = n.g()\nc = 1", {3, 5}),
+        ("def g():\n    global a\n    a = f()\nb = a", {3, 4}),
         ("a = f(\n    1,\n)\nb = a", {1, 2, 3, 4}),
         ("h = lambda v: f(v)\nb = h(1)\nc = 1", {1, 2}),
     ],

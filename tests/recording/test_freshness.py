@@ -41,6 +41,24 @@ def test_only_gradients_left_by_other_passes_count():
     assert left_before({w: np.array([np.nan, 1.0])}, {w: np.array([np.nan, 1.0])}, ran=True) == {}
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_clipped_gradients_are_not_left_by_earlier_passes(dtype):
+    w, u = (tg.Value(np.ones(3, dtype)) for _ in range(2))
+    loss = (w * np.array([3, -0.5, 2], dtype) + u * 0.1).sum()
+
+    def after(change):
+        tg.optim.SGD([w, u], lr=0.1).zero_grad()
+        loss.backward()
+        change()
+        return tg.record(loss).left
+
+    assert after(lambda: tg.optim.clip_grad_norm_([w, u], 1.0)) == {}
+    assert after(lambda: tg.optim.clip_grad_norm_([w], 0.0)) == {}
+    assert after(lambda: tg.optim.clip_grad_value_([w, u], 1.0)) == {}
+    assert [*after(loss.backward)] == [w, u]
+    assert [*after((w * w).sum().backward)] == [w]
+
+
 def test_warnings_before_a_pass_list_held_gradients_and_stale_data():
     a, b, c = (tg.Value(float(n), label=n) for n in "123")
     E = a * b * c
@@ -109,5 +127,5 @@ def test_the_reason_of_a_loser_does_not_use_data_set_since():
     assert "lost to x" in str(tg.record(y).why("x", 0))
     x.data = np.array([9.0, 5.0, 2.0, 3.0])
     told = str(tg.record(y).why("x", 0))
-    assert "from max#4: 1 × 0 = 0   x was set after the forward pass: run it again" in told
+    assert "from max#4: 1 × 0 = 0   x was set after the forward pass; run it again" in told
     assert "it lost to getitem#1[0, 1], by 4" in told  # recorded before the change

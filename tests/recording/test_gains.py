@@ -131,6 +131,18 @@ def test_no_step_stands_out_where_all_gains_are_equal():
     assert path.reasons() == "mul × 0.25 (8 times); no step stands out"
 
 
+def test_most_of_a_long_path_is_not_one_sharp_step():
+    x = tg.Value(0.5, label="x")
+    y = x
+    for _ in range(40):
+        y = y * 0.9
+    y.label = "y"
+    z = y * 0.1
+    assert str(tg.record(z * 0.9).gains("x")).endswith(
+        "; sharpest at mul#41 → y, × 0.1, in turn 41 of 42"
+    )
+
+
 def test_the_largest_of_few_steps_can_stand_out():
     x = tg.Value(2.0, label="x")
     only = tg.record(x * 8.0).gains("x")

@@ -24,14 +24,14 @@ def test_a_product_too_small_for_its_dtype_is_an_underflow_not_a_cancellation(dt
     why = tg.record(((x * y) * z).sum()).why("x")
     assert [e.contribution for e in why.entries] == [0.0]
     (cause,) = why.causes
-    assert "underflow: " in cause
+    assert "it underflows, as " in cause
     assert cause.endswith(f"is too small for {np.dtype(dtype)}")
 
 
 def test_a_cast_to_a_narrower_dtype_underflows():
     x = tg.Value(np.float32(3.0), label="x")
     why = tg.record(x.astype(np.float64) * 1e-60).why("x")
-    assert why.causes[0].endswith("underflow: 1e-60 × 1 is too small for float32")
+    assert why.causes[0].endswith("it underflows, as 1e-60 × 1 is too small for float32")
 
 
 def test_many_underflowing_links_of_a_step_are_not_a_cancellation():
@@ -58,7 +58,7 @@ def test_infinity_times_a_slope_of_0_is_as_the_rule_computes_it():
     x, off = tg.Value([1.0, 2.0], label="x"), tg.Value([1.0, -1.0], label="off")
     g = np.array([1.0, np.inf])
     why = tg.record(off.relu(), g).why("off", 1)
-    assert (why.grad, why.entries[0].reason) == (0.0, "the relu is off: its input is −1")
+    assert (why.grad, why.entries[0].reason) == (0.0, "the relu is off, as its input is −1")
     product = tg.record(x * tg.Value(0.0, label="w"), g).why("w")
     assert product.grad == math.inf
     zero = tg.record(x * np.array([3.0, 0.0]), g).why("x", 1)

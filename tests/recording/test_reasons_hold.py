@@ -128,7 +128,7 @@ def cancels(passed, node):
 def holds(passed, below, above, reason):  # one branch for each kind of reason
     """Check, by the data alone, why one node sends nothing to another."""
     value = {passed.call(v): v for v in passed.nodes}
-    if match := re.fullmatch(r"the relu is off: its input is (.*)", reason):
+    if match := re.fullmatch(r"the relu is off, as its input is (.*)", reason):
         return above.op == "relu" and below.data <= 0 and number(below.data) == match[1]
     if lost := re.fullmatch(r"it lost to (.*?)(?:, by (\S+)| in a tie)", reason):
         best = 0.25 if lost[1] == "a constant" else value[lost[1]].data

@@ -12,6 +12,7 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.debugger.shell import Shell
 from tinygrad_pool.engine.context import Line
+from tinygrad_pool.recording.flow import source_of
 from tinygrad_pool.recording.source import defined_at, listing, quoted
 
 SCRIPT = """\
@@ -135,7 +136,7 @@ def test_without_lines_it_suggests_traced():
 
 
 def test_reasons_quote_the_line_of_the_origin(run):
-    off = "  because mul#2 gets nothing from off: the relu is off: its input is −6, "
+    off = "  because mul#2 gets nothing from off: the relu is off, as its input is −6, "
     assert run("why mul#2").splitlines()[-1] == off + "at net.py:8: return (x * b).relu()"
     nan = "  because bad made nan in the forward pass: sqrt of mul#2 = −6, "
     assert run("why a", "bad").splitlines()[-1] == nan + "at net.py:14: bad = (a * b).sqrt()"
@@ -146,6 +147,20 @@ def test_a_deleted_source_file_is_named(script):
     assert quoted(line) == "gone.py:3"
     assert quoted(None) == ""
     assert listing(line, coloured=False) == "gone.py:3, in f (the source cannot be read)"
+
+
+def test_an_edited_source_file_is_read_again(script):
+    line = Line(str(script), 3, "<module>")
+    assert quoted(line) == 'net.py:3: a = tg.Value(2.0, label="a")'
+    assert "tg.Value(2.0" in listing(line, coloured=False)
+    assert source_of(line.file).made_by(3, 3) >= {"a", "off"}
+    script.write_text("\n\nz = tg.Value(3.0)\n")
+    assert quoted(line) == "net.py:3: z = tg.Value(3.0)"
+    assert source_of(line.file).made_by(3, 3) == {"z"}
+    script.write_text("\n\ny = tg.Value(30.0)\n")
+    assert "y = tg.Value(30.0)" in listing(line, coloured=False)
+    script.write_text("\n\nx = tg.Value(300.0)\n")
+    assert source_of(line.file).made_by(3, 3) == {"x"}
 
 
 def test_only_users_rules_have_a_location():

@@ -309,7 +309,7 @@ def debug(
       sends 0 to mul#2, whose grad is now 0
     grad of a is 0
       from mul#2: 0 × −3 = 0   the upstream gradient is 0
-      because mul#2 gets nothing from relu#3: the relu is off: its input is −6
+      because mul#2 gets nothing from relu#3: the relu is off, as its input is −6
     before the first of 2 steps; type node to take it
     """
     if not isinstance(commands, str):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import operands_of
+from tinygrad_pool.diagnosis.findings import with_inputs
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.diagnosis.zero_factors import made_by, off_below, start_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.vjp import vjp_by_operand
-from tinygrad_pool.formatting import number
 from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.ledger import flat
 from tinygrad_pool.recording.reasons import explain
@@ -49,7 +50,9 @@ def why_zero(survey: Survey, step: Step, i: int) -> str:
     if cancels(step, i):
         return "the contributions of its units cancel"
     if _sends(node, i, _scaled(g)):
-        return f"underflow: products with gradients of up to {np.abs(g).max():.3g} round to 0"
+        return (
+            f"it underflows, as products with gradients of up to {np.abs(g).max():.3g} round to 0"
+        )
     return _flat(survey, node, i, g != 0)
 
 
@@ -59,14 +62,14 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
     where = f"at {f'all {n:,} units' if n > 1 else 'the only unit'} where a gradient arrives"
     if node.rule is elementwise.relu:
         at = np.asarray(operands_of(node)[i])[arrived]
-        inputs = f"with inputs of {number(at.min())} … {number(at.max())}"
+        inputs = with_inputs(at)
         if not np.any(node.parents[i]._numbers):
             inputs = NO_INPUT + made_by(survey, node.parents[i])
         return f"the relu is off {where}, {inputs}"
     traits = traits_of(node.rule)
     if traits.unit == "copy":
         first, *_ = explain(survey.ledger, node.parents[i], None).causes
-        return f"{NO_PART}: {first}"
+        return f"{NO_PART}; {first}"
     if traits.unit == "product" and node.rule is not linear.weighted_sum:
         other = node.parents[1 - i]
         if np.any(operands_of(node)[1 - i]):
@@ -77,7 +80,7 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
         name = f", {survey.call(leaf_below(other))}," if named else ""
         made = "" if named or off_below(other) is not None else made_by(survey, other)
         return f"the other factor{name} is 0{made}"
-    off, _, _ = traits.off.partition(":")
+    off = re.sub(r"[:,] .*\{x\}.*", "", traits.off)  # the units have different inputs
     rivals = [p for k, p in enumerate(node.parents) if k != i] or [node]
     slope = flat(node, operands_of(node))
     loses = "it loses" + " to a constant" * all(not isinstance(p, Node) for p in rivals)

@@ -17,10 +17,11 @@ from tinygrad_pool.diagnosis.findings import (
     by_chance,
     grouped,
     in_all,
+    with_inputs,
 )
 from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.formatting import counted, joined, number, several
+from tinygrad_pool.formatting import counted, joined, several
 from tinygrad_pool.rules import elementwise
 from tinygrad_pool.rules.arguments import axes_of
 from tinygrad_pool.rules.tie_breaking import Mask
@@ -40,7 +41,6 @@ a fully saturated layer with random errors, half of the units are pulled back.""
 SHARE = 0.1
 """A smaller share of dead units is only suspicious: the others can learn."""
 
-INPUTS = ", with inputs of {} … {}"
 LOSER = "Find out why it is smaller: its bias, its initial weights or its scale"
 
 LAYERS = 3
@@ -168,7 +168,7 @@ def _gate(survey: Survey, node: Node, p: Node, opens: Mask, axis: int | None, na
     inputs = ""
     if relu and dead.any():
         of_dead = np.compress(dead, p._numbers, axis=axis)
-        inputs = INPUTS.format(number(of_dead.min()), number(of_dead.max()))
+        inputs = f", {with_inputs(of_dead)}"
     cells = opens if relu or opens.ndim < 2 else opens.any(axis=batch)
     shut = cells.size - int(np.count_nonzero(cells))
     names = [str(k) for k in np.flatnonzero(dead)]
@@ -234,7 +234,7 @@ def _of_scalars(survey: Survey, nodes: list[Node]) -> Gate:
         return Gate(row, row, tuple(nodes), *counts)
     scopes = frozenset(scope for scope, _ in dead)
     x = [operands_of(node)[0] for node in nodes if node.about.scope in scopes]
-    inputs = INPUTS.format(number(min(x)), number(max(x))) if x else ""
+    inputs = f", {with_inputs(np.array(x))}" if x else ""
     return Gate(row, row, tuple(nodes), *counts, inputs, scopes)
 
 

@@ -111,9 +111,9 @@ def _independent_of_numbers(survey: Survey) -> Iterator[Finding]:
     yield from unreached.nothing_to_learn(survey)
     yield from choices_of_python(survey)
     yield from taken_for_numbers(survey)
+    yield from training.made_anew(survey)
     yield from training.gradients_left(survey)
     yield from training.data_set_since(survey)
-    yield from training.made_anew(survey)
     yield from wrong_inputs(survey)
 
 

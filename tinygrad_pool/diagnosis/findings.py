@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.formatting import number
 
 WRONG_NUMBERS = "wrong numbers"
 NO_GRADIENT = "no gradient"
@@ -59,6 +60,12 @@ def by_chance(examples: int, otherwise: str) -> str:
 def in_all(examples: int) -> str:
     """Format "in all n examples"; of one, "in the only example"."""
     return "in the only example" if examples == 1 else f"in all {examples:,} examples"
+
+
+def with_inputs(x: Any) -> str:
+    """Format the range of some inputs."""
+    low, high = number(x.min()), number(x.max())
+    return f"with inputs of {low}" + f" … {high}" * (low != high)
 
 
 def grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:

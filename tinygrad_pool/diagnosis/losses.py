@@ -36,7 +36,8 @@ RANGES: dict[Any, tuple[float, float]] = {
 }
 """The ranges of activations."""
 
-LINEAR = (arithmetic.neg, arithmetic.mul, arithmetic.div, reductions.sum, reductions.mean)
+MEANS = (arithmetic.neg, arithmetic.div, reductions.sum, reductions.mean)
+LINEAR = (*MEANS, arithmetic.mul)
 
 
 def wrong_inputs(survey: Survey) -> Iterator[Finding]:
@@ -47,6 +48,7 @@ def wrong_inputs(survey: Survey) -> Iterator[Finding]:
     yield from over_examples(survey)
     yield from no_logarithm(survey)
     yield from labels_below_0(survey)
+    yield from wrong_sign(survey)
 
 
 def broadcast(survey: Survey) -> Iterator[Finding]:
@@ -123,8 +125,7 @@ def out_of_reach(survey: Survey) -> Iterator[Finding]:
         if node.rule is not arithmetic.sub or node not in survey.after or is_term:
             continue
         for y, t in (node.parents, node.parents[::-1]):
-            given = not isinstance(t, Node) or (t.is_leaf and t not in survey.parameters)
-            if not isinstance(y, Node) or not given or np.size(t) < FEW:
+            if not isinstance(y, Node) or not _is_given(survey, t) or np.size(t) < FEW:
                 continue
             targets = np.asarray(t._numbers if isinstance(t, Node) else t)
             low, high = RANGES.get((last := _made_of(y)).rule, (-np.inf, np.inf))
@@ -136,6 +137,11 @@ def out_of_reach(survey: Survey) -> Iterator[Finding]:
                 why = f"the targets range from {number(targets.min())} to {number(targets.max())}"
                 why += f"{made_at(node)}. Scale them, or leave out {last.op}"
                 yield Finding("out of reach", SUSPICIOUS, survey.call(node), says, why, (node,))
+
+
+def _is_given(survey: Survey, x: Any) -> bool:
+    """Return whether an operand is a constant, or a leaf that is not a parameter."""
+    return not isinstance(x, Node) or (x.is_leaf and x not in survey.parameters)
 
 
 def over_examples(survey: Survey) -> Iterator[Finding]:
@@ -233,3 +239,22 @@ def labels_below_0(survey: Survey) -> Iterator[Finding]:
                 "classes from 0, and leave out examples without one, as ignore_index does"
             )
             yield Finding("labels", SUSPICIOUS, survey.call(node), says, why, (node,))
+
+
+def wrong_sign(survey: Survey) -> Iterator[Finding]:
+    """Report minus a mean of errors, such as squares, and plus a mean of log probabilities."""
+    node: Node = survey.loss
+    while node.rule in MEANS and isinstance(node.parents[0], Node):
+        node = node.parents[0]
+    if not node.size or node not in survey.after:
+        return
+    slopes, x = np.asarray(survey.grads.get(node, 0.0)), node.parents[0]
+    of_labels = _by_label(node) and _made_of(node).rule is reductions.log_softmax
+    is_error = isinstance(x, Node) and x.rule is arithmetic.sub
+    is_error = is_error and any(_is_given(survey, t) for t in x.parents)
+    of_error = is_error and traits_of(node.rule).unit == "power"
+    if (of_labels and np.all(slopes > 0)) or (of_error and np.all(slopes < 0)):
+        loss, change = survey.loss, "labels get less probable" if of_labels else "error grows"
+        says = f"the loss falls as the {change}"
+        why = f"a smaller loss is worse{made_at(loss)}. Change its sign, unless you maximize it"
+        yield Finding("wrong sign", SUSPICIOUS, survey.call(loss), says, why, (loss,))

@@ -99,7 +99,9 @@ def _fix(node: Node | None) -> str:
     if node is None:
         return "Pass a gradient of finite numbers"
     if not node.parents:
-        return "Make its numbers finite"
+        return SMALLER if np.isfinite(node._numbers).all() else "Make its numbers finite"
+    if not all(isinstance(p, Node) or np.isfinite(p).all() for p in node.parents):
+        return "Make its constant finite, such as the input data"
     if node.op not in FIXES:
         return SMALLER
     y, i = np.asarray(node._numbers), int(node.op == "div")

@@ -92,7 +92,8 @@ def _goes_on(survey: Survey, source: Source, fork: Fork, made: list[int]) -> boo
     A `while` that checks its loss does not choose the loss.
     """
     lines, loss = (fork.begin, fork.end), survey.recording.names.get(id(survey.loss))
-    if fork.what != "while" and loss in source.made_by(*lines):
+    made_names = {name.partition("@")[0] for name in source.made_by(*lines)}
+    if fork.what != "while" and loss in made_names:
         return True
     return bool(source.reached(*lines, made))
 

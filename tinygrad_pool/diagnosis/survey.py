@@ -40,6 +40,8 @@ SURE: dict[Any, int] = {
 }
 """Rules of cross entropies, which are 0 if all answers are right and certain; and their signs."""
 
+SUMS = (arithmetic.add, arithmetic.sub, arithmetic.neg, reductions.sum, reductions.mean)
+
 
 class Survey:
     """A recorded pass: its `parameters` by name, and the layer, or row, of each node.
@@ -113,7 +115,18 @@ class Survey:
         """The parameters that only weight decay reaches; [] if those are all."""
         reached = [p for p in self.parameters if p in self.users]
         alone = [p for p in reached if all(is_size_of(step.node, p) for step, _ in self.users[p])]
+        terms = self._terms() if alone else set()
+        alone = [p for p in alone if all(step.node in terms for step, _ in self.users[p])]
         return alone if len(alone) < len(reached) else []
+
+    def _terms(self) -> set[Node]:
+        """Return the nodes that are only added to the loss, perhaps as part of a sum or a mean."""
+        terms: set[Node] = {self.loss}
+        for node in reversed(self.nodes):
+            users = [step.node for step, _ in self.users.get(node, ())]
+            if users and all(user in terms and _is_linear(user) for user in users):
+                terms.add(node)
+        return terms
 
     def fits(self, error: Node, step: Step) -> bool:
         """Return whether a node after all parameters measures errors, all of which are 0.
@@ -216,6 +229,13 @@ class Survey:
                 if node in active and p not in active and rows.get(p) in self.parameters.values():
                     return rows[p]
         return node.op or "leaf"
+
+
+def _is_linear(node: Node) -> bool:
+    """Return whether a node is a sum, or a multiple of its only operand that is a Value."""
+    values = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
+    scaled = (arithmetic.mul, arithmetic.div)[: 2 - values[0]]  # 2 / v is not linear
+    return node.rule in SUMS or (node.rule in scaled and len(values) == 1)
 
 
 def is_size_of(node: Node, leaf: Node) -> bool:

@@ -15,16 +15,23 @@ from tinygrad_pool.recording.source import made_at, quoted
 from tinygrad_pool.rules import shaping
 
 UNUSED = (
-    "it is unused, or its results were detached, computed under no_grad or turned into plain "
-    "numbers, as by v.data, v > 0 or np.sign(v). Compute the loss from the Value itself"
+    "it is unused, Python's own max or if did not choose it, or its results were detached, "
+    "computed under no_grad or turned into plain numbers, as by v.data, v > 0 or np.argmax(v). "
+    "Compute the loss from the Value itself"
 )
+
+HOW = {True: "detached", False: "computed under no_grad"}
+"""How a Value was cut off, by whether it was detached."""
 
 
 def not_reached(survey: Survey) -> Iterator[Finding]:
     """Report parameters that the loss does not depend on, or that get no gradient."""
     outside = [p for p in survey.missing if p not in survey.inside]
-    taken = (how for p in outside for how in numbers_taken(p))
-    unused = f"no path in the graph leads there: {next(taken, UNUSED)}"
+    reasons = [how for p in outside for how in numbers_taken(p)]
+    for (detached, _), cut in _cut(survey).items():
+        names, were = several([survey.call(v) for v in cut]), "were" if cut[1:] else "was"
+        reasons.append(f"it is unused, or was cut off where {names} {were} {HOW[detached]}")
+    unused = f"no path in the graph leads there: {[*reasons, UNUSED][0]}"
     inside = [p for p in survey.missing if p in survey.inside]
     decays = "only their size is in the loss: use them in the forward pass, or leave them out"
     for parameters, problem, why in (
@@ -50,28 +57,32 @@ def _refused(survey: Survey) -> str:
     return f"the closure of {names} returns None for an operand: return its gradient instead"
 
 
+def _cut(survey: Survey) -> dict[tuple[bool, str], list[Node]]:
+    """Group Values without a graph that were computed, by whether they were detached and by row."""
+    cut = (node for node in survey.nodes if node.rule and not node.parents and node.is_leaf)
+    return grouped(cut, lambda node: (node.op == "detach", survey.row(node)))
+
+
 def cut_off(survey: Survey) -> Iterator[Finding]:
     """Report Values without a graph that were computed: detached, or under no_grad.
 
     That is severe if a parameter is missing, or may be; otherwise it may be intended.
     """
-    cut = (node for node in survey.nodes if node.rule and not node.parents and node.is_leaf)
-    groups = grouped(cut, lambda node: (node.op == "detach", survey.row(node)))
-    for (detached, row), nodes in groups.items():
+    for (detached, row), nodes in _cut(survey).items():
         severe = bool(survey.missing) or (detached and not survey.given)
-        how, fix = "detached", "leave out detach()"
-        if not detached:
-            how, fix = "computed under no_grad", "compute it outside no_grad"
+        fix = "leave out detach()" if detached else "compute it outside no_grad"
         subject = f"{len(nodes):,} Values were" if nodes[1:] else "it was"
         line = nodes[0].about.line
         place = f", at {quoted(line)}" if line else ""
         why = f"no gradient flows back through {'them' if nodes[1:] else 'it'}{place}. "
-        why += "" if severe else "That is fine for a target or a constant. "
+        if not survey.missing:
+            other = ", a constant or the state of an earlier step" if detached else " or a constant"
+            why += f"That is fine for a target{other}. "
         yield Finding(
             "cut off",
             NO_GRADIENT if severe else SUSPICIOUS,
             several([survey.call(node) for node in nodes]),
-            f"{subject} {how}, then used in {row}",
+            f"{subject} {HOW[detached]}, then used in {row}",
             f"{why}If a parameter below has to learn, {fix}",
             tuple(nodes),
         )

@@ -76,7 +76,7 @@ def less_itself(node: Node, x: Any) -> str:
     if not isinstance(mean, Node) or mean.rule is not reductions.mean or mean.size != x.size:
         return ""
     own = mean.parents[0] is x is node.parents[0]
-    return ": each number minus the mean of itself alone is 0" if own else ""
+    return ", as each number minus the mean of itself alone is 0" if own else ""
 
 
 def start_of(survey: Survey, node: Node, i: int) -> Node | None:

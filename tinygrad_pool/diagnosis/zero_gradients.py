@@ -34,10 +34,13 @@ from tinygrad_pool.rules.traits import traits_of
 
 FIXES = {elementwise.clip: "Widen its bounds", elementwise.where: "Check its condition"}
 PHRASES = {
-    "underflow: ": "Scale the loss up, or use a wider dtype",
+    "it underflows, as ": "Scale the loss up, or use a wider dtype",
     " of one number is always ": "Check its axis, or use a sigmoid",
+    " of itself alone ": "Take the mean over more than one number",
 }
 """What to do, by the rule at which zeros began, or a phrase in the reason."""
+
+START = "Weights of 0 pass nothing on"
 
 
 class Key(NamedTuple):
@@ -101,6 +104,10 @@ class Zeros:
         below, step, i = origin
         cancels = bool(np.any(step.contributions[i]))
         node = below if cancels else began_at(step, i)
+        users = [step.node for step, _ in self.survey.users.get(node, ())]
+        loses = users and all(traits_of(user.rule).chooses for user in users)
+        if loses and traits_of(node.rule).unit == "copy":
+            node = users[0]  # a part of a stack that lost a maximum
         fits = node is step.node and self.survey.fits(below, step)
         in_loss = not cancels and (self.survey.in_loss(node) or fits)
         return Key(None if cancels else node.rule, self.survey.row(node), in_loss)
@@ -164,7 +171,8 @@ class Zeros:
             cause += ", and weights of 0 pass no gradient down until their own moves them"
         cause += "" if NO_PART in cause else made_at(step.node)
         if key.in_loss and not traits_of(key.rule).chooses:
-            cause += "; the error is 0 there: the fit is exact"
+            cause += "; the error is 0 there: the fit is exact, unless the target is a copy of the "
+            cause += "prediction"
         elif key.in_loss:
             hinges = counted(self.counts[key], f"such {step.node.op}")
             cause += f"; no error comes from {hinges} in the loss"
@@ -225,7 +233,7 @@ def _finding(zeros: Zeros, group: Lost, severity: str, cells: int = 0) -> Findin
     if group.decided:
         examples = max(survey.examples(p) for p in parameters)
         evidence = max(examples, cells)
-        if evidence < MANY and severity != SUSPICIOUS:
+        if evidence < MANY and severity != SUSPICIOUS and START not in fix:
             fix = "With so few examples this may be chance: take more"
         severity, seen = by_chance(evidence, severity), f", {in_all(examples)}"
     of = f" in {survey.count(parameters)}" if parameters[1:] else ""
@@ -241,7 +249,7 @@ def _fix(zeros: Zeros, group: Lost, why: str) -> str:
     still = [p for p in flat if any(_is_factor(node, i) for node, i in survey.uses(p))]
     factor_is_0 = "the other factor" in why and ", a constant, is 0" not in why
     if still and (group.decided or factor_is_0):
-        return f"Weights of 0 pass nothing on: do not start {survey.listed(still)} at 0"
+        return f"{START}: do not start {survey.listed(still)} at 0"
     if group.decided and elementwise.relu not in rules:
         return LOSER
     if group.decided:

@@ -1,13 +1,13 @@
 """Data flow from a line of source through one file, followed by names.
 
-It overestimates: equal names in different functions count as one.
+Local names of a function are its own. It still overestimates: the order of lines does not count.
 """
 
 from __future__ import annotations
 
 import ast
 import linecache
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -32,12 +32,13 @@ class Source:
 
     def __init__(self, text: str) -> None:
         self.tree = ast.parse(text)
-        functions = (part for part in ast.walk(self.tree) if isinstance(part, ast.FunctionDef))
+        functions = [part for part in ast.walk(self.tree) if isinstance(part, ast.FunctionDef)]
         self._functions = {function.name: function for function in functions}
-        self.moves = [*self._moves(self.tree, "")]
+        self._own = {function: _own_names(function) for function in functions}
+        self.moves = [*self._moves(self.tree, "", {})]
 
     def made_by(self, first: int, last: int) -> frozenset[str]:
-        """List every name that depends on what some lines set."""
+        """List every name that depends on what some lines set; see `_own_names` for local names."""
         here = [m for m in self.moves if m.first <= last and first <= m.last]
         names = set().union(*(m.sets for m in here))
         while more := {n for m in self.moves if m.reads & names for n in m.sets} - names:
@@ -60,29 +61,55 @@ class Source:
                 found.append(number)
         return found
 
-    def _moves(self, node: ast.AST, function: str) -> Iterator[Move]:
+    def _moves(self, node: ast.AST, function: str, names: Mapping[str, str]) -> Iterator[Move]:
+        """List the moves inside a node; `names` maps the local names that it can see."""
         for part in ast.iter_child_nodes(node):
-            inner = function
-            if isinstance(part, ast.FunctionDef | ast.ClassDef):  # net(x) calls Net.forward
-                inner = function if part.name in CALLED else part.name
-            yield from _move(part, inner)
+            inner, seen = function, names
+            if isinstance(part, ast.ClassDef):
+                inner = names.get(part.name, part.name)
+            elif isinstance(part, ast.FunctionDef):
+                if not isinstance(node, ast.ClassDef):
+                    inner = names.get(part.name, part.name)
+                elif part.name not in CALLED:  # net(x) calls Net.forward
+                    inner = f".{part.name}"
+                seen = {**names, **self._own[part]}
+            moves = [*_move(part, inner)]
             if isinstance(part, ast.Call):
-                yield from self._arguments(part)
-            yield from self._moves(part, inner)
+                moves += self._arguments(part)
+            for move in moves:
+                reads, sets = (frozenset(seen.get(n, n) for n in x) for x in move[2:])
+                yield move._replace(reads=reads, sets=sets)
+            yield from self._moves(part, inner, seen)
 
     def _arguments(self, call: ast.Call) -> Iterator[Move]:
         """Pass names on to the parameters of a function in the same file."""
         if isinstance(call.func, ast.Name) and call.func.id in self._functions:
-            of = self._functions[call.func.id].args
-            parameters = [*of.posonlyargs, *of.args]
-            for argument, parameter in zip(call.args, parameters, strict=False):
-                yield _reading(argument, argument, {parameter.arg})
-            for word in call.keywords:
-                yield _reading(word.value, word.value, {word.arg or ""})
+            function = self._functions[call.func.id]
+            of, own = function.args, self._own[function]
+            names = [parameter.arg for parameter in (*of.posonlyargs, *of.args)]
+            pairs = [*zip(names, call.args, strict=False)]
+            pairs += [(word.arg or "", word.value) for word in call.keywords]
+            for name, argument in pairs:
+                yield _reading(argument, argument, {own.get(name, name)})
+
+
+def _own_names(function: ast.FunctionDef) -> dict[str, str]:
+    """Map the local names of a function to names that no other function has, such as x@12."""
+    names, others = set[str](), set[str]()
+    for part in ast.walk(function):
+        match part:
+            case ast.arg(name) | ast.Name(name, ast.Store()):
+                names.add(name)
+            case ast.FunctionDef(name) | ast.ClassDef(name) if part is not function:
+                names.add(name)
+            case ast.Global(more) | ast.Nonlocal(more):
+                others.update(more)
+    return {name: f"{name}@{function.lineno}" for name in names - others}
 
 
 def source_of(file: str) -> Source | None:
-    """Parse a file; None if it cannot be read or parsed."""
+    """Parse a file as it is now; None if it cannot be read or parsed."""
+    linecache.checkcache(file)
     return _parsed("".join(linecache.getlines(file)))
 
 

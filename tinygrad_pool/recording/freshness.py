@@ -10,8 +10,11 @@ import numpy as np
 from tinygrad_pool.engine.context import THROUGH, Choice
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
-from tinygrad_pool.formatting import counted, on_a_line, several
+from tinygrad_pool.formatting import counted, joined, on_a_line, several
 from tinygrad_pool.recording.source import quoted
+
+CLIPPED = 1e-3
+"""Gradients were clipped if they equal the pass's own times one factor, up to this share."""
 
 
 def was_set(call: Callable[[Node], str], leaf: Node, user: Node) -> str:
@@ -37,13 +40,28 @@ def before_a_pass(call: Callable[[Node], str], nodes: Sequence[Node]) -> list[st
 def left_before(before: Mapping[Node, Any], own: Mapping[Node, Any], ran: bool) -> dict[Node, Any]:
     """Return what earlier passes left in the gradients of leaves.
 
-    `before` are all present gradients, which include the pass's `own` if it already `ran`.
+    `before` are all present gradients, which include the pass's `own` if it already `ran`. Own
+    gradients that were clipped since leave nothing.
     """
     left = {node: g for node, g in before.items() if node.is_leaf and g is not None}
+    added = [v for v in left if ran and v in own]
+    same = [v for v in added if np.array_equal(left[v], own[v], equal_nan=True)]
+    changed = [v for v in added if v not in same]
     with np.errstate(all="ignore"):
-        for v in left.keys() & own if ran else ():
-            left[v] = 0.0 if np.array_equal(left[v], own[v], equal_nan=True) else left[v] - own[v]
+        if changed and _is_clipped(*(joined([x[v] for v in changed]) for x in (left, own))):
+            same = added
+        for v in added:
+            left[v] = 0.0 if v in same else left[v] - own[v]
     return {v: g for v, g in left.items() if np.any(g)}
+
+
+def _is_clipped(g: Any, own: Any) -> bool:
+    """Return whether gradients are some others, scaled down or limited to their largest element."""
+    if len(g) < 2:
+        return False
+    scale, limit = np.dot(g, own) / np.dot(own, own), np.abs(g).max()
+    clipped = [np.clip(own, -limit, limit)] + [scale * own] * bool(0 <= scale < 1)
+    return any(np.allclose(g, x, rtol=CLIPPED, atol=0) for x in clipped)
 
 
 def numbers_taken(node: Node) -> list[str]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAMED = 3
+LONG = 16
+"""Fewer steps than these are joined between two names, whatever their share of a path."""
+
 BY = ("node", "rule", "line", "turn")
 TREND = 1000.0
 """Gradients vanish or explode if those of the first and the last layer differ by this factor: an
@@ -159,10 +162,13 @@ class GainPath:
         return cut if cut.by_degrees else self
 
     def hops(self) -> list[Gain]:
-        """List the steps, those between two nodes with names joined into one."""
+        """List the steps, those between two nodes with names joined into one.
+
+        They are not joined where that would hide most of a long path.
+        """
         last = len(self.steps)
         cuts = [i for i in self._named if 0 < i < last]
-        if not cuts:
+        if not cuts or max(k - i for i, k in pairwise([0, *cuts, last])) > max(LONG, last / 2):
             return self.steps
         parts = (self.steps[i:k] for i, k in pairwise([0, *cuts, last]))
         return [s[0]._replace(below=s[-1].below, after=s[-1].after) for s in parts]

@@ -178,12 +178,12 @@ class GradientExplainer:
         if local and upstream:
             dtypes = link.node.dtype, link.node.parents[link.i].dtype
             narrower = min(dtypes, key=lambda dtype: dtype.itemsize)
-            return f"underflow: {upstream:.3g} × {local:.3g} is too small for {narrower}"
+            return f"it underflows, as {upstream:.3g} × {local:.3g} is too small for {narrower}"
         if local:
             return "the upstream gradient is 0"
         if stale := set_since([link.node]):
             names = several([*map(self.call, stale)])
-            return f"{names} was set after the forward pass: run it again"
+            return f"{names} was set after the forward pass; run it again"
         if off := traits_of(link.node.rule).off:
             return off.format(x=link.value)
         return self._lost(link) or f"{flat(link.node, link.seen)} at {link.value}"
@@ -313,7 +313,7 @@ def flat(node: Node, seen: Sequence[Any] = ()) -> str:
     row = row_of(node, 0)
     if row is not None and len(row) == 1:
         always = number(float(np.reshape(node._numbers, -1)[0]))
-        return f"{node.op} of one number is always {always}: its local derivative is 0"
+        return f"{node.op} of one number is always {always}, so its local derivative is 0"
     how = traits_of(node.rule).vanishes or "is 0"
     return f"the local derivative of {node.op} {UNDERFLOWS if _underflows(node, seen) else how}"
 

@@ -19,6 +19,7 @@ def quoted(line: Line | None) -> str:
     """Quote a line with its location, `net.py:12: y = a * b`; "" for None."""
     if line is None:
         return ""
+    linecache.checkcache(line.file)
     code = linecache.getline(line.file, line.number).strip()
     return f"{line}: {code}" if code else str(line)
 
@@ -47,6 +48,7 @@ def listing(line: Line, coloured: bool) -> str:
     from rich.console import Console
     from rich.syntax import Syntax
 
+    linecache.checkcache(line.file)
     known = linecache.getlines(line.file)
     if not known:
         return f"{line}, in {line.function} (the source cannot be read)"

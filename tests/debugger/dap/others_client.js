@@ -50,7 +50,7 @@ async function session() {
   assert.strictEqual(await move("continue", "breakpoint"), "z2 (tanh)");
   assert.strictEqual(await move("reverseContinue", "breakpoint"), "z3 (relu)");
   const why = await client.evaluateRequest({ expression: "why w11", context: "repl" });
-  assert.match(why.body.result, /the relu is off: its input is −1.5/);
+  assert.match(why.body.result, /the relu is off, as its input is −1.5/);
   await client.setBreakpointsRequest({ source: { path: program }, breakpoints: [] });
   await move("continue", "step");
   await Promise.all([client.continueRequest(stop), client.waitForEvent("terminated")]);

@@ -58,7 +58,9 @@ def test_parameters_that_no_update_moved_despite_a_gradient_are_named():
         return Summary(5, list(names), points, norms, []).unmoved()
 
     (note,) = notes([ABSENT, 0.0, 0.0, 0.0, 0.0])
-    assert note.startswith("no update moved w, despite a gradient: frozen, replaced, or not passed")
+    assert note.startswith(
+        "no update moved w, despite a gradient: frozen, replaced, not passed to "
+    )
     assert notes([0.0, 0.0, 0.0, ABSENT, ABSENT]) == []  # too few
     assert notes([0.0, 0.0, 0.0, 0.0, 1e-9]) == []
     assert notes([0.0, 0.0, 0.0, 0.0, np.nan]) == []

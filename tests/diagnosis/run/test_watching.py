@@ -240,6 +240,17 @@ def test_dead_relus_are_explained_by_a_diagnosis():
     assert "the relu is off" in event.why
 
 
+def test_a_gradient_that_was_clipped_to_0_is_named():
+    w = Value([3.0, 4.0], label="w")
+    run, loss = tg.watch(w), (w * w).sum()
+    loss.backward()
+    tg.optim.clip_grad_norm_([w], 0.0)
+    assert run.step(loss).why == (
+        "backward() computed a gradient of 7.071, but it was changed later: check how gradients "
+        "are clipped or scaled"
+    )
+
+
 @pytest.mark.parametrize(
     ("weight", "lr", "count"), [(1.0, 10.0, 1), (1.0, 1e-3, 0), (0.0, 10.0, 0)]
 )

@@ -122,7 +122,7 @@ def test_each_contribution_has_its_numbers_and_each_zero_its_reason(write):
     assert sends["m (max)", "b"] == ("g · [b wins] = 4 · 0 = 0", "it lost to a, by 5")
     assert sends["off (relu)", "mul#2"] == (
         "g · relu'(a b) = 1 · 0 = 0",
-        "the relu is off: its input is −6",
+        "the relu is off, as its input is −6",
     )
     assert told["moves"][2]["equations"] == [
         "y = x_k,  k = argmax_i x_i",
@@ -131,7 +131,7 @@ def test_each_contribution_has_its_numbers_and_each_zero_its_reason(write):
     because = {box["name"]: box["because"] for box in told["boxes"]}
     assert because["b"] == [
         "b gets nothing from m: it lost to a, by 5",
-        "mul#2 gets nothing from off: the relu is off: its input is −6",
+        "mul#2 gets nothing from off: the relu is off, as its input is −6",
     ]
     assert because["a"] == []
 
@@ -460,7 +460,7 @@ class TestInABrowser:
         assert page.locator("#sum").text_content() == "= 0"
         assert page.locator("#because li").all_text_contents() == [
             "because b gets nothing from m: it lost to a, by 5",
-            "because mul#2 gets nothing from off: the relu is off: its input is −6",
+            "because mul#2 gets nothing from off: the relu is off, as its input is −6",
         ]
         page.get_by_label("Gradient of").select_option("a")
         assert page.locator("#sum").text_content() == "= 4"

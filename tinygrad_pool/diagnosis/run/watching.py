@@ -36,6 +36,7 @@ from tinygrad_pool.files import check_folder, html_path, write_whole
 from tinygrad_pool.formatting import Table, number, several
 from tinygrad_pool.recording.difference import Difference, compare_passes
 from tinygrad_pool.recording.recording import Recording, record
+from tinygrad_pool.recording.strongest_paths import rms
 from tinygrad_pool.rules.arguments import numbers, whole
 
 if TYPE_CHECKING:
@@ -178,6 +179,10 @@ class Run:
     def _reason(self, recording: Recording, node: Value, lost: bool) -> str:
         """Explain the loss, or a gradient that was lost, by a finding, or by `Recording.why`."""
         of_loss = node is recording.loss
+        size = rms(np.asarray(recording.gradients.get(node, 0.0)))
+        if lost and size >= self._limits.vanish:
+            computed = f"backward() computed a gradient of {number(size)}, but it was changed later"
+            return f"{computed}: check how gradients are clipped or scaled"
         if lost or of_loss:
             parameters = [v for row in self._rows for v in row.values]
             for f in diagnose(recording.loss, recording.gradient, parameters=parameters).findings:

@@ -48,7 +48,7 @@ function reason(done, step, k) {
   const x = number(done.values[at]);
   if (local && upstream) {
     const narrower = engine.nodes[i].single || engine.nodes[at].single ? "float32" : "float64";
-    return `underflow: ${number(upstream, 3)} × ${number(local, 3)} is too small for ${narrower}`.replaceAll("−", "-");
+    return `it underflows, as ${number(upstream, 3)} × ${number(local, 3)} is too small for ${narrower}`.replaceAll("−", "-");
   }
   if (local) return "the upstream gradient is 0";
   if (fact.off) return fact.off.replace("{x}", x);
