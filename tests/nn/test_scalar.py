@@ -52,11 +52,11 @@ def test_reprs_are_short():
     ("x", "error", "message"),
     [
         ([1.0, 2.0, 3.0], ShapeError, "2 weights need as many inputs, got 3"),
-        (5.0, DataError, "a sequence of weights and a sequence of inputs, got a list and a float"),
+        (5.0, DataError, "a sequence of weights and a sequence of inputs, got list and float"),
         (
             Value(5.0),
             DataError,
-            "a sequence of weights and a sequence of inputs, got a list and a Value",
+            "a sequence of weights and a sequence of inputs, got list and Value",
         ),
     ],
 )
