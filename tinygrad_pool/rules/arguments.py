@@ -15,6 +15,9 @@ Axis: TypeAlias = int | Sequence[int] | None
 Rng: TypeAlias = "np.random.Generator | int | None"  # in quotes: NumPy loads np.random on use
 """A random generator, a seed, or None for a random seed."""
 
+POSITIVE = np.finfo(float).tiny
+"""The smallest normal number, as the bound of options that must be above 0."""
+
 Key: TypeAlias = Any
 """Any index that NumPy accepts between square brackets."""
 
@@ -197,7 +200,7 @@ def real(value: object, name: str, least: float = -np.inf, most: float = np.inf)
             number = float(value)
     if not least <= number <= most:
         bounds = f", {least:g} … {most:g}" if most < np.inf else f" of at least {least:g}"
-        bounds = "" if least == -np.inf else bounds
+        bounds = {-np.inf: "", POSITIVE: " above 0"}.get(least, bounds)
         raise OptionError(f"{name} must be a number{bounds}, got {value!r:.80}")
     return number
 
