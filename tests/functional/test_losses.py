@@ -277,7 +277,7 @@ def test_ignored_examples_are_left_out_of_the_mean():
         (
             lambda: of.cross_entropy(Y, [0, 1, 2], ignore_index=None),
             OptionError,
-            "ignore_index must be a whole number, got None",
+            "ignore_index must be an integer, got None",
         ),
         (
             lambda: of.nll_loss(Y, [-100] * 3),

@@ -71,6 +71,6 @@ def test_options_out_of_range_are_errors_when_the_layer_is_made(make, message):
         make()
 
 
-def test_an_axis_must_be_a_whole_number():
-    with pytest.raises(tg.errors.AxisError, match=r"Softmax: dim must be a whole number, got 1\.5"):
+def test_an_axis_must_be_an_integer():
+    with pytest.raises(tg.errors.AxisError, match=r"Softmax: dim must be an integer, got 1\.5"):
         nn.Softmax(1.5)
