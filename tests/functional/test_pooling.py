@@ -385,13 +385,13 @@ def test_the_last_of_two_units_with_one_index_is_kept_and_gets_the_gradient():
             [0, 2],
             {"output_size": (3, 3)},
             OptionError,
-            "output_size needs one number or 1, got (3, 3)",
+            "output_size needs one number, got (3, 3)",
         ),
         (
             [0, 2],
             {"output_size": (2.5,)},
             OptionError,
-            "output_size must be integers, got (2.5,)",
+            "output_size must be an integer, got (2.5,)",
         ),
         ([0, 2], {"output_size": (-4,)}, OptionError, "output_size must be at least 0, got (-4,)"),
         (

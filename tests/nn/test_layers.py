@@ -122,8 +122,8 @@ def test_convolutions_over_one_and_three_axes_agree_with_conv2d(ndim):
     ("make", "message"),
     [
         (lambda: nn.Linear(0, 2), "Linear: in_features must be at least 1, got 0"),
-        (lambda: nn.Linear(2, 2.5), "Linear: out_features must be integers, got 2.5"),
-        (lambda: nn.Linear(True, 2), "Linear: in_features must be integers, got True"),
+        (lambda: nn.Linear(2, 2.5), "Linear: out_features must be an integer, got 2.5"),
+        (lambda: nn.Linear(True, 2), "Linear: in_features must be an integer, got True"),
         (
             lambda: nn.Linear(2, 2, dtype=int),
             "Linear: dtype must be a floating-point type, got <class 'i",

@@ -69,11 +69,11 @@ def test_inputs_that_do_not_fit_are_named(x, error, message):
     ("make", "message"),
     [
         (lambda: nn.Neuron(0), "Neuron: nin must be at least 1, got 0"),
-        (lambda: nn.Neuron(2.5), "Neuron: nin must be integers, got 2.5"),
+        (lambda: nn.Neuron(2.5), "Neuron: nin must be an integer, got 2.5"),
         (lambda: nn.Layer(2, 0), "Layer: nout must be at least 1, got 0"),
         (lambda: nn.MLP(2, 3), "MLP: nouts needs one size for each layer, got 3"),
         (lambda: nn.MLP(2, []), r"MLP: nouts needs one size for each layer, got \[\]"),
-        (lambda: nn.MLP("2", [1]), "Neuron: nin must be integers, got '2'"),
+        (lambda: nn.MLP("2", [1]), "Neuron: nin must be an integer, got '2'"),
     ],
 )
 def test_sizes_out_of_range_are_named(make, message):

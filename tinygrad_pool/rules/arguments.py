@@ -158,11 +158,13 @@ def numbers(name: str, option: str, value: Any, count: int, least: int) -> Shape
     """
     items = each(value, count)
     if len(items) != count:
-        raise OptionError(f"{name}: {option} needs one number or {count}, got {value!r}")
+        several = f" or {count}" if count > 1 else ""
+        raise OptionError(f"{name}: {option} needs one number{several}, got {value!r}")
     try:
         whole_numbers = tuple(whole(n, option) for n in items)
     except AxisError:
-        raise OptionError(f"{name}: {option} must be integers, got {value!r}") from None
+        kind = "an integer" if count == 1 else "integers"
+        raise OptionError(f"{name}: {option} must be {kind}, got {value!r}") from None
     if any(n < least for n in whole_numbers):
         raise OptionError(f"{name}: {option} must be at least {least}, got {value!r}")
     if any(n >= 2**31 for n in whole_numbers):
