@@ -62,7 +62,7 @@ def test_noise_follows_the_seed():
     ("options", "message"),
     [
         ({"n": 1}, "moons: n must be at least 2, got 1"),
-        ({"n": 10.5}, "moons: n must be whole numbers, got 10.5"),
+        ({"n": 10.5}, "moons: n must be an integer, got 10.5"),
         ({"noise": -1}, "moons: noise must be a non-negative number, got -1"),
         ({"noise": "a"}, "moons: noise must be a non-negative number, got 'a'"),
         ({"seed": -1}, "moons: seed must be at least 0, got -1"),

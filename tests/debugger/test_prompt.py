@@ -198,8 +198,8 @@ def test_help_is_not_cut_at_80_columns(run, monkeypatch):
     ("line", "answer"),
     [
         ("help foo", "unknown command 'foo'; help lists all commands"),
-        ("back 99999999999999999999", "back: needs a whole number, 1 or more, got '9999"),
-        ("node " + "9" * 5000, "node: needs a whole number, 1 or more, got '9999"),
+        ("back 99999999999999999999", "back: needs an integer, 1 or more, got '9999"),
+        ("node " + "9" * 5000, "node: needs an integer, 1 or more, got '9999"),
         ("break net.py:" + "9" * 5000, "no node is called 'net.py:9999"),
         ("delete " + "9" * 5000, "there is no breakpoint '9999"),
         ("why " + "x" * 10_000, "no node is called 'xxxx"),

@@ -118,7 +118,7 @@ def test_names_of_variables_are_known(run, network):
         ("foo", "unknown command 'foo'; help lists all commands"),
         ("goto", "goto: needs a step, as in goto 3; p g shows the gradient"),
         ("goto 99", "goto: needs a step from 0 to 5, got '99'"),
-        ("node x!", "node: needs a whole number, 1 or more, got 'x!'"),
+        ("node x!", "node: needs an integer, 1 or more, got 'x!'"),
         (
             "why nobody",
             "no node is called 'nobody'; known names: a, b, mul#2, relu#3, m, power#5 and 1 ",
@@ -138,7 +138,7 @@ def test_names_of_variables_are_known(run, network):
         ("bzero m", "bzero: takes no argument, got 'm'; see help bzero"),
         ("rb 2", "run-back: takes no argument, got '2'; see help run-back"),
         ("check m", "check: takes no argument, got 'm'; see help check"),
-        ("up m", "up: needs a whole number, 1 or more, got 'm'"),
+        ("up m", "up: needs an integer, 1 or more, got 'm'"),
         ("print import os", "'import os': SyntaxError: invalid syntax (the expression, line 1)"),
         ("draw nowhere/x.svg", "nowhere/x.svg: the folder nowhere does not exist"),
     ],

@@ -17,7 +17,7 @@ def test_node_and_goto_take_a_name(run):
     assert "'exp' is the name of 2 nodes: exp#1, exp#2" in run("goto exp", x.exp().exp())
     for command in ("goto y", "node y"):
         assert run(command, x.exp()).startswith("no node is called 'y'; known names: x, exp#1")
-    assert run("goto 1.5", x.exp()) == "goto: needs a whole number, 0 or more, got '1.5'\n"
+    assert run("goto 1.5", x.exp()) == "goto: needs an integer, 0 or more, got '1.5'\n"
 
 
 def test_break_alone_lists_the_breakpoints(run):

@@ -385,7 +385,7 @@ def test_weights_inputs_and_cut_off_values_differ_in_a_folded_graph():
             "draw: each word of show must be one of 'data', 'grad', .*, got 'grads'",
         ),
         ({"detail": "some"}, "draw: detail must be one of"),
-        ({"depth": -1}, "draw: depth must be a whole number of at least 0, got -1"),
+        ({"depth": -1}, "draw: depth must be an integer of at least 0, got -1"),
         ({"theme": "blue"}, "theme must be one of 'light', 'dark', got 'blue'"),
     ],
 )

@@ -147,9 +147,9 @@ def test_no_label_breaks_a_line(label):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"depth": -1}, "tree: depth must be a whole number of at least 0, got -1"),
-        ({"depth": 1.0}, "depth must be a whole number of at least 0, got 1.0"),
-        ({"limit": 0}, "tree: limit must be a whole number of at least 1, got 0"),
+        ({"depth": -1}, "tree: depth must be an integer of at least 0, got -1"),
+        ({"depth": 1.0}, "depth must be an integer of at least 0, got 1.0"),
+        ({"limit": 0}, "tree: limit must be an integer of at least 1, got 0"),
         ({"limit": True}, "got True"),
     ],
 )

@@ -103,7 +103,7 @@ def test_a_picture_has_the_requested_size(drawn, kind, measure, tmp_path):
 
 @pytest.mark.parametrize("side", [0, -5, 2.5, True, "wide"])
 def test_invalid_sizes_are_refused(side, tmp_path):
-    with pytest.raises(OptionError, match="render: height in pixels must be a whole number from 1"):
+    with pytest.raises(OptionError, match="render: height in pixels must be an integer from 1"):
         tg.render(small(), tmp_path / "a.svg", height=side)
 
 

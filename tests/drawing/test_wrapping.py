@@ -165,7 +165,7 @@ def test_a_network_with_frames_can_be_read_from_the_back_row():
 
 @pytest.mark.parametrize("rows", [0, -1, 1.5, True, "2"])
 def test_invalid_numbers_of_rows_are_refused(rows):
-    with pytest.raises(OptionError, match="draw: rows must be a whole number of at least 1"):
+    with pytest.raises(OptionError, match="draw: rows must be an integer of at least 1"):
         tg.draw(Value(1.0), rows=rows)
 
 

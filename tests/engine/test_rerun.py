@@ -305,7 +305,7 @@ E.label = "E"
             r"data of the leaf 'a': there is no element 2 in shape \(2,\)",
         ),
         (lambda: rerun(E, {E: {(0, 1): 1.0}}), SubscriptError, r"no element \(0, 1\)"),
-        (lambda: rerun(E, {E: {1.5: 1.0}}), AxisError, "must be a whole number, got 1.5"),
+        (lambda: rerun(E, {E: {1.5: 1.0}}), AxisError, "'E': an index must be an integer, got 1.5"),
         (lambda: rerun(E, {E: {0: [1.0, 2.0]}}), ShapeError, r"'E': needs shape \(\), got \(2,\)"),
     ],
 )

@@ -100,7 +100,7 @@ def test_a_node_has_the_name_of_the_function_called():
     [
         (np.ones((4, 4)), 0, OptionError, "output_size must be at least 1"),
         (np.ones((4, 4)), (1, 2, 3), OptionError, "output_size needs one number or 2"),
-        (np.ones((4, 4)), 1.5, OptionError, "output_size must be whole numbers"),
+        (np.ones((4, 4)), 1.5, OptionError, "output_size must be integers"),
         (np.ones(4), 1, ShapeError, "needs at least 2 axes, got shape (4,)"),
         (
             np.ones((4, 0)),

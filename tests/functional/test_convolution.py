@@ -15,6 +15,7 @@ CONVOLUTIONS = {"conv1d": tg.conv1d, "conv2d": tg.conv2d, "conv3d": tg.conv3d}
 def test_errors_name_the_convolution_and_the_mistake(name, ndim):
     conv = CONVOLUTIONS[name]
     x, w = np.ones((2, *(4,) * ndim)), np.ones((3, 2, *(2,) * ndim))
+    kind = "an integer" if ndim == 1 else "integers"
     for error, message, arguments in [
         (ShapeError, f"weight needs {ndim + 2} axes, got shape (3, 2)", (x, np.ones((3, 2)))),
         (ShapeError, f"weight needs {ndim + 2} axes, got shape ()", (x, 1.0)),
@@ -25,10 +26,10 @@ def test_errors_name_the_convolution_and_the_mistake(name, ndim):
         (ShapeError, "bias of 3 filters needs shape (3,), got ()", (x, w, 1.0)),
         (OptionError, "kernel_size must be at least 1", (x, np.ones((3, 2, *(0,) * ndim)))),
         (OptionError, "stride must be at least 1, got 0", (x, w, None, 0)),
-        (OptionError, "stride must be whole numbers, got None", (x, w, None, None)),
+        (OptionError, f"stride must be {kind}, got None", (x, w, None, None)),
         (OptionError, "padding must be one of 'same', 'valid'", (x, w, None, 1, "full")),
         (OptionError, "padding='same' needs stride 1, got", (x, w, None, 2, "same")),
-        (OptionError, "dilation must be whole numbers, got 1.5", (x, w, None, 1, 0, 1.5)),
+        (OptionError, f"dilation must be {kind}, got 1.5", (x, w, None, 1, 0, 1.5)),
         (OptionError, "groups=2 must divide 2 input channels", (x, w, None, 1, 0, 1, 2)),
         (ShapeError, "a window of 10 cells", (x, w, None, 1, 0, 9)),
     ]:

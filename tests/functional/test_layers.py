@@ -182,7 +182,7 @@ def test_linear_is_x_times_w_transposed(works_everywhere, check_gradient):
         (lambda: tg.layer_norm(X, 3), ShapeError, r"layer_norm: needs x of shape \(\.\.\., 3\)"),
         (lambda: tg.layer_norm(W, (3, 4)), ShapeError, r"layer_norm: needs x of shape"),
         (lambda: tg.layer_norm(X, 4, bias=W[:1]), ShapeError, r"bias needs shape \(4,\)"),
-        (lambda: tg.layer_norm(X, 1.5), OptionError, "normalized_shape must be whole numbers"),
+        (lambda: tg.layer_norm(X, 1.5), OptionError, "normalized_shape must be an integer"),
         (lambda: tg.group_norm(X, 3), ShapeError, "group_norm: needs .* with channels in 3 groups"),
         (lambda: tg.group_norm(W, 2), ShapeError, r"got shape \(4,\)"),
         (lambda: tg.instance_norm(X), ShapeError, "instance_norm: needs .* of several values"),

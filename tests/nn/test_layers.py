@@ -122,8 +122,8 @@ def test_convolutions_over_one_and_three_axes_agree_with_conv2d(ndim):
     ("make", "message"),
     [
         (lambda: nn.Linear(0, 2), "Linear: in_features must be at least 1, got 0"),
-        (lambda: nn.Linear(2, 2.5), "Linear: out_features must be whole numbers, got 2.5"),
-        (lambda: nn.Linear(True, 2), "Linear: in_features must be whole numbers, got True"),
+        (lambda: nn.Linear(2, 2.5), "Linear: out_features must be an integer, got 2.5"),
+        (lambda: nn.Linear(True, 2), "Linear: in_features must be an integer, got True"),
         (
             lambda: nn.Linear(2, 2, dtype=int),
             "Linear: dtype must be a floating-point type, got <class 'i",
@@ -142,7 +142,7 @@ def test_convolutions_over_one_and_three_axes_agree_with_conv2d(ndim):
         ),
         (lambda: nn.Conv2d(1, 2, 0), "Conv2d: kernel_size must be at least 1, got 0"),
         (lambda: nn.Conv2d(1, 2, (3,)), r"Conv2d: kernel_size needs one number or 2, got \(3,\)"),
-        (lambda: nn.Conv2d(1, 2, 3, stride=None), "Conv2d: stride must be whole numbers, got None"),
+        (lambda: nn.Conv2d(1, 2, 3, stride=None), "Conv2d: stride must be integers, got None"),
         (lambda: nn.Conv2d(1, 2, 3, 2, "same"), "Conv2d: padding='same' needs stride 1, got"),
         (lambda: nn.Conv2d(1, 2, 3, padding=-1), "Conv2d: padding must be at least 0, got -1"),
         (

@@ -310,7 +310,7 @@ class TestState:
         assert np.array_equal(net.weight.data, before["weight"])
 
     @pytest.mark.parametrize("count", [np.nan, np.inf, 1e30, 2.5])
-    def test_a_count_that_is_not_a_whole_number_changes_nothing(self, count):
+    def test_a_count_that_is_not_an_integer_changes_nothing(self, count):
         net = nn.Sequential(nn.Linear(2, 2, rng=0), nn.BatchNorm1d(2))
         before = net.state_dict()
         new = {name: array + 1 for name, array in before.items()}

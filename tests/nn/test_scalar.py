@@ -52,11 +52,11 @@ def test_reprs_are_short():
     ("x", "error", "message"),
     [
         ([1.0, 2.0, 3.0], ShapeError, "2 weights need as many inputs, got 3"),
-        (5.0, DataError, "a sequence of weights and a sequence of inputs, got a list and a float"),
+        (5.0, DataError, "a sequence of weights and a sequence of inputs, got list and float"),
         (
             Value(5.0),
             DataError,
-            "a sequence of weights and a sequence of inputs, got a list and a Value",
+            "a sequence of weights and a sequence of inputs, got list and Value",
         ),
     ],
 )
@@ -69,11 +69,11 @@ def test_inputs_that_do_not_fit_are_named(x, error, message):
     ("make", "message"),
     [
         (lambda: nn.Neuron(0), "Neuron: nin must be at least 1, got 0"),
-        (lambda: nn.Neuron(2.5), "Neuron: nin must be whole numbers, got 2.5"),
+        (lambda: nn.Neuron(2.5), "Neuron: nin must be an integer, got 2.5"),
         (lambda: nn.Layer(2, 0), "Layer: nout must be at least 1, got 0"),
         (lambda: nn.MLP(2, 3), "MLP: nouts needs one size for each layer, got 3"),
         (lambda: nn.MLP(2, []), r"MLP: nouts needs one size for each layer, got \[\]"),
-        (lambda: nn.MLP("2", [1]), "Neuron: nin must be whole numbers, got '2'"),
+        (lambda: nn.MLP("2", [1]), "Neuron: nin must be an integer, got '2'"),
     ],
 )
 def test_sizes_out_of_range_are_named(make, message):

@@ -109,14 +109,14 @@ def test_a_rate_that_overflows_is_an_error_and_is_not_set(gamma):
 @pytest.mark.parametrize(
     ("change", "error", "says"),
     [
-        ({"last_epoch": -1}, DataError, "last_epoch must be a whole number of at least 0, got -1"),
+        ({"last_epoch": -1}, DataError, "last_epoch must be an integer of at least 0, got -1"),
         (
             {"last_epoch": 1.5},
             DataError,
-            "last_epoch must be a whole number of at least 0, got 1.5",
+            "last_epoch must be an integer of at least 0, got 1.5",
         ),
-        ({"last_epoch": np.nan}, DataError, "last_epoch must be a whole number"),
-        ({"last_epoch": np.inf}, DataError, "last_epoch must be a whole number"),
+        ({"last_epoch": np.nan}, DataError, "last_epoch must be an integer"),
+        ({"last_epoch": np.inf}, DataError, "last_epoch must be an integer"),
         ({"base_lr": -1.0}, OptionError, "base_lr must be a non-negative number, got -1.0"),
         ({"base_lr": np.nan}, OptionError, "base_lr must be a non-negative number, got nan"),
     ],

@@ -40,11 +40,11 @@ def test_an_axis_counts_from_either_end(axis, axes):
         (3, r"sum: axis 3 is out of range for shape \(2, 3, 4\)"),
         (-4, r"sum: axis -4 is out of range for shape \(2, 3, 4\)"),
         ((0, -3), r"sum: axis \(0, -3\) names an axis of shape \(2, 3, 4\) twice"),
-        (1.0, "sum: axis must be a whole number, got 1.0"),
-        (float("nan"), "sum: axis must be a whole number, got nan"),
-        (True, "sum: axis must be a whole number, got True"),
-        ("0", "sum: axis must be a whole number, got '0'"),
-        ((0, None), "sum: axis must be a whole number, got None"),
+        (1.0, "sum: axis must be an integer, got 1.0"),
+        (float("nan"), "sum: axis must be an integer, got nan"),
+        (True, "sum: axis must be an integer, got True"),
+        ("0", "sum: axis must be an integer, got '0'"),
+        ((0, None), "sum: axis must be an integer, got None"),
     ],
 )
 def test_an_axis_that_does_not_exist_is_named(axis, message):
@@ -58,7 +58,7 @@ def test_a_kept_axis_has_length_1():
 
 
 @pytest.mark.parametrize("number", [3, np.int8(3), np.array(3)])
-def test_a_whole_number_becomes_a_python_int(number):
+def test_an_integer_becomes_a_python_int(number):
     assert type(whole(number, "n")) is int
     assert whole(number, "n") == 3
 
@@ -93,8 +93,8 @@ def test_place_of_reads_the_index_of_one_element(index, shape, place):
     assert place_of(index, shape, "index") == place
 
 
-def test_place_of_needs_whole_numbers():
-    with pytest.raises(AxisError, match=r"why: index must be a whole number, got 0\.5"):
+def test_place_of_needs_integers():
+    with pytest.raises(AxisError, match=r"why: index must be an integer, got 0\.5"):
         place_of((0, 0.5), (2, 2), "why: index")
 
 

@@ -62,7 +62,7 @@ A, T = Value(np.ones((2, 3))), Value(np.ones((2, 3, 4)))
         (lambda: np.einsum("ij->k", A), OptionError, "are not valid subscripts"),
         (lambda: np.einsum("ii", A), ShapeError, "'i' has two lengths in"),
         (lambda: np.tensordot(A, A, 5), AxisError, "needs 5 axes, got operands with 2 and 2"),
-        (lambda: np.tensordot(A, T, ([0], [2])), ShapeError, r"axes \[0\] of \(2, 3\) .* differ"),
+        (lambda: np.tensordot(A, T, ([0], [2])), ShapeError, r"axes \[0\] of .* differ in length"),
         (lambda: np.linalg.outer(A, A), ShapeError, "needs two vectors"),
         (lambda: np.vecdot(A, A[:, :1]), ShapeError, "vectors of one length, got 3 and 1"),
         (lambda: np.vecdot(A, 2.0), AxisError, r"np\.vecdot: axis -1 is out of range .* \(\)"),

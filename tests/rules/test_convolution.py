@@ -148,16 +148,16 @@ def test_a_convolution_keeps_its_dtype(dtype):
             "is longer than an axis of 1 with padding 0 + 0",
         ),
         ((1, 3, 3), (1, 1, 2, 2), None, 0, OptionError, "groups must be at least 1, got 0"),
-        ((1, 3, 3), (1, 1, 2, 2), None, 1.0, OptionError, "groups must be whole numbers, got 1.0"),
+        ((1, 3, 3), (1, 1, 2, 2), None, 1.0, OptionError, "groups must be an integer, got 1.0"),
         (
             (1, 3, 3),
             (1, 1, 2, 2),
             None,
             np.nan,
             OptionError,
-            "groups must be whole numbers, got nan",
+            "groups must be an integer, got nan",
         ),
-        ((1, 3, 3), (1, 1, 2, 2), None, "1", OptionError, "groups must be whole numbers, got '1'"),
+        ((1, 3, 3), (1, 1, 2, 2), None, "1", OptionError, "groups must be an integer, got '1'"),
     ],
 )
 def test_invalid_convolutions_are_named(x, w, b, groups, error, message):

@@ -153,7 +153,7 @@ def test_an_axis_that_does_not_exist_is_an_error(name):
         REDUCTIONS[name](x, axis=2)
     with pytest.raises(AxisError, match=rf"{name}: axis \(0, -2\) names an axis .* twice"):
         REDUCTIONS[name](x, axis=(0, -2))
-    with pytest.raises(AxisError, match=f"{name}: axis must be a whole number, got 0.5"):
+    with pytest.raises(AxisError, match=f"{name}: axis must be an integer, got 0.5"):
         REDUCTIONS[name](x, axis=0.5)
 
 

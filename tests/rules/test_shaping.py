@@ -20,8 +20,8 @@ SQUARE = tg.Value(np.arange(6.0).reshape(2, 3))
         (lambda v: v.reshape(-1, -1), ShapeError, r"reshape: .* do not fit shape \(-1, -1\)"),
         (lambda v: v.reshape(-2, -3), ShapeError, r"reshape: .* do not fit shape \(-2, -3\)"),
         (lambda v: v.reshape(0, -1), ShapeError, r"reshape: .* do not fit shape \(0, -1\)"),
-        (lambda v: v.reshape(1.5), AxisError, "reshape: shape must be a whole number, got 1.5"),
-        (lambda v: v.reshape(None), AxisError, "reshape: shape must be a whole number, got None"),
+        (lambda v: v.reshape(1.5), AxisError, "reshape: shape must be an integer, got 1.5"),
+        (lambda v: v.reshape(None), AxisError, "reshape: shape must be an integer, got None"),
         (
             lambda v: v.transpose(0, 0),
             AxisError,
@@ -36,7 +36,7 @@ SQUARE = tg.Value(np.arange(6.0).reshape(2, 3))
         (
             lambda v: v.transpose(0.5, 1),
             AxisError,
-            "transpose: axis must be a whole number, got 0.5",
+            "transpose: axis must be an integer, got 0.5",
         ),
         (lambda v: tg.expand_dims(v, 3), AxisError, r"expand_dims: axis 3 is out of range"),
         (lambda v: tg.expand_dims(v, (0, 0)), AxisError, r"expand_dims: .* twice"),
@@ -100,7 +100,7 @@ SQUARE = tg.Value(np.arange(6.0).reshape(2, 3))
             "astype: dtype must be a floating-point type, got <class 'int'>",
         ),
         (lambda v: v[tg.Value(0)], SubscriptError, r"not a Value: v\.data\.astype\(int\)"),
-        (lambda v: v[:, tg.Value([0, 1])], SubscriptError, "an index must be whole numbers"),
+        (lambda v: v[:, tg.Value([0, 1])], SubscriptError, "an index must consist of integers"),
         (lambda v: v.astype("complex64"), OptionError, "astype: .* got 'complex64'"),
         (
             lambda v: v.astype("foo"),

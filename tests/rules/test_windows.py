@@ -67,25 +67,25 @@ def test_counts_over_a_plane_equal_the_number_of_units(plane):
     [
         ({"kernel_size": 0}, "kernel_size must be at least 1, got 0"),
         ({"kernel_size": (2, -1)}, r"kernel_size must be at least 1, got \(2, -1\)"),
-        ({"kernel_size": 1.5}, "kernel_size must be whole numbers, got 1.5"),
+        ({"kernel_size": 1.5}, "kernel_size must be integers, got 1.5"),
         ({"kernel_size": (1, 2, 3)}, r"kernel_size needs one number or 2, got \(1, 2, 3\)"),
         ({"kernel_size": ()}, r"kernel_size needs one number or 2, got \(\)"),
-        ({"kernel_size": None}, "kernel_size must be whole numbers, got None"),
-        ({"kernel_size": True}, "kernel_size must be whole numbers, got True"),
-        ({"kernel_size": "22"}, "kernel_size must be whole numbers, got '22'"),
+        ({"kernel_size": None}, "kernel_size must be integers, got None"),
+        ({"kernel_size": True}, "kernel_size must be integers, got True"),
+        ({"kernel_size": "22"}, "kernel_size must be integers, got '22'"),
         ({"stride": 0}, "stride must be at least 1, got 0"),
         ({"stride": (1, -2)}, r"stride must be at least 1, got \(1, -2\)"),
-        ({"stride": float("nan")}, "stride must be whole numbers, got nan"),
+        ({"stride": float("nan")}, "stride must be integers, got nan"),
         ({"stride": (1,)}, r"stride needs one number or 2, got \(1,\)"),
         ({"padding": -1}, "padding must be at least 0, got -1"),
-        ({"padding": (0, 0.5)}, "padding must be whole numbers, got 0.5"),
+        ({"padding": (0, 0.5)}, "padding must be integers, got 0.5"),
         ({"padding": ((0, 1), (1, -1))}, r"padding must be at least 0, got \(1, -1\)"),
         ({"padding": ((0, 1, 2), 0)}, r"padding needs one number or 2, got \(0, 1, 2\)"),
         ({"padding": (1, 1, 1)}, r"padding needs one number or 2, got \(1, 1, 1\)"),
-        ({"padding": "same"}, "padding must be whole numbers, got 'same'"),
-        ({"padding": float("inf")}, "padding must be whole numbers, got inf"),
+        ({"padding": "same"}, "padding must be integers, got 'same'"),
+        ({"padding": float("inf")}, "padding must be integers, got inf"),
         ({"dilation": 0}, "dilation must be at least 1, got 0"),
-        ({"dilation": 1j}, "dilation must be whole numbers, got 1j"),
+        ({"dilation": 1j}, "dilation must be integers, got 1j"),
         ({"ceil_mode": "yes"}, "ceil_mode must be True or False, got 'yes'"),
         (
             {"ceil_mode": np.array([1, 0])},
@@ -125,9 +125,9 @@ def test_an_input_with_too_few_axes_is_named():
     [
         (0, "output_size must be at least 1, got (0, 0)"),
         ((2, -1), "output_size must be at least 1, got (2, -1)"),
-        (1.5, "output_size must be whole numbers, got (1.5, 1.5)"),
+        (1.5, "output_size must be integers, got (1.5, 1.5)"),
         ((1, 2, 3), "output_size needs one number or 2, got (1, 2, 3)"),
-        ("22", "output_size must be whole numbers, got ('22', '22')"),
+        ("22", "output_size must be integers, got ('22', '22')"),
     ],
 )
 def test_an_output_size_out_of_its_range_is_named(output_size, message):
@@ -146,13 +146,13 @@ def test_adaptive_windows_need_enough_axes():
 def test_cached_options_are_not_returned_for_equal_but_invalid_ones():
     windows_of("max_pool2d", 2, 1, (1, 1), ceil_mode=True)
     for invalid in [{"kernel_size": True}, {"kernel_size": 1, "stride": (1, True)}]:
-        with pytest.raises(OptionError, match="must be whole numbers"):
+        with pytest.raises(OptionError, match="must be integers"):
             windows_of("max_pool2d", 2, **invalid)
     with pytest.raises(OptionError, match="ceil_mode must be True or False, got 1"):
         windows_of("max_pool2d", 2, 1, (1, 1), ceil_mode=1)
     assert windows_of("max_pool2d", 2, [1, 1]) == windows_of("max_pool2d", 2, (1, 1))
     adaptive_windows_of("adaptive_max_pool2d", 2, (1, None), (3, 4))
-    with pytest.raises(OptionError, match="must be whole numbers"):
+    with pytest.raises(OptionError, match="must be integers"):
         adaptive_windows_of("adaptive_max_pool2d", 2, (True, 4), (3, 4))
 
 

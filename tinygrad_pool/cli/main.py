@@ -166,7 +166,7 @@ def _add_out(
 
 def _natural(text: str, least: int = 0) -> int:
     if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"needs a whole number, {least} or more, got {text!r}")
+        raise argparse.ArgumentTypeError(f"needs an integer, {least} or more, got {text!r}")
     return int(text)
 
 

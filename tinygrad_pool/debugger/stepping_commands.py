@@ -251,8 +251,8 @@ class SteppingCommands(Prompt):
 
 
 def natural(argument: str, command: str, least: int = 1) -> int:
-    """Read a whole number; the default is 1 if 1 is the least. Raises OptionError otherwise."""
+    """Read an integer; the default is 1 if 1 is the least. Raises OptionError otherwise."""
     n = 1 if least == 1 and not argument else whole_number(argument)
     if n is None or n < least:
-        raise OptionError(f"{command}: needs a whole number, {least} or more, got {argument!r}")
+        raise OptionError(f"{command}: needs an integer, {least} or more, got {argument!r}")
     return n

@@ -97,7 +97,7 @@ def places_of(name: str, f: object, argnums: Any) -> tuple[int, ...]:
         return tuple(whole(i, "argnums") for i in places)
     except AxisError:
         raise OptionError(
-            f"{name}: argnums must be a whole number or several, got {argnums!r:.80}; pass "
+            f"{name}: argnums must be an integer or several, got {argnums!r:.80}; pass "
             f"arguments of f to the function that {name} returns: {name}(f)(x)"
         ) from None
 

@@ -124,7 +124,7 @@ def changed(data: Data, change: Any, what: str) -> Data:
         return np.asarray(new).astype(data.dtype)
     array = np.array(data)
     for index, number in change.items():
-        place = place_of(index, array.shape, what)
+        place = place_of(index, array.shape, f"{what}: an index")
         if place is None:
             raise SubscriptError(f"{what}: there is no element {index!r} in shape {array.shape}")
         array[place] = cast_like(0.0, number, what)

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.engine.value import Value, lift
-from tinygrad_pool.errors import ShapeError
+from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.functional.operations import define, maximum, minimum, operand, value
 from tinygrad_pool.rules import activations
-from tinygrad_pool.rules.arguments import real
+from tinygrad_pool.rules.arguments import POSITIVE, real
 
 erf = define(activations.erf, "erf(Value(0.0)).data", "0.0", __name__)
 erfc = define(activations.erfc, "erfc(Value(0.0)).data", "1.0", __name__)
@@ -67,7 +67,7 @@ def celu(x: Any, alpha: float = 1.0) -> Value:
     >>> celu([-1000.0, 3.0], 0.5).data
     array([-0.5,  3. ])
     """
-    alpha = real(alpha, "celu: alpha", least=np.finfo(float).tiny)
+    alpha = real(alpha, "celu: alpha", least=POSITIVE)
     return elu(value(x, "celu") / alpha) * alpha
 
 
@@ -142,7 +142,8 @@ def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Value:
     array([-1. ,  0.5,  1. ])
     """
     low, high = real(min_val, "hardtanh: min_val"), real(max_val, "hardtanh: max_val")
-    real(high, "hardtanh: max_val", least=np.nextafter(low, np.inf))
+    if low >= high:
+        raise OptionError(f"hardtanh: max_val must be above min_val, {low:g}, got {high:g}")
     return minimum(high, maximum(low, operand(x, "hardtanh")))
 
 

@@ -12,7 +12,7 @@ from tinygrad_pool.errors import DataError, ShapeError, SubscriptError
 from tinygrad_pool.functional.activations import softplus
 from tinygrad_pool.functional.operations import abs as magnitude, clip, log_softmax, value
 from tinygrad_pool.rules import entropies
-from tinygrad_pool.rules.arguments import choice, count_of, flag, real
+from tinygrad_pool.rules.arguments import POSITIVE, choice, count_of, flag, real
 from tinygrad_pool.rules.reductions import as_given, widened
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
@@ -58,7 +58,7 @@ def huber_loss(y: Any, target: Any, reduction: Reduction = "mean", delta: float 
     >>> huber_loss(Value([0.0, 0.0]), [1.0, 3.0]).item()
     1.5
     """
-    delta = real(delta, "huber_loss: delta", least=np.finfo(float).tiny)
+    delta = real(delta, "huber_loss: delta", least=POSITIVE)
     return _reduced("huber_loss", _huber(_difference("huber_loss", y, target), delta), reduction)
 
 

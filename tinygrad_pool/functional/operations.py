@@ -88,7 +88,7 @@ def weighted_sum(weights: Iterable[Any], inputs: Iterable[Any], bias: Any = 0.0)
     try:
         weights, inputs = tuple(weights), tuple(inputs)
     except (TypeError, ShapeError):  # a number, plain or a Value
-        got = f"a {type(weights).__name__} and a {type(inputs).__name__}"
+        got = f"{type(weights).__name__} and {type(inputs).__name__}"
         raise DataError(
             f"weighted_sum: needs a sequence of weights and a sequence of inputs, got {got}"
         ) from None

@@ -10,7 +10,7 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.functional import activations, operations
 from tinygrad_pool.nn.module import CallsFunction
-from tinygrad_pool.rules.arguments import floating, numbers, real, whole
+from tinygrad_pool.rules.arguments import POSITIVE, floating, numbers, real, whole
 
 
 class _Activation(CallsFunction):
@@ -91,7 +91,7 @@ class CELU(_Activation, function=activations.celu, options=("alpha",)):
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
-        self.alpha = real(alpha, "CELU: alpha", least=np.finfo(float).tiny)
+        self.alpha = real(alpha, "CELU: alpha", least=POSITIVE)
 
 
 class GELU(_Activation, function=activations.gelu, options=("approximate",)):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, GradientError, OptionError
-from tinygrad_pool.rules.arguments import flag, real
+from tinygrad_pool.rules.arguments import POSITIVE, flag, real
 
 
 def clip_grad_norm_(
@@ -32,9 +32,8 @@ def clip_grad_norm_(
     (5.0, array([0.6, 0.8]))
     """
     name = "clip_grad_norm_"
-    limit, p = real(max_norm, f"{name}: max_norm", 0.0), real(norm_type, f"{name}: norm_type", 0.0)
-    if p == 0:
-        raise OptionError(f"{name}: norm_type must be above 0, got {norm_type!r}")
+    limit = real(max_norm, f"{name}: max_norm", 0.0)
+    p = real(norm_type, f"{name}: norm_type", POSITIVE)
     clipped = _with_gradient(name, parameters)
     norms = [_norm(np.reshape(v.grad, -1).astype(float), p) for v in clipped]
     total = _norm(np.array(norms), p) if norms else 0.0

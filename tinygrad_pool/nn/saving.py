@@ -84,11 +84,11 @@ class Saved(ABC):
 
 
 def count(state: Mapping[str, Any], name: str, least: int = 0) -> int:
-    """Read a count from a state. Raises DataError unless it is a whole number from `least`."""
+    """Read a count from a state. Raises DataError unless it is an integer from `least`."""
     n = float(state[name])
     if not n.is_integer() or n < least:
         raise DataError(
-            f"load_state_dict: {name} must be a whole number of at least {least}, got {n:g}"
+            f"load_state_dict: {name} must be an integer of at least {least}, got {n:g}"
         )
     return int(n)
 

@@ -120,7 +120,7 @@ def var(
 
     y = Σ_i (x_i − m)² / n,  n = K − ddof,  m = Σ_i x_i / K            ∂E/∂x_i = 2 g (x_i − m) / n
 
-    Raises AxisError, OptionError if ddof is not a number, ShapeError if an axis is empty.
+    Raises AxisError; OptionError unless ddof is a number; ShapeError with nothing to average.
 
     >>> y, backward = var(np.array([1.0, 3.0]))
     >>> float(y), backward(1.0)

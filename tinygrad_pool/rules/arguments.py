@@ -15,6 +15,9 @@ Axis: TypeAlias = int | Sequence[int] | None
 Rng: TypeAlias = "np.random.Generator | int | None"  # in quotes: NumPy loads np.random on use
 """A random generator, a seed, or None for a random seed."""
 
+POSITIVE = np.finfo(float).tiny
+"""The smallest normal number, as the bound of options that must be above 0."""
+
 Key: TypeAlias = Any
 """Any index that NumPy accepts between square brackets."""
 
@@ -59,7 +62,7 @@ def kept(shape: Shape, axes: Shape) -> Shape:
 
 
 def whole(number: object, name: str) -> int:
-    """Return a whole number as an int. Raises AxisError for anything else (NaN, 1.5, "1").
+    """Return an integer as an int. Raises AxisError for anything else (NaN, 1.5, "1").
 
     Error messages begin with `name`, here and below.
 
@@ -69,11 +72,11 @@ def whole(number: object, name: str) -> int:
     if not isinstance(number, bool):
         with suppress(TypeError):
             return operator.index(number)  # type: ignore[arg-type]  # raises TypeError
-    raise AxisError(f"{name} must be a whole number, got {number!r}")
+    raise AxisError(f"{name} must be an integer, got {number!r}")
 
 
 def count_of(value: object, name: str, least: float = -np.inf, most: float = np.inf) -> int:
-    """Return a whole number from `least` to `most` as an int. Raises OptionError for anything else.
+    """Return an integer from `least` to `most` as an int. Raises OptionError for anything else.
 
     >>> count_of(np.int64(2), "draw: rows", 1)
     2
@@ -83,13 +86,13 @@ def count_of(value: object, name: str, least: float = -np.inf, most: float = np.
             return number
     bounds = f" of at least {least}" if least > -np.inf else ""
     bounds = f" from {least} to {most:,}" if most < np.inf else bounds
-    raise OptionError(f"{name} must be a whole number{bounds}, got {value!r:.80}")
+    raise OptionError(f"{name} must be an integer{bounds}, got {value!r:.80}")
 
 
 def place_of(index: Any, shape: Shape, name: str) -> Shape | None:
     """Return the index of one element without negative numbers; None if it is out of range.
 
-    Raises AxisError if it is not made of whole numbers.
+    Raises AxisError if it is not made of integers.
 
     >>> place_of((0, -1), (2, 3), "why: index"), place_of(3, (3,), "why: index")
     ((0, 2), None)
@@ -146,7 +149,7 @@ def text(value: object, name: str) -> str:
 
 
 def numbers(name: str, option: str, value: Any, count: int, least: int) -> Shape:
-    """Return `count` whole numbers, given as one for all or one each.
+    """Return `count` integers, given as one for all or one each.
 
     Raises OptionError for a number below `least` or above 2³¹ − 1, or a wrong count.
 
@@ -155,11 +158,13 @@ def numbers(name: str, option: str, value: Any, count: int, least: int) -> Shape
     """
     items = each(value, count)
     if len(items) != count:
-        raise OptionError(f"{name}: {option} needs one number or {count}, got {value!r}")
+        several = f" or {count}" if count > 1 else ""
+        raise OptionError(f"{name}: {option} needs one number{several}, got {value!r}")
     try:
         whole_numbers = tuple(whole(n, option) for n in items)
     except AxisError:
-        raise OptionError(f"{name}: {option} must be whole numbers, got {value!r}") from None
+        kind = "an integer" if count == 1 else "integers"
+        raise OptionError(f"{name}: {option} must be {kind}, got {value!r}") from None
     if any(n < least for n in whole_numbers):
         raise OptionError(f"{name}: {option} must be at least {least}, got {value!r}")
     if any(n >= 2**31 for n in whole_numbers):
@@ -197,7 +202,7 @@ def real(value: object, name: str, least: float = -np.inf, most: float = np.inf)
             number = float(value)
     if not least <= number <= most:
         bounds = f", {least:g} … {most:g}" if most < np.inf else f" of at least {least:g}"
-        bounds = "" if least == -np.inf else bounds
+        bounds = {-np.inf: "", POSITIVE: " above 0"}.get(least, bounds)
         raise OptionError(f"{name} must be a number{bounds}, got {value!r:.80}")
     return number
 

@@ -95,7 +95,7 @@ def power(x: Array, n: Array, *, wants: tuple[bool, bool] = (True, True)) -> tup
     y = xⁿ            ∂E/∂x = g n xⁿ⁻¹            ∂E/∂n = g y ln x
 
     At n = 0 the slope in x is 0 for every x; at x = 0 the slope in n counts as 0 for n ≥ 0. For
-    negative x, y is NaN unless n is a whole number, and the slope in n is NaN.
+    negative x, y is NaN unless n is an integer, and the slope in n is NaN.
 
     >>> y, backward = power(3.0, 2.0, wants=(True, False))
     >>> y, backward(1.0)

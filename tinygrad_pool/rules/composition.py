@@ -6,6 +6,7 @@ A composition is a plain function of arrays. On Values, every function it calls 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import cache, wraps
 from importlib import import_module
@@ -97,10 +98,11 @@ def _with_our_errors(name: str, composition: Callable[..., Any]) -> Callable[...
 
 
 def call_numpy(name: str, function: Callable[..., Any], *operands: Any, **options: Any) -> Any:
-    """Call a function; raise NumPy's errors as errors of this package that begin with `name`."""
+    """Call a function; its errors, also NumPy's, become errors of this package that name `name`."""
     try:
         return function(*operands, **options)
-    except TinygradPoolError:
+    except TinygradPoolError as error:  # may name a function that this one calls
+        error.args = (re.sub(r"^[\w.]+(?=: )", name, str(error)),)
         raise
     except (ArithmeticError, AttributeError, TypeError, ValueError, IndexError) as error:
         raise _error_class(error)(f"{name}: {error}") from error

@@ -137,17 +137,16 @@ def _broadcast(xs: list[Array], terms: list[str]) -> list[Array]:
 @composes("tensordot", "linalg.tensordot")
 def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
     """Multiply and sum over the axes that `axes` names, or over a's last and b's first ones."""
-    return _sum_over("np.tensordot", a, b, *_paired(np.ndim(a), np.ndim(b), axes))
-
-
-def _sum_over(name: str, a: Array, b: Array, of_a: list[int], of_b: list[int]) -> Array:
-    """Multiply and sum over pairs of axes, one of a and one of b."""
     a, b = operand(a), operand(b)
-    in_a = list(named_axes(np.shape(a), of_a, name))
-    in_b = list(named_axes(np.shape(b), of_b, name))
+    of_a, of_b = _paired(np.ndim(a), np.ndim(b), axes)
+    in_a = list(named_axes(np.shape(a), of_a, "tensordot"))
+    in_b = list(named_axes(np.shape(b), of_b, "tensordot"))
     lengths = [np.shape(a)[i] for i in in_a]
     if lengths != [np.shape(b)[i] for i in in_b]:
-        raise ShapeError(f"{name}: axes {in_a} of {np.shape(a)} and {in_b} of {np.shape(b)} differ")
+        raise ShapeError(
+            f"tensordot: axes {in_a} of shape {np.shape(a)} and {in_b} of shape {np.shape(b)} "
+            "differ in length"
+        )
     rest_a = [i for i in range(np.ndim(a)) if i not in in_a]
     rest_b = [i for i in range(np.ndim(b)) if i not in in_b]
     count = prod(lengths)
@@ -178,14 +177,14 @@ def dot(a: Array, b: Array) -> Array:
         return a * b
     if max(np.ndim(a), np.ndim(b)) < 3:
         return a @ b
-    return _sum_over("np.dot", a, b, [-1], [max(np.ndim(b) - 2, 0)])
+    return tensordot(a, b, ([-1], [max(np.ndim(b) - 2, 0)]))
 
 
 @composes("inner")
 def inner(a: Array, b: Array) -> Array:
     """Multiply and sum over the last axes of both."""
     a, b = operand(a), operand(b)
-    return _sum_over("np.inner", a, b, [-1], [-1]) if np.ndim(a) and np.ndim(b) else a * b
+    return tensordot(a, b, ([-1], [-1])) if np.ndim(a) and np.ndim(b) else a * b
 
 
 @composes("vdot")
@@ -197,8 +196,8 @@ def vdot(a: Array, b: Array) -> Array:
 @composes("vecdot", "linalg.vecdot")
 def vecdot(x1: Array, x2: Array, axis: int = -1) -> Array:
     """Multiply elementwise, broadcasting, and sum over an axis of the same length in both."""
-    xs = [operand(x1), operand(x2)]
-    n, m = (np.shape(x)[axes_of(np.shape(x), axis, "np.vecdot")[0]] for x in xs)
+    xs, axis = [operand(x1), operand(x2)], whole(axis, "vecdot: axis")
+    n, m = (np.shape(x)[axes_of(np.shape(x), axis, "vecdot")[0]] for x in xs)
     if n != m:
         raise ShapeError(f"np.vecdot: needs vectors of one length, got {n} and {m}")
     x1, x2 = xs if axis == -1 else [np.moveaxis(x, axis, -1) for x in xs]

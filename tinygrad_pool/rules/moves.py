@@ -54,9 +54,10 @@ def move_cells(name: str, place: int | None, *operands: Any, **options: Any) -> 
     bound = inspect.signature(function).bind(*operands, **options)
     if bound.arguments.get("out") is not None:
         raise OptionError(f"np.{name}: no option 'out' on Values; results are new Values")
+    for i, (parameter, x) in enumerate(bound.arguments.items()):
+        if i != place:
+            constant(f"np.{name}: {parameter}", x)
     rest = [x for i, x in enumerate(bound.args) if i != place]
-    for x in (*rest, *bound.kwargs.values()):
-        constant(f"np.{name}: an index", x)
     at, flat = _number_cells(bound.args[place])
     rest.insert(place, at)
     return pick_cells(flat, function(*rest, **bound.kwargs), at)
@@ -160,6 +161,7 @@ def pad(array: Array, pad_width: Any, mode: Any = "constant", **options: Any) ->
             f"'symmetric' or 'wrap', with reflect_type='even', not {mode!r:.80}; "
             "np.concatenate([...]) joins any computed cells"
         )
+    constant("np.pad: pad_width", pad_width)
     constants = options.pop("constant_values", 0)
     numbers, row = _number_cells(array)
     at = np.pad(numbers, pad_width, mode, **options)
@@ -251,21 +253,21 @@ def order_of(x: Array, axis: int, kth: Any = None) -> NDArray[np.int64]:
 def sort_along(a: Array, axis: int | None = -1, kind: Any = None, stable: Any = None) -> Array:
     """Sort along an axis; equal numbers keep their order, for any `kind`."""
     del kind, stable
-    return _by_order("np.sort", a, axis)
+    return _by_order(a, axis)
 
 
 @composes("partition")
 def partition(a: Array, kth: Any, axis: int | None = -1) -> Array:
     """Move the kth smallest number to index kth, smaller ones before it and larger ones after."""
     constant("np.partition: kth", kth)
-    return _by_order("np.partition", a, axis, kth)
+    return _by_order(a, axis, kth)
 
 
-def _by_order(name: str, a: Array, axis: int | None, kth: Any = None) -> Array:
+def _by_order(a: Array, axis: int | None, kth: Any = None) -> Array:
     x = operand(a)
     if axis is None:
         x, axis = np.reshape(x, -1), -1
-    axes_of(np.shape(x), axis, name)
+    axes_of(np.shape(x), axis, "sort")
     return in_order(x, axis=axis, kth=kth)
 
 

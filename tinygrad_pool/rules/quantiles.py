@@ -24,13 +24,13 @@ from tinygrad_pool.rules.shaping import scatter
 @composes("median")
 def median(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """Compute the median: the middle number, or the mean of the two middle ones."""
-    return _quantile("np.median", np.quantile, a, 0.5, axis, keepdims)
+    return _quantile(np.quantile, a, 0.5, axis, keepdims)
 
 
 @composes("nanmedian")
 def nanmedian(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """Compute the median of the numbers that are not NaN."""
-    return _quantile("np.nanmedian", np.nanquantile, a, 0.5, axis, keepdims)
+    return _quantile(np.nanquantile, a, 0.5, axis, keepdims)
 
 
 def _takes_quantiles(function: Callable[..., Any]) -> None:
@@ -42,7 +42,7 @@ def _takes_quantiles(function: Callable[..., Any]) -> None:
 
         For percentiles, q is in [0, 100]. Functions with names in nan… ignore NaN.
         """
-        return _quantile(f"np.{function.__name__}", function, a, q, axis, keepdims, method)
+        return _quantile(function, a, q, axis, keepdims, method)
 
 
 for _function in (np.quantile, np.nanquantile, np.percentile, np.nanpercentile):
@@ -50,16 +50,16 @@ for _function in (np.quantile, np.nanquantile, np.percentile, np.nanpercentile):
 
 
 def _quantile(
-    name: str, function: Any, a: Array, q: Any, axis: Axis, keepdims: bool, method: str = "linear"
+    function: Any, a: Array, q: Any, axis: Axis, keepdims: bool, method: str = "linear"
 ) -> Array:
-    constant(f"{name}: q", q)
+    constant("quantile: q", q)
     a = floats(a)
-    shape, axes = np.shape(a), axes_of(np.shape(a), axis, name)
+    shape, axes = np.shape(a), axes_of(np.shape(a), axis, "quantile")
     rows = rows_of(a, axes)
     if not np.shape(rows)[-1]:
-        raise ShapeError(f"{name}: nothing to choose from over axes {axes} of shape {shape}")
+        raise ShapeError(f"quantile: nothing to choose from over axes {axes} of shape {shape}")
     y = row_quantiles(rows, q=q, of=function.__name__, method=method)
-    if flag(keepdims, f"{name}: keepdims"):
+    if flag(keepdims, "quantile: keepdims"):
         y = np.reshape(y, (*np.shape(q), *kept(shape, axes)))
     return y
 

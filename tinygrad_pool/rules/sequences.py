@@ -22,8 +22,8 @@ def _part(x: Array, axis: int, part: Any) -> Array:
     return x[(slice(None),) * (axis % np.ndim(x)) + (part,)]
 
 
-def _axis_of(x: Array, axis: Any, name: str) -> int:
-    return axes_of(np.shape(x), whole(axis, f"{name}: axis"), name)[0]
+def _axis_of(x: Array, axis: Any) -> int:
+    return axes_of(np.shape(x), whole(axis, "diff: axis"), "diff")[0]
 
 
 @composes("diff")
@@ -32,7 +32,7 @@ def diff(
 ) -> Array:
     """Subtract from each number the one before it, n times."""
     a = operand(a)
-    at, times = _axis_of(a, axis, "np.diff"), whole(n, "np.diff: n")
+    at, times = _axis_of(a, axis), whole(n, "np.diff: n")
     if times < 0:
         raise OptionError(f"np.diff: n must be at least 0, got {n}")
     if not times:  # NumPy ignores prepend and append here, too
@@ -99,7 +99,7 @@ def _slopes(f: Array, axis: int, h: Any, order: int) -> Array:
 def trapezoid(y: Array, x: Array | None = None, dx: Array = 1.0, axis: int = -1) -> Array:
     """Integrate along an axis by the trapezoidal rule."""
     y = operand(y)
-    at = _axis_of(y, axis, "np.trapezoid")
+    at = _axis_of(y, axis)
     steps: Any = dx
     if x is not None:
         steps = np.diff(operand(x), axis=at if np.ndim(x) == np.ndim(y) else -1)
@@ -112,20 +112,20 @@ def trapezoid(y: Array, x: Array | None = None, dx: Array = 1.0, axis: int = -1)
 @composes("cumulative_sum")
 def cumulative_sum(x: Array, axis: int | None = None, include_initial: bool = False) -> Array:
     """Compute running sums, which begin with 0 if `include_initial`."""
-    return _running("np.cumulative_sum", np.cumsum, x, axis, 0.0 if include_initial else None)
+    return _running(np.cumsum, x, axis, 0.0 if include_initial else None)
 
 
 @composes("cumulative_prod")
 def cumulative_prod(x: Array, axis: int | None = None, include_initial: bool = False) -> Array:
     """Compute running products, which begin with 1 if `include_initial`."""
-    return _running("np.cumulative_prod", np.cumprod, x, axis, 1.0 if include_initial else None)
+    return _running(np.cumprod, x, axis, 1.0 if include_initial else None)
 
 
-def _running(name: str, function: Any, x: Array, axis: int | None, initial: float | None) -> Array:
+def _running(function: Any, x: Array, axis: int | None, initial: float | None) -> Array:
     x = operand(x)
     if axis is None and np.ndim(x) > 1:
-        raise OptionError(f"{name}: needs axis= for several axes")
-    at = _axis_of(x, 0 if axis is None else axis, name)
+        raise OptionError("cumulative_sum: needs axis= for several axes")
+    at = _axis_of(x, 0 if axis is None else axis)
     y = function(x, axis=at)
     if initial is None:
         return y
@@ -139,7 +139,7 @@ def convolve(a: Array, v: Array, mode: str = "full") -> Array:
     a, v = operand(a), operand(v)
     if np.size(v) > np.size(a):
         a, v = v, a
-    return _slide(a, v[::-1] if np.ndim(v) else v, mode, "np.convolve")
+    return _slide(a, v[::-1] if np.ndim(v) else v, mode)
 
 
 @composes("correlate")
@@ -147,19 +147,19 @@ def correlate(a: Array, v: Array, mode: str = "valid") -> Array:
     """Slide one vector over the other: y_k = Σ_i a_(i+k) v_i."""
     a, v = operand(a), operand(v)
     if np.size(v) > np.size(a):
-        return _slide(v, a, mode, "np.correlate")[::-1]
-    return _slide(a, v, mode, "np.correlate")
+        return _slide(v, a, mode)[::-1]
+    return _slide(a, v, mode)
 
 
-def _slide(a: Array, v: Array, mode: str, name: str) -> Array:
+def _slide(a: Array, v: Array, mode: str) -> Array:
     if np.ndim(a) > 1 or np.ndim(v) > 1 or not np.size(v):
         raise ShapeError(
-            f"{name}: needs two vectors that are not empty, got {np.shape(a)} and {np.shape(v)}"
+            f"convolve: needs two vectors that are not empty, got {np.shape(a)} and {np.shape(v)}"
         )
     a, v, n = np.atleast_1d(a), np.atleast_1d(v), np.size(v)
     sides = {"full": (n - 1, n - 1), "same": (n // 2, (n - 1) // 2), "valid": (0, 0)}
     if mode not in sides:
-        raise OptionError(f"{name}: mode must be 'full', 'same' or 'valid', got {mode!r:.80}")
+        raise OptionError(f"convolve: mode must be 'full', 'same' or 'valid', got {mode!r:.80}")
     padded = np.pad(a, sides[mode]) if mode != "valid" and n > 1 else a
     return np.lib.stride_tricks.sliding_window_view(padded, n) @ v
 

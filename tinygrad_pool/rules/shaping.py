@@ -243,7 +243,7 @@ def getitem(x: Array, key: Key = ()) -> tuple[Array, Backward]:
     except (IndexError, TypeError, ValueError) as error:
         reason: Any = error
         if any(map(is_value, key if isinstance(key, tuple) else (key,))):
-            reason = "an index must be whole numbers, not a Value: v.data.astype(int)"
+            reason = "an index must consist of integers, not a Value: v.data.astype(int)"
         raise SubscriptError(f"getitem: shape {shape} has no element [{key}]: {reason}") from error
 
     def getitem_backward(g: Array) -> Contributions:

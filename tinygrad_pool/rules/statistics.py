@@ -70,24 +70,20 @@ def norm(x: Array, ord: Any = None, axis: Axis = None, keepdims: bool = False) -
         return p_norm(x, axis=axis, keepdims=keepdims)
     axes = named_axes(np.shape(x), axis, "np.linalg.norm")
     if len(axes) == 1:
-        return _vector_norm("np.linalg.norm", x, axes, keepdims, ord)
+        return vector_norm(x, axes, keepdims, ord)
     if len(axes) == 2:
-        return _matrix_norm("np.linalg.norm", x, ord, axes, keepdims)
+        return _matrix_norm(x, ord, axes, keepdims)
     raise ShapeError(f"np.linalg.norm: ord={ord!r} needs one axis or two, got {len(axes)}")
 
 
 @composes("linalg.vector_norm")
 def vector_norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: Any = 2) -> Array:
     """Compute the p-norm over the axes; for ord=±inf, the largest or the smallest magnitude."""
-    return _vector_norm("np.linalg.vector_norm", x, axis, keepdims, ord)
-
-
-def _vector_norm(name: str, x: Array, axis: Axis, keepdims: bool, ord: Any) -> Array:
     if ord in (inf, -inf):
         return (np.max if ord > 0 else np.min)(np.abs(x), axis=axis, keepdims=keepdims)
     if not isinstance(ord, int | float | np.number) or ord <= 0:
         raise OptionError(
-            f"{name}: for vectors, ord must be > 0, inf or -inf on Values, got {ord!r}; "
+            f"norm: for vectors, ord must be > 0, inf or -inf on Values, got {ord!r}; "
             "np.count_nonzero(v) counts what is not 0"
         )
     return p_norm(operand(x), ord=float(ord), axis=axis, keepdims=keepdims)
@@ -97,15 +93,15 @@ def _vector_norm(name: str, x: Array, axis: Axis, keepdims: bool, ord: Any) -> A
 def matrix_norm(x: Array, keepdims: bool = False, ord: Any = "fro") -> Array:
     """Compute the norm of matrices in the last two axes."""
     ndim = np.ndim(x)
-    return _matrix_norm("np.linalg.matrix_norm", operand(x), ord, (ndim - 2, ndim - 1), keepdims)
+    return _matrix_norm(operand(x), ord, (ndim - 2, ndim - 1), keepdims)
 
 
-def _matrix_norm(name: str, x: Array, ord: Any, axes: Shape, keepdims: bool) -> Array:
+def _matrix_norm(x: Array, ord: Any, axes: Shape, keepdims: bool) -> Array:
     if ord == "fro":
         return p_norm(x, axis=axes, keepdims=keepdims)
     if ord not in (1, -1, inf, -inf):
         raise OptionError(
-            f"{name}: for matrices, ord must be 'fro', 1, -1, inf or -inf on Values, got {ord!r}"
+            f"norm: for matrices, ord must be 'fro', 1, -1, inf or -inf on Values, got {ord!r}"
         )
     row, column = axes
     added, compared = (row, column) if ord in (1, -1) else (column, row)
@@ -165,14 +161,14 @@ def nanmean(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 def nanvar(a: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
     """Compute the variance of the elements that are not NaN."""
     total = np.sum(np.square(_deviation(a, axis)), axis=axis, keepdims=keepdims)
-    return total / _freedom("np.nanvar", a, axis, ddof, keepdims)
+    return total / _freedom(a, axis, ddof, keepdims)
 
 
 @composes("nanstd")
 def nanstd(a: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
     """Compute the standard deviation of the elements that are not NaN."""
     length = p_norm(_deviation(a, axis), axis=axis, keepdims=keepdims)
-    return length / np.sqrt(_freedom("np.nanstd", a, axis, ddof, keepdims))
+    return length / np.sqrt(_freedom(a, axis, ddof, keepdims))
 
 
 def _filled(a: Array, number: float) -> Array:
@@ -197,9 +193,9 @@ def _count(a: Array, axis: Axis, keepdims: bool) -> Any:
     return np.sum(valid, axis=axis, keepdims=keepdims)
 
 
-def _freedom(name: str, a: Array, axis: Axis, ddof: float, keepdims: bool) -> Any:
+def _freedom(a: Array, axis: Axis, ddof: float, keepdims: bool) -> Any:
     """Return the divisor of a variance; NaN where it is not positive."""
-    freedom_of((1,), (0,), ddof, name)  # checks ddof
+    freedom_of((1,), (0,), ddof, "nanvar")  # checks ddof
     left = _count(a, axis, keepdims) - ddof
     return np.where(whether(left, 0.0, test="greater"), left, np.nan)
 

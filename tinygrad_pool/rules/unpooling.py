@@ -53,7 +53,7 @@ def _cells(
     """List the flat cells that are set, and the flat index of the unit that each one gets."""
     indices = np.asarray(indices)
     if indices.size and indices.dtype.kind not in "iu":
-        raise OptionError(f"{name}: indices must be whole numbers, got {indices.dtype}")
+        raise OptionError(f"{name}: indices must be integers, got {indices.dtype}")
     if indices.shape != shape:
         raise ShapeError(
             f"{name}: needs one index for each unit, got indices of shape {indices.shape} "

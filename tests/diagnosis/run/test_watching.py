@@ -469,7 +469,7 @@ def test_a_generator_of_parameters_is_read_once():
         ({"explode": "big"}, "watch: explode must be a non-negative number, got 'big'"),
         ({"explode": np.nan}, "watch: explode must be a non-negative number, got nan"),
         ({"points": 1}, "watch: points must be at least 2, got 1"),
-        ({"points": 2.5}, "watch: points must be whole numbers, got 2.5"),
+        ({"points": 2.5}, "watch: points must be an integer, got 2.5"),
         ({"recorded": 5}, "watch: recorded must be a collection of steps, got 5"),
         ({"recorded": "all"}, "watch: recorded must be a collection of steps, got 'all'"),
     ],
