@@ -66,6 +66,7 @@ OPERATIONS = {
     "single": lambda: (Value(np.float32([0.1, 0.2, 0.3])) * 0.7).tanh().sum() / np.float32(3.0),
     "single to double": lambda: Value(np.float32(0.1)).astype(np.float64) * s,
     "double to single": lambda: x.astype(np.float32) * np.float32(0.1),
+    "a single at a bound": lambda: Value(np.float32([0.1, 0.3])).clip(-1.0, 0.1),
     "single running sums": lambda: np.cumsum(Value(np.float32([0.1, 0.2, 0.3])), axis=0),
     "single sums": lambda: Value(np.linspace(0, 1, 40, dtype=np.float32)).mean(),
     "sigmoid": lambda: x.sigmoid() * functional.expm1(x) + functional.log1p(x * x),
