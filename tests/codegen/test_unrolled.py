@@ -472,6 +472,25 @@ def test_unusual_labels_become_unique_names():
     assert len({*names}) == len(labels)
 
 
+@pytest.mark.parametrize("pool", [tg.max_pool2d, tg.functional.adaptive_max_pool2d])
+def test_a_label_like_an_imported_class_becomes_another_name(pool):
+    Windows, AdaptiveWindows = (Value(np.eye(3), label) for label in ("Windows", "AdaptiveWindows"))
+    unrolled = tg.unroll(total := np.sum(pool(Windows * AdaptiveWindows, 2)))
+    assert [*unrolled.leaves] == ["Windows_2", "AdaptiveWindows_2"]
+    names = {}
+    exec(unrolled.source, names)
+    assert names["run"]()[0] == total.data
+
+
+def test_data_that_changes_a_shape_runs_the_graph():
+    x = Value([0.0, 1.0, 2.0], label="x")
+    unrolled = tg.unroll(np.sum(np.trim_zeros(x) ** 2))
+    assert unrolled(x=[1.0, 2.0, 3.0]).gradients["x"].tolist() == [2.0, 4.0, 6.0]
+    unrolled = tg.unroll(np.sum(np.trim_zeros(x) * Value([3.0, 4.0])))
+    with pytest.raises(ShapeError, match=r"mul: shapes \(3,\) and \(2,\) do not broadcast"):
+        unrolled(x=[1.0, 2.0, 3.0])
+
+
 def test_the_gradients_of_the_graph_do_not_change():
     E = three_units()
     E.backward()
