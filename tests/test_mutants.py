@@ -99,3 +99,13 @@ def test_a_suite_that_cannot_begin_notices_nothing(tmp_path, monkeypatch):
     mistake = mutants.Mutant("m.py", "f", "be off by one", "1", "2", 1, "2")
     assert mutants.alone({mistake: name}, tmp_path) == name == "exit code 4"
     assert mutants.alone({mistake: ""}, tmp_path) == ""
+
+
+def test_tests_that_fail_without_a_mistake_are_named(monkeypatch, capsys):
+    runs = []
+    monkeypatch.setattr(
+        mutants, "fails", lambda _, tests: runs.append(tests) or "test_own.py::test"
+    )
+    assert mutants.main(["--most", "0", "--jobs", "1", "files.py"]) == 1
+    assert capsys.readouterr().out == "the tests fail without a mistake: test_own.py::test\n"
+    assert runs == [["--ignore=tests/test_messages.py"]]

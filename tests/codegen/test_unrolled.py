@@ -219,6 +219,7 @@ GRAPHS = {
     "thrice": lambda: tg.maximum(a := Value(3.0), a, a * 1.0, ties="even"),
     "a constant apart": lambda: tg.relu(3.0) * Value(2.0),
     "integers and bools": lambda: np.sum(single(1, 2) * np.array([1, 3]) + np.array([True, False])),
+    "a bool chosen": lambda: np.expm1(tg.where(Value(0.0), Value(2.0), True)),
     "other constants": lambda: np.sum(single(1, 2) - np.float32(0.1) + True),
     "a huge integer": lambda: tg.maximum(Value(2.0) * 10**30, 10**400 // 10**380),
     "an array and a huge integer": lambda: np.sum(tg.maximum(Value([2.0]), 10**30)),
@@ -305,6 +306,18 @@ def test_other_numbers_give_the_results_of_a_new_graph(random_net):
         assert bits(outcome.loss) == bits(twins.loss.data)
         for got, there in zip(outcome.gradients.values(), expected, strict=True):
             assert there is None or bits(got) == bits(there)
+
+
+@pytest.mark.parametrize(
+    ("build", "x"),
+    [(lambda x: np.cos(tg.minimum(x, True)), 3.0), (lambda x: tg.maximum(x, 2), 1.0)],
+)
+def test_integers_and_bools_are_converted_where_other_data_chooses_them(build, x):
+    unrolled = tg.unroll(build(v := Value(0.5 if x == 3.0 else 4.0, label="v")))
+    names = {}
+    exec(unrolled.source, names)
+    expected = bits(build(Value(x)).data)
+    assert bits(unrolled({v: x}).loss) == bits(names["run"](v=x)[0]) == expected
 
 
 def test_a_call_determines_winners_again():
@@ -457,6 +470,25 @@ def test_unusual_labels_become_unique_names():
     names = list(unrolled.leaves)
     assert names[:4] == ["w_1", "w_1_2", "w_1_3", "for_"]
     assert len({*names}) == len(labels)
+
+
+@pytest.mark.parametrize("pool", [tg.max_pool2d, tg.functional.adaptive_max_pool2d])
+def test_a_label_like_an_imported_class_becomes_another_name(pool):
+    Windows, AdaptiveWindows = (Value(np.eye(3), label) for label in ("Windows", "AdaptiveWindows"))
+    unrolled = tg.unroll(total := np.sum(pool(Windows * AdaptiveWindows, 2)))
+    assert [*unrolled.leaves] == ["Windows_2", "AdaptiveWindows_2"]
+    names = {}
+    exec(unrolled.source, names)
+    assert names["run"]()[0] == total.data
+
+
+def test_data_that_changes_a_shape_runs_the_graph():
+    x = Value([0.0, 1.0, 2.0], label="x")
+    unrolled = tg.unroll(np.sum(np.trim_zeros(x) ** 2))
+    assert unrolled(x=[1.0, 2.0, 3.0]).gradients["x"].tolist() == [2.0, 4.0, 6.0]
+    unrolled = tg.unroll(np.sum(np.trim_zeros(x) * Value([3.0, 4.0])))
+    with pytest.raises(ShapeError, match=r"mul: shapes \(3,\) and \(2,\) do not broadcast"):
+        unrolled(x=[1.0, 2.0, 3.0])
 
 
 def test_the_gradients_of_the_graph_do_not_change():

@@ -1,5 +1,7 @@
 """NumPy's functions in JavaScript: each operation gives the same numbers as in Python."""
 
+import itertools
+import json
 import re
 
 import numpy as np
@@ -66,6 +68,7 @@ OPERATIONS = {
     "single": lambda: (Value(np.float32([0.1, 0.2, 0.3])) * 0.7).tanh().sum() / np.float32(3.0),
     "single to double": lambda: Value(np.float32(0.1)).astype(np.float64) * s,
     "double to single": lambda: x.astype(np.float32) * np.float32(0.1),
+    "a single at a bound": lambda: Value(np.float32([0.1, 0.3])).clip(-1.0, 0.1),
     "single running sums": lambda: np.cumsum(Value(np.float32([0.1, 0.2, 0.3])), axis=0),
     "single sums": lambda: Value(np.linspace(0, 1, 40, dtype=np.float32)).mean(),
     "sigmoid": lambda: x.sigmoid() * functional.expm1(x) + functional.log1p(x * x),
@@ -151,16 +154,26 @@ def test_a_refusal_has_the_reason(rule, v, reason):
 
 def test_each_elementwise_function_is_equal_in_javascript(node_js):
     tape, expected = Tape(), []
+    numbers = (0.25, 0.0, -0.0, 1.0, -1.0, 2.5, -3.0, np.inf, -np.inf, np.nan)
     with np.errstate(all="ignore"):
         for f in ELEMENTWISE:
-            if f not in (np.where, np.invert, np.bitwise_or, np.bitwise_and):  # of masks
-                n = 3 if f is np.clip else f.nin
-                f(*[Traced(tape, "0.25", 0.25) for _ in range(n)])
-                expected.append(float(f(*[0.25] * n)))
+            if f in (np.where, np.invert, np.bitwise_or, np.bitwise_and):  # of masks
+                continue
+            # NaN is false in JavaScript
+            some = numbers[:-1] if "logical" in f.__name__ else numbers
+            for xs in itertools.product(some, repeat=getattr(f, "nin", 2)):
+                operands = [0.5, *xs] if f is np.clip else xs
+                f(*[Traced(tape, tape.constant(x), x) for x in operands])
+                expected.append(float(f(*operands)))
+    constants = json.dumps([str(x) for x in tape.constants]).replace("inf", "Infinity")
     lines = "".join(f"const {name} = {text};\n" for name, text in tape.lines.items())
     listed = ", ".join(f"String(Number({name}))" for name in tape.lines)
-    printed = node_js(f"{runtime()}{lines}console.log(JSON.stringify([{listed}]));")
-    np.testing.assert_allclose([float(x) for x in printed], expected, 1e-15)
+    printed = node_js(
+        f"{runtime()}const k = {constants}.map(Number);\n{lines}"
+        f"console.log(JSON.stringify([{listed}]));"
+    )
+    results = [float(x.replace("Infinity", "inf")) for x in printed]
+    np.testing.assert_allclose(results, expected, 1e-15)
 
 
 def test_complex_numbers_are_refused():

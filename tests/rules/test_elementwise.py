@@ -158,6 +158,15 @@ def test_a_bound_of_another_shape_is_named():
         tg.Value([1.0, 2.0]).clip(np.zeros(3))
 
 
+@pytest.mark.parametrize("condition", [True, 1.0, tg.Value(-7.0)])
+def test_where_broadcasts_a_chosen_number(condition):
+    x, w = tg.Value(2.0), tg.Value([[3.0, 4.0]])
+    y = tg.where(condition, x, w)
+    assert y.data.tolist() == [[2.0, 2.0]]
+    y.sum().backward()
+    assert (x.grad, w.grad.tolist()) == (2.0, [[0.0, 0.0]])
+
+
 def test_the_condition_of_where_gets_no_gradient():
     condition, x, w = tg.Value([1.0, 0.0]), tg.Value(2.0), tg.Value([3.0, 4.0])
     y = tg.where(condition, x, w)

@@ -10,7 +10,7 @@ from tinygrad_pool.codegen.spelling import dtype_of
 from tinygrad_pool.engine.data import unbroadcast_axes
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.rules.arguments import Shape
-from tinygrad_pool.rules.arithmetic import power
+from tinygrad_pool.rules.arithmetic import add, div, mul, power, sub
 from tinygrad_pool.rules.reductions import add_up
 from tinygrad_pool.rules.rule import is_ours
 
@@ -36,19 +36,22 @@ KEEPERS = {
 def keeper_of(node: Node, y: Any, settled: Any) -> str:
     """Return the name of the function that converts a result, or "" if none is needed."""
     if type(settled) is float:
-        return "" if type(y) is float and not _may_leave_the_reals(node) else "number"
+        return "" if type(y) is float and not _may_leave_the_floats(node) else "number"
     if isinstance(y, np.ndarray | np.generic) and y.dtype.kind == "f":
         return "scalar" if isinstance(y, np.ndarray) and not y.ndim else ""
     return "floats"
 
 
-def _may_leave_the_reals(node: Node) -> bool:
-    """Return whether the rule may return a complex number: a root, or a rule of the user."""
-    assert node.rule is not None
-    if node.rule is power:
-        n = node.parents[1]
+def _may_leave_the_floats(node: Node) -> bool:
+    """Return whether other data may make the rule return a complex number or an integer.
+
+    This may be a root, a maximum of integers, or a rule of the user.
+    """
+    rule, n = node.rule, node.parents[-1]
+    if rule is power:
         return isinstance(n, Node) or not float(n).is_integer()
-    return not is_ours(node.rule)
+    has_integers = any(type(p) in (int, bool) for p in node.parents)
+    return not is_ours(rule) or (has_integers and rule not in (add, sub, mul, div))
 
 
 def fitted(text: str, c: Any, p: Node) -> str:

@@ -78,7 +78,7 @@ class Program:
         """Return the text of each operand of a rule, and of its results so far."""
         texts = self._kept.get(node, {})
         for i, p in enumerate(node.parents):
-            texts[f"x{i}"] = self._values[p] if isinstance(p, Node) else literal(p)
+            texts[f"x{i}"] = self._values[p] if isinstance(p, Node) else literal(float(p))
         return texts
 
     # -- lines

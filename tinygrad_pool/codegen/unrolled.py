@@ -88,7 +88,7 @@ class Unrolled:
         }
         try:
             loss, gradients = self._run(**self._given | data)
-        except (ArithmeticError, TypeError):  # Python's floats raise where NumPy's do not: 1 / 0.0
+        except (ArithmeticError, TypeError, ValueError):  # 1 / 0.0, or data changed a shape
             return self._on_numpy(data)
         return Outcome(_own(loss), {name: _own(g) for name, g in gradients.items()})
 

@@ -29,7 +29,7 @@ from tinygrad_pool.rules.windows import AdaptiveWindows, Windows
 FORMS = ("{}_backward", "g_{}", "to_{}")
 """The names derived from a node's: its closure, its gradient, and a contribution to it."""
 
-RESERVED = ("np", "float", "slice", *KEEPERS, "run", "_")
+RESERVED = ("np", "float", "slice", "Windows", "AdaptiveWindows", *KEEPERS, "run", "_")
 
 
 class Writer:

@@ -93,6 +93,8 @@ def applied(text: str, xs: tuple[Any, ...], numbers: Any, seen: bool) -> str:
     tape, kind = tape_of(xs), numbers.dtype
     if kind.kind not in "fbi":
         raise NotTraced(f"it computes numbers of dtype {kind}")
+    dtype = np.result_type(*map(bare, xs))  # NumPy compares a float32 with a constant in float32
+    xs = tuple(np.asarray(x, dtype) if bare(x) is x else x for x in xs)
     operands = [spread(x, numbers.shape, tape) for x in xs]
     letters = operands if not numbers.shape else [*"abc"[: len(xs)]]
     single = kind == np.float32 and not text.startswith(("max", "min", "{} ?"))

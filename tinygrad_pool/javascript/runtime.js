@@ -21,7 +21,7 @@ function pow(x, n) {
     case 2: return x * x;
     case 0.5: return x === -Infinity ? Infinity : Math.sqrt(x);
     case -1: return 1 / x;
-    default: return x === 1 ? 1 : x ** n;
+    default: return x === 1 || (x === -1 && Math.abs(n) === Infinity) ? 1 : x ** n;
   }
 }
 

@@ -87,7 +87,7 @@ def choose(mask: Any, x: Array, w: Array) -> Array:
     >>> choose(True, 2.0, 3.0), choose(np.array([True, False]), 2.0, 3.0)
     (2.0, array([2., 3.]))
     """
-    if type(x) is float and type(mask) is bool:
+    if type(x) is float and type(mask) is bool and type(w) in PYTHON:
         return x if mask else w
     return np.where(mask, x, w)
 
