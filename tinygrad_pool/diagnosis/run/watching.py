@@ -320,10 +320,10 @@ def watch(
 ) -> Run:
     """Watch a training run: call `.step(loss)` on the result in every step, after backward().
 
-    `parameters` is a module, Values, or a dict of them; parameters added later are found within 16
-    steps. Each step measures the norms √(Σ x² / n) of gradient, update and weight, for each array,
-    and for the scalars of each layer together. The update of an array above 8,192 numbers is
-    measured on some thousands of them, to about two digits.
+    `parameters` is a module, a Value, or lists and dicts of these; parameters added later are found
+    within 16 steps. Each step measures the norms √(Σ x² / n) of gradient, update and weight, for
+    each array, and for the scalars of each layer together. The update of an array above 8,192
+    numbers is measured on some thousands of them, to about two digits.
 
     The first step in which a norm is NaN or infinite, a gradient is below `vanish`, or a gradient
     or a weight is above `explode`, is recorded and explained. The steps in `recorded` are recorded,
