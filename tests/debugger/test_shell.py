@@ -100,7 +100,7 @@ def test_paths_write_out_the_chain_rule(run, network):
     assert "∂E/∂b = 1 · relu'(a b) · a\n" in run("paths b", E, E=E)
     x = tg.Value([3.0, 1.0], label="x")
     assert "∂E/∂x[0] = " in run("paths x[0]", (x * x).sum())
-    assert "needs an index into it, got None" in run("paths x", (x * x).sum())
+    assert "needs the index of one element, such as (0,), got None" in run("paths x", (x * x).sum())
 
 
 def test_names_of_variables_are_known(run, network):

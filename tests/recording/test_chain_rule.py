@@ -413,7 +413,7 @@ def test_a_constant_among_the_units_of_an_array_is_named():
     joined.label = "joined"
     E = (joined * joined).sum()
     assert tg.derive(E, joined, 0).value == 4.0
-    needed = r"of shape \(2,\) needs the index of one element, such as index=\(0,\), got None"
+    needed = r"of shape \(2,\) needs the index of one element, such as \(0,\), got None"
     with pytest.raises(OptionError, match=needed):
         tg.derive(E, joined)
     with pytest.raises(OptionError, match=r"derive: joined\[1\] is a constant, 3$"):

@@ -203,7 +203,7 @@ def _cell(v: Value, index: int | Sequence[int] | None) -> int:
     if place is None:
         raise OptionError(
             f"derive: {name_of(v)} of shape {v.shape} needs the index of one element, such as "
-            f"index={(0,) * v.ndim}, got {index!r}"
+            f"{(0,) * v.ndim}, got {index!r}"
         )
     return int(np.ravel_multi_index(place, v.shape)) if place else 0
 
