@@ -36,7 +36,7 @@ from tinygrad_pool.files import check_folder, html_path, write_whole
 from tinygrad_pool.formatting import Table, number, several
 from tinygrad_pool.recording.difference import Difference, compare_passes
 from tinygrad_pool.recording.recording import Recording, record
-from tinygrad_pool.rules.arguments import numbers, whole
+from tinygrad_pool.rules.arguments import count_of, numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -214,10 +214,10 @@ class Run:
     def compare(self, step_a: int, step_b: int) -> Difference:
         """Compare the passes of two recorded steps, node by node: see `compare_passes`.
 
-        Raises OptionError if a step was not recorded; AxisError if it is not an integer.
+        Raises OptionError if a step was not recorded.
         """
         for step in (step_a, step_b):
-            if whole(step, "compare: step") not in self.recordings:
+            if count_of(step, "compare: step") not in self.recordings:
                 known = ", ".join(map(str, sorted(self.recordings))) or "none"
                 raise OptionError(
                     f"compare: step {step!r} was not recorded; recorded steps: {known}. watch(net, "
