@@ -160,6 +160,11 @@ def test_a_random_function_is_reported_as_such():
     assert gradcheck(lambda v: v * np.nan, x)
 
 
+def test_f_may_return_an_input_itself():
+    assert gradcheck(lambda v: v, [2.0, 3.0])
+    assert gradcheck(lambda a, b: b, 1.0, [2.0, 3.0])
+
+
 def test_inputs_are_unchanged():
     x = Value([1.0, 2.0])
     x.grad = [7.0, 7.0]

@@ -197,7 +197,7 @@ def _gradients(f: Callable[..., Value], arrays: list[Array], r: Array) -> tuple[
     xs = [Value(a) for a in arrays]
     y = f(*xs)
     if not y.parents:
-        return [0 * a for a in arrays], 0.0
+        return [r if x is y else 0 * a for x, a in zip(xs, arrays, strict=True)], 0.0
     y.backward(r)
     effects = [np.sum(np.abs(v.data * v.grad)) for v in topological_order(y)]
     noise = 8 * np.finfo(np.float64).eps * float(np.nansum(effects))

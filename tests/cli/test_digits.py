@@ -201,7 +201,8 @@ class TestEquivalence:
         out = tmp_path / "equal.dot"
         assert main(["equivalence", script, "--value", "x", "-o", str(out)]) == 1
         assert capsys.readouterr().err == (
-            "tinygrad-pool: equivalence: this network has no max, ReLU or average pool with units\n"
+            "tinygrad-pool: equivalence: this network has no max, ReLU or average pool, "
+            "or only empty ones\n"
         )
         assert not out.exists()
 

@@ -198,7 +198,7 @@ class TestSaturated:
             "partly lost",
             f"12 of 12 units of {squash} are saturated",
         )
-        assert "move 12 of them back" in finding.why
+        assert "12 of them would have to move back" in finding.why
 
     @pytest.mark.parametrize(("stuck", "count"), [(5, 1), (4, 0)])
     def test_a_quarter_of_the_units_must_be_pulled_back(self, stuck, count):

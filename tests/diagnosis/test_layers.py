@@ -116,6 +116,16 @@ def test_gradients_much_smaller_than_parameters_are_explained_by_a_step():
     )
 
 
+def test_a_layer_of_numbers_is_explained_by_its_largest_gradient_and_not_by_a_zero():
+    w0, w1, u = (tg.Value(0.5, label=name) for name in ("w0", "w1", "u"))
+    with tg.scope("unit"):
+        h = tg.weighted_sum([w0, w1], [0.0, 1.0]).tanh()
+    findings = tg.diagnose((h * 1e-20 * u - 1.0) ** 2, parameters=[w0, w1, u]).findings
+    (finding,) = [f for f in findings if f.kind == "vanishing"]
+    assert "|grad| shrinks from 1 at mul" in finding.why
+    assert "w0 gets nothing" not in finding.why
+
+
 def test_small_weights_are_to_be_larger_and_not_the_inputs_of_activations_smaller():
     W = [tg.Value(np.eye(8) * 0.1, label=f"W{i}") for i in range(20)]
     h = np.ones((3, 8))

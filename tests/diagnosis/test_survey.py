@@ -66,7 +66,12 @@ class TestParameters:
             "last.weight",
         ]
 
-    @pytest.mark.parametrize("given", [3.0, "ab", [1.0], {"w": 1}])
+    def test_nested_lists_and_dicts_of_parameters_are_read(self):
+        w, b = tg.Value(1.0), tg.Value(2.0)
+        assert parameters_of(w + b, {"last": {"w": w, "bs": [b]}}) == ["last.w", "last.bs.0"]
+        assert len(parameters_of(w + b, [[w], (b,)])) == 2
+
+    @pytest.mark.parametrize("given", [3.0, "ab", [1.0], {"w": 1}, [["ab"]], [[np.ones(2)]]])
     def test_objects_without_parameters_are_rejected(self, given):
         with pytest.raises(DataError, match="diagnose: parameters must be Values, modules that "):
             parameters_of(tg.Value(1.0) * 2.0, given)

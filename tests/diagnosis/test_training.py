@@ -125,6 +125,15 @@ class TestDataSetSince:
 
 
 class TestMadeAnew:
+    def test_an_updated_number_among_the_parameters_is_reported(self):
+        w = tg.Value(1.0, label="w")
+        for _ in range(2):
+            pass_of(w).backward()
+            w = w - 0.1 * w.grad
+        (finding,) = find(pass_of(w), parameters=[w])
+        assert finding.says == "no longer a leaf: it was computed from w"
+        assert finding.nodes == (w,)
+
     @pytest.mark.parametrize("traced", [True, False])
     @pytest.mark.parametrize("start", [1.0, np.array([1.0, 2.0])])
     def test_an_update_that_makes_a_node_is_reported(self, traced, start):

@@ -30,6 +30,21 @@ def test_variables_name_their_values_and_the_first_wins():
     assert [held[id(v)] for v in (w, x, y, z)] == ["w", "_", "_9", "by['z']"]
 
 
+def test_values_in_containers_of_containers_are_named():
+    w, b, deep = tg.Value(1.0), tg.Value(2.0), tg.Value(3.0)
+    W, net, d = [[0.5], [tg.Value(0.0), w]], {"a": {1: b}}, [[[[deep]]]]
+    data = [[0.5, deep], {"x": 1.0, "y": deep}]  # a row of data begins with a number
+    held = held_by({"data": data, "W": W, "net": net, "d": d})
+    assert [held[id(v)] for v in (w, b, deep)] == [
+        "W[1][1]",
+        "net['a'][1]",
+        "d[0][0][0][0]",
+    ]
+    assert tg.record(w * b, names={"W": W}).why("W[1][1]").name == "W[1][1]"
+    W[0].append(W)
+    assert held_by({"W": W})[id(w)] == "W[1][1]"
+
+
 def test_pictures_trees_and_explanations_use_the_same_name():
     ws, x = [tg.Value(3.0), tg.Value(4.0)], tg.Value(2.0)
     E = tg.weighted_sum(ws, [x, 1.0]) * tg.Value(5.0)

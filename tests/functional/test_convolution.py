@@ -19,7 +19,7 @@ def test_errors_name_the_convolution_and_the_mistake(name, ndim):
     for error, message, arguments in [
         (ShapeError, f"weight needs {ndim + 2} axes, got shape (3, 2)", (x, np.ones((3, 2)))),
         (ShapeError, f"weight needs {ndim + 2} axes, got shape ()", (x, 1.0)),
-        (ShapeError, "needs an input (..., channels, *space), got shape ()", (1.0, w)),
+        (ShapeError, f"needs an input with {ndim} axes after that of its channels", (1.0, w)),
         (DataError, "needs numbers in a regular shape", (x, [[1.0], [1.0, 2.0]])),
         (DataError, "needs numbers in a regular shape", ([[1.0], [1.0, 2.0]], w)),
         (DataError, "needs real numbers", (x, w, "bias")),

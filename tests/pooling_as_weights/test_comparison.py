@@ -377,11 +377,9 @@ class TestBadInput:
 
     def test_there_is_nothing_to_draw(self):
         x = Value([1.0, 3.0])
-        with pytest.raises(
-            OptionError, match="draw: this network has no max, ReLU or average pool with units"
-        ):
+        with pytest.raises(OptionError, match="draw: this network has no max, ReLU or"):
             tg.compare_weight_layer(x.sum()).draw()
-        with pytest.raises(OptionError, match="this network has no max, ReLU or average pool"):
+        with pytest.raises(OptionError, match="or only empty ones"):
             tg.compare_weight_layer(x[:0].relu().sum()).draw()
         total = x.sum()
         found = tg.compare_weight_layer(x.max() + total)

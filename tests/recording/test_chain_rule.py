@@ -399,7 +399,7 @@ def test_weights_of_two_layers_are_distinguished():
             OptionError,
             "does not depend on b",
         ),
-        (lambda a: tg.derive(a * 2.0, a, 1), OptionError, r"of shape \(\) needs an index into it"),
+        (lambda a: tg.derive(a * 2.0, a, 1), OptionError, r"of shape \(\) needs the index of"),
         (lambda a: tg.derive(tg.Value([1.0, 2.0]) * a, a), ShapeError, "derive: needs a number"),
     ],
 )
@@ -413,5 +413,8 @@ def test_a_constant_among_the_units_of_an_array_is_named():
     joined.label = "joined"
     E = (joined * joined).sum()
     assert tg.derive(E, joined, 0).value == 4.0
+    needed = r"of shape \(2,\) needs the index of one element, such as \(0,\), got None"
+    with pytest.raises(OptionError, match=needed):
+        tg.derive(E, joined)
     with pytest.raises(OptionError, match=r"derive: joined\[1\] is a constant, 3$"):
         tg.derive(E, joined, 1)

@@ -121,11 +121,27 @@ def test_contributions_add_up_though_data_was_set_since(make, shape):
                 assert sum(entry.contribution for entry in why.entries) == why.grad
 
 
+def test_a_factor_of_0_remains_the_reason_when_weights_are_set_as_in_a_training_step():
+    w, b = tg.Value(0.5, label="w"), tg.Value(0.1, label="b")
+    y = tg.weighted_sum([w], [0.0], b)
+    w.data, b.data = 0.4, 0.0
+    explained = str(tg.record(y).why("w"))
+    assert "1 × 0 = 0   the other factor is 0\n" in explained
+    assert "w was set after" in explained
+
+
+def test_the_reason_names_every_leaf_that_changed():
+    x, z = tg.Value(1.0, label="x"), tg.Value(2.0, label="z")
+    y = tg.maximum(x, z)
+    x.data, z.data = 3.0, 4.0
+    assert "x, z changed after the forward pass: run it again" in str(tg.record(y).why("x"))
+
+
 def test_the_reason_of_a_loser_does_not_use_data_set_since():
     x = tg.Value([1.0, 5.0, 2.0, 3.0], label="x")
     y = tg.max_pool1d(x[None], 2).sum() + x.max()
     assert "lost to x" in str(tg.record(y).why("x", 0))
     x.data = np.array([9.0, 5.0, 2.0, 3.0])
     told = str(tg.record(y).why("x", 0))
-    assert "from max#4: 1 × 0 = 0   x was set after the forward pass; run it again" in told
+    assert "from max#4: 1 × 0 = 0   x changed after the forward pass; run it again" in told
     assert "it lost to getitem#1[0, 1], by 4" in told  # recorded before the change

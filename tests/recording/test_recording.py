@@ -272,6 +272,11 @@ def test_a_failing_pass_leaves_all_gradients_unchanged():
         (lambda: tg.record(tg.Value([1.0, 2.0])), ShapeError, "pass gradient="),
         (lambda: tg.record(tg.Value(1.0).exp().detach()), GraphError, "detached"),
         (lambda: tg.record(network()[1]).seek(99), OptionError, r"seek: position must be in 0 … "),
+        (
+            lambda: tg.record(network()[1]).seek("pooled"),
+            OptionError,
+            "seek: position must be a whole number, got 'pooled'",
+        ),
         (lambda: tg.record(network()[1]).seek(-1), OptionError, "got -1"),
         (lambda: tg.record(network()[1]).set("q", 1.0), OptionError, "no node is called 'q'"),
         (

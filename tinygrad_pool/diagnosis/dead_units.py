@@ -284,7 +284,7 @@ def saturated(survey: Survey, rows: dict[str, Slopes]) -> Iterator[Finding]:
         says = f"{flat:,} of {counted(units, 'unit')} of {op}{layers} {are} saturated"
         why = (
             f"there the slope of {op} is below {FLAT:.0%} of its largest, so hardly any gradient "
-            f"gets through, though it would move {pulled:,} of them back. Use smaller weights, "
-            "biases or inputs"
+            f"gets through. To reduce the loss, {pulled:,} of them would have to move back. Use "
+            "smaller weights, biases or inputs"
         )
         yield Finding("saturated", PARTLY_LOST, name, says, why, nodes)

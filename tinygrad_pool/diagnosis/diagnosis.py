@@ -69,10 +69,10 @@ def diagnose(
 ) -> Diagnosis:
     """Diagnose why a network does not learn; most severe finding first.
 
-    `parameters` is a module, or Values and modules, or a dict of them by name; those that no
-    gradient reaches are reported. `names=globals()` names Values after their variables, and finds
-    modules among them. Without either, leaves that are used as weights count as parameters.
-    Examples are along the first axis. No `.grad` changes.
+    `parameters` is a module, a Value, or lists and dicts of these; parameters that no gradient
+    reaches are reported. `names=globals()` names Values after their variables, and finds modules
+    among them. Without either, leaves that are used as weights count as parameters. Examples are
+    along the first axis. No `.grad` changes.
 
     If the graph was built under `tg.traced()`, findings quote lines, and choices by Python's max
     and if are reported.

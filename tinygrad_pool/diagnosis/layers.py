@@ -99,7 +99,7 @@ def trend(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
     worst = int(np.argmax(factors))
     kind, change, fix = "exploding", "larger", FIXES["exploding"]
     if vanishes:
-        path = survey.ledger.strongest.gains(survey.loss, first.nodes[0], survey.call)
+        path = survey.ledger.strongest.gains(survey.loss, _largest(survey, first), survey.call)
         kind, change = "vanishing", "smaller"
         fix = _steeper(path.flattest())
     says = (
@@ -122,7 +122,7 @@ def extreme(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
     tiny = [of for of, size in sizes.items() if 0 < of.size < size / TINY]
     found = huge or tiny
     for layer in found[:1]:
-        node, size = layer.nodes[0], sizes[layer]
+        node, size = _largest(survey, layer), sizes[layer]
         kind, says = "exploding", f"{number(layer.size / size)} times as large as"
         effect, fix = (
             "almost any step is too large",
@@ -140,6 +140,12 @@ def extreme(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
         name = survey.listed(layer.nodes) if of_numbers else layer.name
         says = f"gradients are {says} the parameters"
         yield Finding(kind, PARTLY_LOST, name, says, why, layer.nodes)
+
+
+def _largest(survey: Survey, layer: Layer) -> Node:
+    """Return the node of a layer with the largest gradient; one of 0 has causes of its own."""
+    reached = (v for v in layer.nodes if v in survey.grads)
+    return max(reached, key=survey.ledger.strongest.size)
 
 
 def _steeper(cause: str) -> str:

@@ -246,31 +246,33 @@ def is_size_of(node: Node, leaf: Node) -> bool:
     return squares or traits_of(node.rule).unit in ("power", "norm")
 
 
-def parts_of(name: str, parameters: Any) -> Iterator[tuple[str, Value]]:
-    """Read parameters: a Value, a module, several of them, or a dict with their names.
+def parts_of(name: str, parameters: Any, lead: str = "") -> Iterator[tuple[str, Value]]:
+    """Read parameters: a Value, a module, or lists and dicts of them.
 
-    Yields each name, or "", and its Value. Raises DataError for anything else; the message begins
-    with `name`.
+    Yields the name of each, or "", and its Value. Raises DataError for anything else; the message
+    begins with `name`.
     """
-    pairs: Iterable[tuple[Any, Any]] = [("", parameters)]
-    one = isinstance(parameters, Value | str | np.ndarray) or hasattr(parameters, "parameters")
-    if isinstance(parameters, Mapping):
+    pairs: Iterable[tuple[Any, Any]]
+    if isinstance(parameters, Value):
+        yield lead, parameters
+        return
+    if hasattr(parameters, "named_parameters"):
+        pairs = parameters.named_parameters()
+    elif isinstance(parameters, Mapping):
         pairs = parameters.items()
-    elif isinstance(parameters, Iterable) and not one:
-        pairs = [("", part) for part in parameters]
-    for lead, part in pairs:
-        own: Iterable[tuple[str, Any]] = [("", part)]
-        if hasattr(part, "named_parameters"):
-            own = part.named_parameters()
-        elif not isinstance(part, Value) and callable(getattr(part, "parameters", None)):
-            own = [("", v) for v in part.parameters()]
-        for inner, v in own:
-            if not isinstance(v, Value):
-                raise DataError(
-                    f"{name}: parameters must be Values, modules that have .parameters(), or a "
-                    f"dict of them, got {type(v).__name__}"
-                )
-            yield ".".join(filter(None, (str(lead), inner))), v
+    elif callable(getattr(parameters, "parameters", None)):
+        pairs = (("", v) for v in parameters.parameters())
+    elif isinstance(parameters, Iterable) and not (
+        isinstance(parameters, str) or hasattr(parameters, "shape")  # such as a tensor
+    ):
+        pairs = ((i if lead else "", v) for i, v in enumerate(parameters))
+    else:
+        raise DataError(
+            f"{name}: parameters must be Values, modules that have .parameters(), or lists or "
+            f"dicts of them, got {type(parameters).__name__}"
+        )
+    for key, part in pairs:
+        yield from parts_of(name, part, ".".join(filter(None, (lead, str(key)))))
 
 
 def _shortened(names: list[str], known: list[str]) -> Iterator[str]:

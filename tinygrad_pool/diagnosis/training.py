@@ -95,7 +95,8 @@ def _updated(survey: Survey, node: Node) -> Node | None:
         here = [m for m in source.moves if m.first <= number <= m.last]
         return leaf if any(m.sets & m.reads and ".grad" in m.reads for m in here) else None
     name = survey.recording.names.get(id(node))
-    return leaf if (name and name == leaf.label) or _is_multiple(step, old._grad) else None
+    known = node in survey.parameters or (name and name == leaf.label)
+    return leaf if known or _is_multiple(step, old._grad) else None
 
 
 def _is_multiple(step: Any, g: Any) -> bool:

@@ -46,11 +46,24 @@ def values_in(variables: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
             yield name, v
     for part, name in held_by_modules(public).items():
         yield name, part
-    for name, container in public.items():
-        parts = parts_of(container) if isinstance(container, list | tuple | dict) else None
-        for key, v in (parts or {}).items():
-            if isinstance(v, Value):
-                yield f"{name}[{key!r}]", v
+    for name, v in public.items():
+        if isinstance(v, list | tuple | dict):
+            yield from _inside(name, v)
+
+
+def _inside(name: str, container: Any, depth: int = 3) -> Iterator[tuple[str, Node]]:
+    """Yield the Values in a container, and in those that it holds, with their names."""
+    for key, v in (parts_of(container) or {}).items():
+        if isinstance(v, Value):
+            yield f"{name}[{key!r}]", v
+        elif depth and isinstance(v, list | tuple | dict) and not _of_numbers(v):
+            yield from _inside(f"{name}[{key!r}]", v, depth - 1)
+
+
+def _of_numbers(container: Any) -> bool:
+    """Return whether a container begins with a plain number, as data do, which may be long."""
+    parts = container.values() if isinstance(container, dict) else container
+    return isinstance(next(iter(parts), None), int | float)
 
 
 def held_by_modules(variables: Mapping[str, Any]) -> dict[Node, str]:

@@ -103,7 +103,7 @@ class Comparison(NamedTuple):
         if not chosen:
             what = name_of(node) if isinstance(node, Node) else repr(node)
             raise OptionError(
-                "draw: this network has no max, ReLU or average pool with units"
+                "draw: this network has no max, ReLU or average pool, or only empty ones"
                 if node is None
                 else f"draw: {what:.80} is not one of the layers of weights"
             )

@@ -204,7 +204,8 @@ def _cell(v: Value, index: int | Sequence[int] | None) -> int:
     place = place_of(() if index is None else index, v.shape, "derive: index")
     if place is None:
         raise OptionError(
-            f"derive: {name_of(v)} of shape {v.shape} needs an index into it, got {index!r}"
+            f"derive: {name_of(v)} of shape {v.shape} needs the index of one element, such as "
+            f"{(0,) * v.ndim}, got {index!r}"
         )
     return int(np.ravel_multi_index(place, v.shape)) if place else 0
 

@@ -181,10 +181,13 @@ class GradientExplainer:
             return f"it underflows, as {upstream:.3g} × {local:.3g} is too small for {narrower}"
         if local:
             return "the upstream gradient is 0"
+        off = traits_of(link.node.rule).off
+        if off and "{x}" not in off:  # it holds whatever was set since
+            return off
         if stale := set_since([link.node]):
             names = several([*map(self.call, stale)])
-            return f"{names} was set after the forward pass; run it again"
-        if off := traits_of(link.node.rule).off:
+            return f"{names} changed after the forward pass; run it again"
+        if off:
             return off.format(x=link.value)
         return self._lost(link) or f"{flat(link.node, link.seen)} at {link.value}"
 

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 
 class Recording(Trace):
-    """A backward pass to step through, to replay with other numbers, and to show on a page."""
+    """A backward pass to step through, to replay with other numbers, and to show on a page.
+
+    `len(recording)` counts its `steps`, which are listed in order, as are the `nodes` of its graph.
+    """
 
     def __init__(
         self, loss: Value, gradient: Any = None, names: Mapping[str, Any] | None = None
@@ -174,9 +177,8 @@ class Recording(Trace):
 
         `widget.step` is the step that the page shows, at first the position of this recording.
         Setting it moves the page; when the reader moves the page, it changes and its observers are
-        called. The recording itself does not move, unless an observer moves it:
-
-            widget.observe(lambda change: recording.seek(change.new), "step")
+        called. The recording itself moves only if an observer moves it, for example
+        `widget.observe(lambda change: recording.seek(change.new), "step")`.
 
         Needs the extra [widget]. Raises ToolError without it, or if no Graphviz can draw the graph;
         OptionError for an unknown direction or start.

@@ -25,7 +25,7 @@ from tinygrad_pool.recording.ledger import GradientExplainer
 from tinygrad_pool.recording.naming import Index, Named
 from tinygrad_pool.recording.reasons import Explanation, explain
 from tinygrad_pool.recording.steps import Change, Steps, Sums
-from tinygrad_pool.rules.arguments import whole
+from tinygrad_pool.rules.arguments import count_of
 
 
 class Trace(Named):
@@ -110,7 +110,7 @@ class Trace(Named):
 
         Raises OptionError for a position that does not exist.
         """
-        n = whole(position, "seek: position")
+        n = count_of(position, "seek: position")
         if not 0 <= n <= len(self):
             raise OptionError(f"seek: position must be in 0 … {len(self)}, got {position!r}")
         with TURN:

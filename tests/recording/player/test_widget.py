@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.errors import AxisError, OptionError, ToolError
+from tinygrad_pool.errors import OptionError, ToolError
 
 
 def recorded():
@@ -67,8 +67,8 @@ class TestInPython:
         [
             (3, OptionError, "widget: step must be in 0 … 2, got 3"),
             (-1, OptionError, "widget: step must be in 0 … 2, got -1"),
-            (1.5, AxisError, "widget: step must be an integer, got 1.5"),
-            (None, AxisError, "widget: step must be an integer, got None"),
+            (1.5, OptionError, "widget: step must be an integer, got 1.5"),
+            (None, OptionError, "widget: step must be an integer, got None"),
         ],
     )
     def test_a_step_that_does_not_exist_is_refused(self, step, error, says):

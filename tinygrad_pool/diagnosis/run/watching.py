@@ -37,7 +37,7 @@ from tinygrad_pool.formatting import Table, number, several
 from tinygrad_pool.recording.difference import Difference, compare_passes
 from tinygrad_pool.recording.recording import Recording, record
 from tinygrad_pool.recording.strongest_paths import rms
-from tinygrad_pool.rules.arguments import numbers, whole
+from tinygrad_pool.rules.arguments import count_of, numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -219,10 +219,10 @@ class Run:
     def compare(self, step_a: int, step_b: int) -> Difference:
         """Compare the passes of two recorded steps, node by node: see `compare_passes`.
 
-        Raises OptionError if a step was not recorded; AxisError if it is not an integer.
+        Raises OptionError if a step was not recorded.
         """
         for step in (step_a, step_b):
-            if whole(step, "compare: step") not in self.recordings:
+            if count_of(step, "compare: step") not in self.recordings:
                 known = ", ".join(map(str, sorted(self.recordings))) or "none"
                 raise OptionError(
                     f"compare: step {step!r} was not recorded; recorded steps: {known}. watch(net, "
@@ -325,10 +325,10 @@ def watch(
 ) -> Run:
     """Watch a training run: call `.step(loss)` on the result in every step, after backward().
 
-    `parameters` is a module, Values, or a dict of them; parameters added later are found within 16
-    steps. Each step measures the norms √(Σ x² / n) of gradient, update and weight, for each array,
-    and for the scalars of each layer together. The update of an array above 8,192 numbers is
-    measured on some thousands of them, to about two digits.
+    `parameters` is a module, a Value, or lists and dicts of these; parameters added later are found
+    within 16 steps. Each step measures the norms √(Σ x² / n) of gradient, update and weight, for
+    each array, and for the scalars of each layer together. The update of an array above 8,192
+    numbers is measured on some thousands of them, to about two digits.
 
     The first step in which a norm is NaN or infinite, a gradient is below `vanish`, or a gradient
     or a weight is above `explode`, is recorded and explained. The steps in `recorded` are recorded,

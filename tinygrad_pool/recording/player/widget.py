@@ -8,7 +8,7 @@ import traitlets
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.recording.player import framed, read
 from tinygrad_pool.recording.trace import Trace
-from tinygrad_pool.rules.arguments import whole
+from tinygrad_pool.rules.arguments import count_of
 
 
 class PlayerWidget(anywidget.AnyWidget):
@@ -36,7 +36,7 @@ class PlayerWidget(anywidget.AnyWidget):
 
     @traitlets.validate("step")
     def _check_step(self, proposal: traitlets.Bunch) -> int:
-        step = whole(proposal["value"], "widget: step")
+        step = count_of(proposal["value"], "widget: step")
         if not 0 <= step <= len(self.recording):
             raise OptionError(f"widget: step must be in 0 … {len(self.recording)}, got {step}")
         return step
