@@ -140,6 +140,9 @@ FUNCTIONS = {
     "determinants": lambda x: np.linalg.det(x.reshape(-1, 2, 2)),
     "rests": lambda x: np.fmod(x, 0.3),
     "where": lambda x: tg.where(np.array([True, False, True, False]), x, 0.0),
+    "moves": lambda x: np.roll(x, 1, 1) + np.tile(x, 2)[:, 2:6] + np.repeat(x, 2, 1)[:, 1:5],
+    "padding": lambda x: np.pad(x[:, 1:3], ((0, 0), (1, 1)), constant_values=2),
+    "triangles": lambda x: np.triu(x.reshape(-1, 2, 2)) + np.rot90(x.reshape(-1, 2, 2), 1, (1, 2)),
 }
 
 
@@ -281,6 +284,26 @@ class TestBatch:
         path = tg.to_onnx(Of(picked), tmp_path / "net.onnx", drawn(2, 4))
         assert runtime.InferenceSession(str(path)).get_inputs()[0].shape == [2, 4]
         assert np.array_equal(tg.from_onnx(path)(drawn(2, 4)).data, Of(picked)(drawn(2, 4)).data)
+
+    @pytest.mark.parametrize(
+        "moved",
+        [
+            lambda torch, x: x.roll(1, 1),
+            lambda torch, x: x.repeat(1, 2),
+            lambda torch, x: x.view(-1, 2, 2).tril(),
+            lambda torch, x: torch.nn.functional.pad(x, (1, 2), value=3.0),
+            lambda torch, x: torch.conv_transpose1d(x[:, None], torch.ones(1, 1, 3), None, 2),
+        ],
+    )
+    def test_cells_that_move_within_a_row_leave_it_free(self, runtime, torch, tmp_path, moved):
+        class Moved(torch.nn.Module):
+            def forward(self, x):
+                return moved(torch, x)
+
+        net = tg.from_torch(Moved(), torch.ones(2, 4))
+        path, more = tg.to_onnx(net, tmp_path / "net.onnx", drawn(2, 4)), drawn(5, 4)
+        (y,) = runtime.InferenceSession(str(path)).run(None, {"x": more})
+        assert np.array_equal(y, moved(torch, torch.as_tensor(more)).numpy())
 
     @pytest.mark.parametrize(
         "f",
