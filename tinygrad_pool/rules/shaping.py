@@ -335,4 +335,4 @@ def _selects_once(key: Key, shape: Shape, size: int) -> bool:
         return True
     selected = np.zeros(shape, bool)
     selected[key] = True
-    return np.count_nonzero(selected) == size
+    return bool(np.count_nonzero(selected) == size)
