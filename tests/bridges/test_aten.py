@@ -160,3 +160,16 @@ def test_dtypes_are_converted():
     assert TRANSLATIONS["aten.scalar_tensor"](2, dtype=f).dtype == f
     assert TRANSLATIONS["aten.rand_like"](x).shape == (2,)
     assert TRANSLATIONS["aten.sum"](x, dtype=f).dtype == f
+
+
+def test_integers_and_numbers_take_the_dtype_of_floats_as_in_pytorch():
+    x, places = tg.Value(np.ones(3, np.float32)), np.arange(1, 4)
+    for name in ("add", "mul", "div", "pow", "maximum"):
+        for other in (places, np.array(2), np.float64(2.0)):
+            assert TRANSLATIONS[f"aten.{name}"](x, other).dtype == np.float32
+    assert TRANSLATIONS["aten.mul"](x, np.ones(3)).dtype == np.float64
+    assert TRANSLATIONS["aten.sqrt"](places).dtype == np.float32
+    assert TRANSLATIONS["aten.mul"](places, 0.5).dtype == np.float32
+    assert TRANSLATIONS["aten.add"](places, 1).dtype == places.dtype
+    assert TRANSLATIONS["aten.arange"](3.0).dtype == np.float32
+    assert TRANSLATIONS["aten.repeat"](np.ones((2, 1)), (0, 2)).shape == (0, 2)

@@ -13,6 +13,7 @@ from tinygrad_pool.errors import (
     GraphError,
     OptionError,
     OutputError,
+    ShapeError,
     ToolError,
     UnsupportedError,
 )
@@ -109,6 +110,7 @@ FUNCTIONS = {
     "slices": lambda x: x[:, 1:3] + x[..., ::-2] + x[:, -1, None] + x[:, None, 0],
     "all": lambda x: x[:] + x[...],
     "rows": lambda x: x[:, [0, 0, 2]],
+    "a mask of columns": lambda x: x[:, np.array([True, False, True, False])],
     "casts": lambda x: x.astype(np.float64) * 2.0,
     "products": lambda x: x @ drawn(4, 3) + (x @ tg.Value(drawn(4, 3), label="v")),
     "broadcast": lambda x: np.broadcast_to(x[:, None], (len(x), 3, 4)),
@@ -140,6 +142,9 @@ FUNCTIONS = {
     "determinants": lambda x: np.linalg.det(x.reshape(-1, 2, 2)),
     "rests": lambda x: np.fmod(x, 0.3),
     "where": lambda x: tg.where(np.array([True, False, True, False]), x, 0.0),
+    "moves": lambda x: np.roll(x, 1, 1) + np.tile(x, 2)[:, 2:6] + np.repeat(x, 2, 1)[:, 1:5],
+    "padding": lambda x: np.pad(x[:, 1:3], ((0, 0), (1, 1)), constant_values=2),
+    "triangles": lambda x: np.triu(x.reshape(-1, 2, 2)) + np.rot90(x.reshape(-1, 2, 2), 1, (1, 2)),
 }
 
 
@@ -283,6 +288,27 @@ class TestBatch:
         assert np.array_equal(tg.from_onnx(path)(drawn(2, 4)).data, Of(picked)(drawn(2, 4)).data)
 
     @pytest.mark.parametrize(
+        "moved",
+        [
+            lambda torch, x: x.roll(1, 1),
+            lambda torch, x: x.repeat(2, 2),
+            lambda torch, x: torch.nn.functional.pad(x, (-1, 1)),
+            lambda torch, x: x.view(-1, 2, 2).tril(),
+            lambda torch, x: torch.nn.functional.pad(x, (1, 2), value=3.0),
+            lambda torch, x: torch.conv_transpose1d(x[:, None], torch.ones(1, 1, 3), None, 2),
+        ],
+    )
+    def test_cells_that_move_within_a_row_leave_it_free(self, runtime, torch, tmp_path, moved):
+        class Moved(torch.nn.Module):
+            def forward(self, x):
+                return moved(torch, x)
+
+        net = tg.from_torch(Moved(), torch.ones(2, 4))
+        path, more = tg.to_onnx(net, tmp_path / "net.onnx", drawn(2, 4)), drawn(5, 4)
+        (y,) = runtime.InferenceSession(str(path)).run(None, {"x": more})
+        assert np.array_equal(y, moved(torch, torch.as_tensor(more)).numpy())
+
+    @pytest.mark.parametrize(
         "f",
         [
             lambda x: np.broadcast_to(x.sum(), (len(x), 2)),
@@ -290,6 +316,10 @@ class TestBatch:
             lambda x: np.exp(x) if len(x) == 2 else np.sin(x),
             lambda x: x.reshape(-1, 2, 2)[:, [0, 1], [1, 0]],
             lambda x: x[np.array([True, False, True, True])[None].repeat(len(x), 0)],
+            lambda x: x.reshape(-1, 2, 2)[:, np.eye(2) > 0],
+            lambda x: x[:, None, [0, 2]],
+            lambda x: x.reshape(-1, 2, 2)[:, 1:, [0]],
+            lambda x: x[True],
             lambda x: x[:2] * 1.0 if len(x) == 2 else x[[0]] * 1.0,
             lambda x: x.reshape(len(x), 2, 2) if len(x) == 2 else x.reshape(len(x), 4),
             lambda x: tg.stack([x[i] for i in range(len(x))]),
@@ -300,6 +330,8 @@ class TestBatch:
     def test_a_function_of_the_batch_size_fixes_it(self, tmp_path, f):
         again = tg.from_onnx(tg.to_onnx(Of(f), tmp_path / "net.onnx", drawn(2, 4)))
         np.testing.assert_allclose(again(drawn(2, 4)).data, Of(f)(drawn(2, 4)).data, 1e-6)
+        with pytest.raises(ShapeError, match=r"made for shape \(2, 4\), got \(5, 4\)"):
+            again(drawn(5, 4))
 
     def test_an_empty_shape_fixes_the_batch_size(self, tmp_path):
         x = np.ones((2, 0), np.float32)

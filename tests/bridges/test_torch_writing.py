@@ -144,6 +144,18 @@ def test_squeezing_a_batch_of_one_fixes_its_size(torch, same):
     same(Alone(), Alone().to_torch(x), x)
 
 
+def test_a_batch_size_that_the_nodes_depend_on_is_fixed(torch):
+    class Reversed(nn.Module):
+        def forward(self, x):
+            return x[np.arange(len(x))[::-1]]
+
+    module = Reversed().to_torch(np.ones((2, 3)))
+    with pytest.raises(
+        ValueError, match=r"input x: the batch size is fixed, .*\(2, 3\), got \(4, 3\)"
+    ):
+        module(torch.ones(4, 3))
+
+
 @pytest.mark.parametrize("p", [1, 3, 1.5])
 def test_a_p_norm_pool_that_differs_below_0_needs_an_example(torch, same, p):
     layer = nn.LPPool1d(p, 2)

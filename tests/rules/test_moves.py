@@ -52,6 +52,26 @@ def test_copies_do_not_change_with_a_step_in_place(call):
     assert (w.data.tolist(), before.data.tolist()) == ([0.0, 0.0], [1.0, 2.0])
 
 
+@pytest.mark.parametrize(
+    ("call", "ops"),
+    [
+        (lambda v: np.roll(v, 1, 1), ["getitem"]),
+        (lambda v: np.pad(v, ((0, 0), (1, 0)), constant_values=7.0), ["where", "getitem"]),
+        (np.tril, ["where"]),
+        (lambda v: np.rot90(v.reshape(1, 2, 3), 1, (1, 2)), ["getitem", "reshape", "reshape"]),
+    ],
+)
+def test_rows_that_move_alike_have_one_index(call, ops):
+    y = node = call(V)
+    assert np.array_equal(y.data, call(V.data))
+    assert y.data.flags.c_contiguous
+    for op in ops:
+        assert node.op == op
+        node = next(p for p in node.parents if isinstance(p, Value))
+    assert node is V
+    assert tg.gradcheck(lambda v: call(v) ** 2, V)
+
+
 def test_filled_cells_get_no_gradient():
     y = np.pad(V, 1, constant_values=7.0)
     assert y.data[0, 0] == 7.0

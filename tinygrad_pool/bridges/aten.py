@@ -64,6 +64,27 @@ def _over(f: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     )
 
 
+def _promoting(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Give arrays of integers, and numbers, the dtype of a floating operand, as PyTorch does.
+
+    What is computed from integers alone is in single precision.
+    """
+
+    def promoted(*xs: Any, **options: Any) -> Any:
+        floating = [x for x in xs if getattr(x, "dtype", np.dtype(int)).kind == "f"]
+        if not floating:
+            y = f(*xs, **options)
+            return y.astype(np.float32) if getattr(y, "dtype", None) == np.float64 else y
+        dtype = max(floating, key=lambda x: x.ndim > 0).dtype
+        weak = [
+            isinstance(x, np.ndarray | np.generic) and (x.dtype.kind in "iu" or not x.ndim)
+            for x in xs
+        ]
+        return f(*(x.astype(dtype) if w else x for x, w in zip(xs, weak, strict=True)), **options)
+
+    return promoted
+
+
 def axes_of(axes: Axes) -> int | tuple[int, ...] | None:
     """Return axes as NumPy takes them: an empty list means all."""
     return axes if isinstance(axes, int) else tuple(axes or ()) or None
@@ -104,13 +125,20 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     **{name: _along(getattr(np, name)) for name in ("cumsum", "cumprod")},
     **dict.fromkeys(("softmax", "_softmax"), _along(operations.softmax)),
     **dict.fromkeys(("log_softmax", "_log_softmax"), _along(operations.log_softmax)),
-    "arange": lambda *bounds, dtype=None: np.arange(*bounds, dtype=dtype),
+    "arange": lambda *bounds, dtype=None: np.arange(
+        *bounds, dtype=dtype or (np.float32 if float in map(type, bounds) else None)
+    ),
     "scalar_tensor": np.asarray,
     "full_like": lambda x, fill, dtype=None: np.full(x.shape, fill, dtype or x.dtype),
     "empty": lambda shape, dtype=None: full(shape, 0.0, dtype),
     "empty_like": lambda x, dtype=None: np.full(x.shape, 0.0, dtype or x.dtype),
     "rand_like": lambda x, **_: np.random.default_rng().random(x.shape).astype(x.dtype),
 }
+PROMOTING = """
+add sub mul pow maximum minimum where fmod remainder atan2 hypot copysign exp log sqrt sin cos
+reciprocal rsqrt sigmoid
+"""
+SIMPLE |= {name: _promoting(SIMPLE[name]) for name in PROMOTING.split()}
 TRANSLATIONS.update({f"aten.{name}": f for name, f in SIMPLE.items()})
 TRANSLATIONS.update({f"python.{name}": f for name, f in vars(operator).items() if callable(f)})
 TRANSLATIONS["torch.sym_float"] = float
@@ -143,6 +171,7 @@ def embedding(w: Any, index: Any, padding: int = -1, by_frequency: bool = False,
 
 
 @translates("aten.div")
+@_promoting
 def div(x: Any, y: Any, rounding_mode: str | None = None) -> Any:
     """Compute x / y; if it is rounded, it has no gradient."""
     if rounding_mode is None:

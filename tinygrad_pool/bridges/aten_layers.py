@@ -11,6 +11,7 @@ from tinygrad_pool import functional
 from tinygrad_pool.bridges.aten_shapes import pad
 from tinygrad_pool.bridges.translations import TRANSLATIONS, data_of, translates
 from tinygrad_pool.functional import activations, layers, losses
+from tinygrad_pool.rules.moves import pick_cells
 
 
 @translates("aten.conv1d", "aten.conv2d", "aten.conv3d")
@@ -30,17 +31,17 @@ def convolution(x: Any, w: Any, b: Any, *options: Any) -> Any:
     if not transposed:
         return conv(x, w, b, stride, padding, dilation, groups)
     n = w.ndim - 2
-    sides = [(0, 0)] * (x.ndim - n)
+    cells, sides = np.arange(1, x.size + 1).reshape(x.shape), [(0, 0)] * (x.ndim - n)
     per_axis = (np.broadcast_to(o, n).tolist() for o in (stride, padding, dilation, output_padding))
     for k, s, p, d, more in zip(w.shape[2:], *per_axis, strict=True):
         axis, reach = len(sides), d * (k - 1) - p
         between = np.repeat(np.arange(1, x.shape[axis]), s - 1)
-        x = np.insert(x, between, 0.0, axis=axis) if between.size else x
+        cells = np.insert(cells, between, 0, axis=axis)
         sides.append((reach, reach + more))
     parts = np.reshape(w, (groups, w.shape[0] // groups, *w.shape[1:]))
     swapped = np.swapaxes(parts, 1, 2).reshape(groups * w.shape[1], -1, *w.shape[2:])
     reversed_weights = np.flip(swapped, tuple(range(2, w.ndim)))
-    return conv(pad(x, sides), reversed_weights, b, 1, 0, dilation, groups)
+    return conv(pick_cells(x, pad(cells, sides)), reversed_weights, b, 1, 0, dilation, groups)
 
 
 def _per_axis(option: Any) -> Any:

@@ -114,8 +114,7 @@ def constant_pad(x: Any, sides: Sequence[int], value: float = 0.0) -> Any:
 def pad(x: Any, sides: Sequence[tuple[int, int]], value: float = 0.0) -> Any:
     """Add a constant before and after each axis; a negative number cuts elements off."""
     if (np.array(sides) < 0).any():
-        ends = zip(x.shape, sides, strict=True)
-        x = x[tuple(slice(max(-before, 0), n + min(after, 0)) for n, (before, after) in ends)]
+        x = x[tuple(slice(max(-before, 0), min(after, 0) or None) for before, after in sides)]
     added = np.maximum(sides, 0)
     return np.pad(x, added, constant_values=value) if added.any() else x
 
@@ -138,6 +137,13 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, _: bool = True) -
     return tuple(sliced(part, axis, 0, k) for part in sort(x, axis, largest))
 
 
+@translates("aten.repeat")
+def repeat(x: Any, times: Sequence[int]) -> Any:
+    """Repeat the array along each axis; copies along the first are joined, for any batch size."""
+    y = np.tile(x, (1, *times[1:]))
+    return y if times[0] == 1 else np.concatenate([y] * times[0] or [sliced(y, 0, 0, 0)])
+
+
 SIMPLE: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(
         ("view", "reshape", "_unsafe_view", "_reshape_copy"),
@@ -146,7 +152,6 @@ SIMPLE: dict[str, Callable[..., Any]] = {
     "transpose": lambda x, one, other: np.swapaxes(x, one, other) if x.ndim else x,
     "flip": lambda x, axes: np.flip(x, tuple(axes)),
     "roll": lambda x, shifts, axes=(): np.roll(x, tuple(shifts), tuple(axes) or None),
-    "repeat": np.tile,
     "unbind": lambda x, axis=0: [select(x, axis, i) for i in range(x.shape[axis])],
     "index": lambda x, at: x[_key_of(at)],
     "cat": lambda xs, axis=0: np.concatenate([x for x in xs if np.shape(x) != (0,)], axis=axis),

@@ -231,16 +231,9 @@ def _free_shapes(graph: Graph, longer: Graph) -> dict[Node, Shape] | None:
             inferable = 0 not in a.shape  # without elements, −1 has no meaning
             if shapes[a].count(-1) > inferable or not _has_batch(a, shapes[a]):
                 return None
-        elif a.ndim != b.ndim or not _equal_nodes(a, b, graph) or _has_index_arrays(a):
+        elif a.ndim != b.ndim or not _equal_nodes(a, b, graph):
             return None
     return shapes
-
-
-def _has_index_arrays(node: Node) -> bool:
-    """Return whether a node is indexed by several arrays: ONNX can do that on flat cells only."""
-    key = node.options.get("key", ()) if node.rule is shaping.getitem else ()
-    parts = key if isinstance(key, tuple) else (key,)
-    return sum(isinstance(part, list | np.ndarray) for part in parts) > 1
 
 
 def _has_batch(node: Any, shape: Shape) -> bool:

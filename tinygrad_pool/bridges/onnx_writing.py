@@ -25,6 +25,7 @@ from tinygrad_pool.errors import ToolError
 from tinygrad_pool.extras import extra
 from tinygrad_pool.files import check_folder, write_whole
 from tinygrad_pool.nn.module import Module
+from tinygrad_pool.rules import shaping
 from tinygrad_pool.rules.arguments import Shape, axes_of
 from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.windows import AdaptiveWindows, Windows
@@ -57,7 +58,10 @@ def to_onnx(network: Module | Value, path: str | os.PathLike[str], *inputs: Any)
     """
     onnx = extra("onnx", "to_onnx")
     check_folder(path)
-    model = Writer(onnx, graph_of("to_onnx", network, inputs)).model(_written)
+    graph = graph_of("to_onnx", network, inputs)
+    if any(_cells(node) is not None for node in graph.nodes):
+        graph = graph._replace(batch={}, shapes={node: node.shape for node in graph.shapes})
+    model = Writer(onnx, graph).model(_written)
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -153,20 +157,38 @@ def _stack(op: Writer, node: Any, *xs: str) -> str:
 
 def _getitem(op: Writer, node: Any, x: str) -> str:
     """Write numbers and slices as Slice, one array of indices as Gather, others from flat cells."""
+    parts, cells = _parts(node), _cells(node)
+    if cells is not None:
+        return op.Gather(op.Reshape(x, [-1]), cells, axis=0)
+    arrays = [(i, np.asarray(p)) for i, p in enumerate(parts) if isinstance(p, list | np.ndarray)]
+    if not arrays:
+        return _sliced(op, parts, x)
+    ((axis, at),) = arrays
+    return op.Gather(x, np.flatnonzero(at) if at.dtype == bool else at, axis=axis)
+
+
+def _parts(node: Any) -> tuple[Any, ...]:
+    """Return the parts of a key, with whole slices for an ellipsis and for the other axes."""
     key = node.options.get("key", ())
     parts = key if isinstance(key, tuple) else (key,)
-    shape = np.shape(data_of(node.parents[0]))
-    rest = len(shape) - sum(p is not None and p is not Ellipsis for p in parts)
+    rest = node.parents[0].ndim - sum(p is not None and p is not Ellipsis for p in parts)
     at = next((i for i, p in enumerate(parts) if p is Ellipsis), len(parts))
-    parts = (*parts[:at], *(slice(None),) * rest, *parts[at + 1 :])
-    basic = all(p is None or isinstance(p, slice | int | np.integer) for p in parts)
-    if basic and not any(isinstance(p, bool) for p in parts):
-        return _sliced(op, parts, x)
-    arrays = [i for i, p in enumerate(parts) if not _is_all(p)]
-    if len(arrays) == 1 and np.asarray(parts[arrays[0]]).dtype.kind in "iu":
-        return op.Gather(x, parts[arrays[0]], axis=arrays[0])
-    cells = np.arange(int(np.prod(shape))).reshape(shape)[key]
-    return op.Gather(op.Reshape(x, [-1]), cells, axis=0)
+    return (*parts[:at], *(slice(None),) * rest, *parts[at + 1 :])
+
+
+def _cells(node: Any) -> Any:
+    """Return the flat cells that a key with more than one array selects; None for any other key.
+
+    They are those of one batch size.
+    """
+    if node.rule is not shaping.getitem:
+        return None
+    special = [p for p in _parts(node) if not _is_all(p)]
+    arrays = [np.asarray(p) for p in special if isinstance(p, list | np.ndarray | bool | np.bool_)]
+    if not arrays or len(special) == 1 == (arrays[0].ndim if arrays[0].dtype == bool else 1):
+        return None
+    shape = node.parents[0].shape
+    return np.arange(node.parents[0].size).reshape(shape)[node.options["key"]]
 
 
 def _is_all(part: Any) -> bool:

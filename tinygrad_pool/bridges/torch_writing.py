@@ -35,8 +35,9 @@ def to_torch(network: Module, *example: Any) -> Any:
 
     A layer becomes PyTorch's layer of its name, and a Sequential a torch.nn.Sequential. A network
     with a `forward` of its own is converted node by node, from a pass over example inputs; the
-    module then accepts any batch size if every node does. A network from `from_torch` becomes the
-    original module again, with its present parameters and buffers.
+    module then accepts any batch size, or only the example's if an operation depends on it. A
+    network from `from_torch` becomes the original module again, with its present parameters and
+    buffers.
 
     Raises ToolError without PyTorch; OptionError if an example is needed; UnsupportedError for a
     layer or a rule that PyTorch lacks, such as ties="even".
@@ -189,8 +190,14 @@ def _replayed(torch: Any, graph: Graph) -> Any:
         def forward(self, *inputs: Any) -> Any:
             if len(inputs) != len(graph.inputs):
                 raise TypeError(f"the network takes {len(graph.inputs)}, got {len(inputs)}")
-            own = dict(self.named_parameters())
-            results: dict[Any, Any] = {v: own[n] for n, v in graph.parameters.items()}
+            for (name, own), x in zip(graph.inputs.items(), inputs, strict=True):
+                if not graph.batch and tuple(x.shape[:1]) != own.shape[:1]:
+                    raise ValueError(
+                        f"input {name}: the batch size is fixed, since an operation depends on it: "
+                        f"needs shape {own.shape}, got {tuple(x.shape)}"
+                    )
+            parameters = dict(self.named_parameters())
+            results: dict[Any, Any] = {v: parameters[n] for n, v in graph.parameters.items()}
             results.update(zip(graph.inputs.values(), inputs, strict=True))
             for node in graph.nodes:
                 if node not in results:

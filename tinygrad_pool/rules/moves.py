@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from functools import reduce
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -82,25 +83,43 @@ def _number_cells(x: Any) -> tuple[Any, Array]:
     return numbers, np.concatenate([np.reshape(leaf, -1) for leaf in leaves])
 
 
-def pick_cells(x: Array, at: Any, numbers: Any = None) -> Any:
-    """Pick cells by their numbers, where 0 means a new cell of 0.0; for lists of numbers, a list.
+def pick_cells(x: Array, at: Any, numbers: Any = None, fill: Any = 0.0) -> Any:
+    """Pick cells by their numbers, where 0 means a new cell, from `fill`; for lists, a list.
 
-    All cells in order are a view of x, unless NumPy has copied `numbers`.
+    All cells in order are a view of x, unless NumPy has copied `numbers`. If every row of x moves
+    in the same way, the index has one row, too, and fits any number of rows.
 
     >>> pick_cells(np.array([5.0, 7.0]), np.array([2, 0]))
     array([7., 0.])
     """
     if isinstance(at, list | tuple):
         return type(at)([pick_cells(x, part, numbers) for part in at])
-    flat = np.reshape(at, -1)
+    flat, shape = np.reshape(at, -1), np.shape(x)
+    own = np.arange(1, np.size(x) + 1)
     copied = np.ndim(x) and type(numbers) is np.ndarray and not np.may_share_memory(at, numbers)
-    if not copied and np.array_equal(flat, np.arange(1, np.size(x) + 1)):
+    if not copied and np.array_equal(flat, own):
         return np.reshape(x, np.shape(at))
-    row = np.reshape(x, -1)
-    if not flat.all():
-        row = np.concatenate([np.zeros(1, dtype_of(x)), row])
-        return row[at]
-    return row[at - 1]
+    full = bool(flat.all())
+    stay = not full and at.shape == shape and np.array_equal(flat, np.where(flat > 0, own, 0))
+    fill = np.broadcast_to(np.asarray(fill, dtype_of(x)), np.shape(at))
+    if _moves_rows(shape, at):
+        at, fill = at[0], fill[0]
+        rows = np.reshape(x, (len(x), -1)) if len(shape) > 2 else x
+        y = x if stay else rows[:, np.maximum(at - 1, 0)]
+    elif stay or full:
+        y = x if stay else np.reshape(x, -1)[at - 1]
+    else:
+        y = np.concatenate([np.zeros(1, dtype_of(x)), np.reshape(x, -1)])[at]
+        full = not fill.any()
+    return y if full else np.where(at > 0, y, fill)
+
+
+def _moves_rows(shape: tuple[int, ...], at: Array) -> bool:
+    """Return whether each row of cells is picked from the same row, and all in the same way."""
+    if len(shape) < 2 or at.shape[:1] != shape[:1] or not at.size * prod(shape):
+        return False
+    starts = np.arange(0, prod(shape), prod(shape[1:])).reshape(-1, *[1] * (at.ndim - 1))
+    return np.array_equal(at, np.where(at[0] > 0, at[0] + starts, 0))
 
 
 def reorder_axes(name: str, x: Array, *more: Any, **options: Any) -> Array:
@@ -163,13 +182,10 @@ def pad(array: Array, pad_width: Any, mode: Any = "constant", **options: Any) ->
         )
     constant("np.pad: pad_width", pad_width)
     constants = options.pop("constant_values", 0)
-    numbers, row = _number_cells(array)
+    numbers, x = _number_cells(array)
     at = np.pad(numbers, pad_width, mode, **options)
-    y: Array = pick_cells(row, at)
-    if np.any(constants):
-        frame = np.zeros(np.shape(array), dtype_of(array))
-        frame = np.pad(frame, pad_width, constant_values=constants)
-        y = np.where(at > 0, y, frame)
+    frame = np.pad(np.zeros(numbers.shape, dtype_of(x)), pad_width, constant_values=constants)
+    y: Array = pick_cells(x, at, fill=frame)
     return y
 
 

@@ -219,7 +219,7 @@ def scatter(g: Array, *, key: Key, shape: Shape) -> Array:
     """
     dtype = np.asarray(g).dtype
     to_x = np.zeros(shape, np.float32 if dtype == np.float16 else dtype)
-    if _is_basic(key):
+    if _selects_once(key, shape, np.size(g)):
         to_x[key] = g
     else:
         np.add.at(to_x, key, g)
@@ -245,6 +245,8 @@ def getitem(x: Array, key: Key = ()) -> tuple[Array, Backward]:
         if any(map(is_value, key if isinstance(key, tuple) else (key,))):
             reason = "an index must consist of integers, not a Value: v.data.astype(int)"
         raise SubscriptError(f"getitem: shape {shape} has no element [{key}]: {reason}") from error
+    if type(y) is np.ndarray and not np.may_share_memory(x, y):
+        y = np.asarray(y, order="C")  # NumPy puts the axes of index arrays first in memory
 
     def getitem_backward(g: Array) -> Contributions:
         to_x = scatter(g, key=key, shape=shape)
@@ -326,7 +328,11 @@ def detach(x: Array) -> tuple[Array, Backward]:
     return x, detach_backward
 
 
-def _is_basic(key: Key) -> bool:
-    """Return whether a key selects each cell at most once: integers, slices, None, ... ."""
+def _selects_once(key: Key, shape: Shape, size: int) -> bool:
+    """Return whether a key selects each cell at most once; `size` counts the selected ones."""
     parts = key if isinstance(key, tuple) else (key,)
-    return all(isinstance(part, BASIC) and not isinstance(part, bool) for part in parts)
+    if all(isinstance(part, BASIC) and not isinstance(part, bool) for part in parts):
+        return True
+    selected = np.zeros(shape, bool)
+    selected[key] = True
+    return bool(np.count_nonzero(selected) == size)
