@@ -134,7 +134,7 @@ def test_the_reason_names_every_leaf_that_changed():
     x, z = tg.Value(1.0, label="x"), tg.Value(2.0, label="z")
     y = tg.maximum(x, z)
     x.data, z.data = 3.0, 4.0
-    assert "x, z changed after the forward pass: run it again" in str(tg.record(y).why("x"))
+    assert "x, z changed after the forward pass; run it again" in str(tg.record(y).why("x"))
 
 
 def test_the_reason_of_a_loser_does_not_use_data_set_since():

@@ -275,7 +275,7 @@ def test_a_failing_pass_leaves_all_gradients_unchanged():
         (
             lambda: tg.record(network()[1]).seek("pooled"),
             OptionError,
-            "seek: position must be a whole number, got 'pooled'",
+            "seek: position must be an integer, got 'pooled'",
         ),
         (lambda: tg.record(network()[1]).seek(-1), OptionError, "got -1"),
         (lambda: tg.record(network()[1]).set("q", 1.0), OptionError, "no node is called 'q'"),
