@@ -193,6 +193,15 @@ def test_options_are_exact_in_double_precision(runtime, tmp_path, f):
 
 
 @pytest.mark.usefixtures("runtime")
+@pytest.mark.parametrize("threshold", [20.0, 2.0, -1.0, np.inf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_threshold_of_softplus_is_kept(tmp_path, threshold, dtype):
+    x = tg.Value(np.linspace(-30.0, 30.0, 61, dtype=dtype), label="x")
+    y = F.softplus(x, beta=0.9, threshold=threshold)
+    again = tg.from_onnx(tg.to_onnx(y, tmp_path / "net.onnx", x))(x)
+    np.testing.assert_allclose(again.data, y.data, 2 * np.finfo(dtype).eps, 1e-20)
+
+
 class TestValues:
     def test_leaves_become_inputs_and_parameters(self, tmp_path):
         x, w = tg.Value(drawn(3), label="x"), tg.Value(drawn(3, seed=1), label="w")

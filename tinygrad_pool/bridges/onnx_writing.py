@@ -117,8 +117,12 @@ def _gelu(op: Writer, node: Any, x: str) -> str:
 
 
 def _softplus(op: Writer, node: Any, x: str) -> str:
-    beta = float(node.options.get("beta", 1.0))
-    return op.Div(op.Softplus(op.Mul(x, beta)), beta)
+    options = {"beta": 1.0, "threshold": 20.0, **node.options}
+    beta, threshold = float(options["beta"]), float(options["threshold"])
+    bent = op.Mul(x, beta)
+    y = op.Div(op.Softplus(bent), beta)
+    is_exact = threshold > 0 and np.exp(-threshold) < np.finfo(node.dtype).eps * threshold / 4
+    return y if is_exact else op.Where(op.Greater(bent, threshold), x, y)
 
 
 def _weighted_sum(op: Writer, _: Any, *inputs: str) -> str:
