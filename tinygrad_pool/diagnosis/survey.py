@@ -56,7 +56,13 @@ class Survey:
         self.loss, self.nodes, self.steps = recording.loss, recording.nodes, recording.steps
         self.grads = recording.gradients
         named = self.parameters = dict[Node, str]()
-        self.ledger = GradientExplainer(self.loss, self.nodes, self.steps, self.grads, self.brief)
+
+        def brief(node: Node) -> str:  # not a method, which would keep the survey alive in a cycle
+            return named.get(node) or recording.call(node)
+
+        self.brief = brief
+        """Name a node as `call` does, without its scope."""
+        self.ledger = GradientExplainer(self.loss, self.nodes, self.steps, self.grads, brief)
         self.users = self.ledger.users
         self.inside = set(self.nodes)
         self._homes = homes_of(self.nodes)
@@ -82,10 +88,6 @@ class Survey:
         scope = self.scope(node)
         name = self.recording.call(node)
         return f"{name} in {scope}" if scope and node.rule and "#" in name else name
-
-    def brief(self, node: Node) -> str:
-        """Name a node as `call` does, without its scope."""
-        return self.parameters.get(node) or self.recording.call(node)
 
     def scope(self, node: Node) -> str:
         """Return the scope of a node, or of the first user of a leaf."""
