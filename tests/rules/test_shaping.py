@@ -223,3 +223,9 @@ def test_nothing_flows_through_detach():
     y = x.detach() * x
     y.sum().backward()
     assert x.grad.tolist() == [1.0, 2.0]
+
+
+def test_scattered_zeros_have_the_sign_of_a_sum_for_any_index_array():
+    for key in ([2, 0], [2, 2], [True, False, True]):
+        to_x = shaping.scatter(np.array([-0.0, -0.0]), key=np.array(key), shape=(3,))
+        assert not np.signbit(to_x).any()

@@ -219,8 +219,10 @@ def scatter(g: Array, *, key: Key, shape: Shape) -> Array:
     """
     dtype = np.asarray(g).dtype
     to_x = np.zeros(shape, np.float32 if dtype == np.float16 else dtype)
-    if _selects_once(key, shape, np.size(g)):
+    if _is_basic(key):
         to_x[key] = g
+    elif _selects_once(key, shape, np.size(g)):
+        to_x[key] = g + 0.0  # a sum like the one below: −0.0 becomes 0.0
     else:
         np.add.at(to_x, key, g)
     return to_x.astype(dtype, copy=False)
@@ -328,11 +330,14 @@ def detach(x: Array) -> tuple[Array, Backward]:
     return x, detach_backward
 
 
+def _is_basic(key: Key) -> bool:
+    """Return whether a key consists of integers, slices, None and ... only."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return all(isinstance(part, BASIC) and not isinstance(part, bool) for part in parts)
+
+
 def _selects_once(key: Key, shape: Shape, size: int) -> bool:
     """Return whether a key selects each cell at most once; `size` counts the selected ones."""
-    parts = key if isinstance(key, tuple) else (key,)
-    if all(isinstance(part, BASIC) and not isinstance(part, bool) for part in parts):
-        return True
     selected = np.zeros(shape, bool)
     selected[key] = True
     return bool(np.count_nonzero(selected) == size)
