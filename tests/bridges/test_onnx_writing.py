@@ -202,6 +202,7 @@ def test_the_threshold_of_softplus_is_kept(tmp_path, threshold, dtype):
     np.testing.assert_allclose(again.data, y.data, 2 * np.finfo(dtype).eps, 1e-20)
 
 
+@pytest.mark.usefixtures("runtime")
 class TestValues:
     def test_leaves_become_inputs_and_parameters(self, tmp_path):
         x, w = tg.Value(drawn(3), label="x"), tg.Value(drawn(3, seed=1), label="w")
