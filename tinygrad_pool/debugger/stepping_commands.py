@@ -100,7 +100,7 @@ class SteppingCommands(Prompt):
 
     def _is_name(self, argument: str) -> bool:
         """Return whether an argument is a name, known or not, and not a number."""
-        if whole_number(argument) is not None:
+        if not argument or whole_number(argument) is not None:
             return False
         return argument.isidentifier() or self.called(argument) in self.completedefault("")
 
