@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_pool as tg
+from tinygrad_pool.recording.recording import Recording
 
 
 def test_node_and_goto_take_a_name(run):
@@ -18,6 +19,11 @@ def test_node_and_goto_take_a_name(run):
     for command in ("goto y", "node y"):
         assert run(command, x.exp()).startswith("no node is called 'y'; known names: x, exp#1")
     assert run("goto 1.5", x.exp()) == "goto: needs an integer, 0 or more, got '1.5'\n"
+
+
+def test_a_step_without_a_name_lists_no_names(run, monkeypatch):
+    monkeypatch.setattr(Recording, "known", lambda recording: pytest.fail("names were listed"))
+    assert run("n; node 2; back; goto 2").count(" gets ") == 4
 
 
 def test_break_alone_lists_the_breakpoints(run):
