@@ -85,13 +85,22 @@ OF_VALUES = _by_name(
         "norm": "np.linalg.norm(v)",
         "roll": "np.roll(v, 1)",
         "tile": "np.tile(v, 2)",
+        "draw show plot visualize": "tg.draw(v)",
+        "render": "tg.render(v, path)",
+        "why explain": "tg.record(loss).why(v)",
+        **{name: f"tg.{name}(loss)" for name in ("debug", "diagnose", "record", "tree")},
     }
 )
-"""What to write for an attribute of a Value from another library, if not `np.name(v)`."""
+"""What to write for an attribute that a Value does not have, if not `np.name(v)`."""
 
 OF_MODULES = _by_name(
     {
         "tensor Tensor array asarray from_numpy Variable Parameter": "tg.Value(numbers)",
+        "backward": "loss.backward()",
+        "why explain": "tg.record(loss).why(x)",
+        "step set_trace": "tg.debug(loss)",
+        "show plot visualize draw_dot make_dot": "tg.draw(loss)",
+        "zero_grad": "optimizer.zero_grad()",
         **{name: f"tg.Value(np.{name}(shape))" for name in ("zeros", "ones", "empty")},
         "full": "tg.Value(np.full(shape, 0.5))",
         "eye": "tg.Value(np.eye(3))",

@@ -110,16 +110,17 @@ class WithHabits:
 
 ELSEWHERE = """
 absolute add add_ assign at block_until_ready bmm bool broadcast_to cat ceil children chunk clamp
-clear_graph clone concatenate contiguous copy_ cos cosh cpu creator cuda device dim
-div div_ divide double eq expand expand_as expand_dims expm1 fill_ flip float floor gather ge
-grad_fn gradient gt half index_select inputs int isfinite isinf isnan le log10 log1p log2
-log_softmax logsumexp long lt masked_fill masked_select matmul maximum median minimum mm mul mul_
-multiply name nbytes ne neg nelement norm null_grad null_gradients numel numpy permute pow power
-prev put realize reciprocal register_hook relu_ requires_grad requires_grad_ reshape_as retain_grad
-roll rsqrt sign sin sinh softmax sort split square stack stop_gradient sub sub_ subtract t tan tile
-to to_numpy tolist topk tril triu type unbind unique unsqueeze value values view view_as where zero_
+clear_graph clone concatenate contiguous copy_ cos cosh cpu creator cuda debug device
+diagnose dim div div_ divide double draw eq expand expand_as expand_dims explain expm1 fill_ flip
+float floor gather ge grad_fn gradient gt half index_select inputs int isfinite isinf isnan le log10
+log1p log2 log_softmax logsumexp long lt masked_fill masked_select matmul maximum median minimum mm
+mul mul_ multiply name nbytes ne neg nelement norm null_grad null_gradients numel numpy permute plot
+pow power prev put realize reciprocal record register_hook relu_ render requires_grad requires_grad_
+reshape_as retain_grad roll rsqrt show sign sin sinh softmax sort split square stack stop_gradient
+sub sub_ subtract t tan tile to to_numpy tolist topk tree tril triu type unbind unique unsqueeze
+value values view view_as visualize where why zero_
 """
-"""Attributes of arrays in PyTorch, NumPy, JAX or micrograd that a Value does not have."""
+"""Attributes that a Value does not have: those of other libraries, and functions of this one."""
 
 
 class _OfTheClass:
