@@ -11,14 +11,19 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value, nn, optim
 from tinygrad_pool.engine import habits
-from tinygrad_pool.engine.numpy_protocol import ELSEWHERE
+from tinygrad_pool.engine.numpy_protocol import ELSEWHERE, answered
 from tinygrad_pool.errors import HabitError, TinygradPoolError, UnsupportedError
 from tinygrad_pool.optim import lr_scheduler
 
 V = np.array([[0.5, -1.5, 2.5], [3.5, 0.25, -0.75]])
 W = np.array([[1.0, -1.5, 0.5], [0.1, 0.2, 0.3]])
 LABELS = [1, 0]
-POSITIVE = {"rsqrt", "log2", "log10", "log1p"}
+SQUARE = np.array([[2.0, 0.5], [0.5, 1.0]])
+VECTORS = """
+convolve correlate cumulative_prod cumulative_sum digitize histogram2d lexsort polyval trim_zeros
+"""
+SQUARES = "cholesky cond det inv matrix_power slogdet solve"
+POSITIVE = {"rsqrt", "log2", "log10", "log1p", "log_", "sqrt_"}
 
 
 class Net(nn.Module):
@@ -33,24 +38,26 @@ class Net(nn.Module):
 def variables(name, tmp_path):
     """Return the variables that the suggestion for a name may use."""
     rng = np.random.default_rng(0)
-    v = Value(np.abs(V) if name in POSITIVE else V, label="v")
+    numbers = np.abs(V) if name in POSITIVE else V
+    special = {"inverse": SQUARE, "logdet": SQUARE, "logit": W**2 / 4, "bincount": np.abs(V[0])}
+    v = Value(special.get(name, numbers), label="v")
     w, p = Value(W, label="w"), Value(W)
     x = Value(V)
-    if name in ("dot", "matmul", "mm", "bmm"):
+    if name in ("dot", "matmul", "mm", "bmm", "mv"):
         w = Value(W.T)
     net = Net()
     net.save(tmp_path / "weights.npz")
     return {
         "np": np, "tg": tg, "nn": nn, "optim": optim, "v": v, "w": w, "p": p, "net": net,
         "x": x, "y": x * x,
-        "loss": (x**3).sum() if name == "hessian" or "grad" in name else (v * W).sum(),
-        "shape": (3, 2) if name in ("view", "reshape", "zeros") else (2, 2, 3),
+        "loss": (x**3).sum() if name == "hessian" or "grad" in name else (v * 2.0).sum(),
+        "shape": (3, 2) if name in ("view", "reshape", "unflatten", "zeros") else (2, 2, 3),
         "axis": -1, "axes": (1, 0), "dtype": np.float32, "mask": V > 0, "indices": [1, 0],
         "labels": LABELS, "numbers": V, "g": W, "rng": np.random.default_rng(0),
         "weight": Value(W), "images": rng.normal(size=(2, 3, 5, 5, 5)),
         "kernels": rng.normal(size=(4, 5, 2) if name == "Conv1d" else (4, 3, 2, 2, 2)),
         "bias": np.ones(4), "rate": 0.5,
-        "path": tmp_path / ("graph.svg" if name == "render" else "weights.npz"),
+        "path": tmp_path / ("graph.dot" if name == "render" else "weights.npz"),
         "name": "new", "epoch": 3,
         "optimizer": optim.SGD([p]),
     }  # fmt: skip
@@ -79,8 +86,8 @@ def run(advice, name, tmp_path):
 
 
 OWNERS = {
-    "a Value": (lambda: Value(V), {*ELSEWHERE.split()}),
-    "an interior Value": (lambda: Value(V) * 2.0, {*ELSEWHERE.split()}),
+    "a Value": (lambda: Value(V), {*habits.OF_VALUES}),
+    "an interior Value": (lambda: Value(V) * 2.0, {*habits.OF_VALUES}),
     "a network": (Net, {*habits.OF_NETWORKS}),
     "an optimizer": (lambda: optim.SGD([Value(V)]), {*habits.OF_OPTIMIZERS}),
     "the package": (lambda: tg, {*habits.OF_MODULES}),
@@ -103,6 +110,46 @@ def test_every_suggestion_runs(owner, name, tmp_path):
     advice = advice_of(of, name)
     if not advice.startswith(("there are no", "there is none here; ")):
         run(advice, name, tmp_path)
+
+
+ARGUMENTS = {
+    "axis": 0, "bins": [0.0, 1.0], "destination": 1, "fill_value": 0.5, "fp": [0.0, 2.0],
+    "indices": np.zeros((2, 3), int), "indices_or_sections": 1, "kth": 0, "n": 2,
+    "new_shape": (3, 2), "obj": 0, "pad_width": 1, "q": 0.5, "source": 0,
+    "test_elements": [0.5], "values": 0.5,
+    "x": 0.5, "xp": [0.0, 1.0],
+}  # fmt: skip
+"""Arguments of NumPy's functions, beside the Values v and w."""
+
+
+def numpys():
+    """List NumPy's functions of Values that are not attributes, and have no entry in the table."""
+    names = {*np.__all__, *np.linalg.__all__} - {*habits.OF_VALUES} - {*dir(Value(V))}
+    return sorted(name for name in names if answered(name))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # older names of NumPy
+@pytest.mark.parametrize("name", numpys())
+def test_a_function_of_numpys_is_suggested_with_its_arguments(name):
+    way = advice_of(Value(V), name).removeprefix("write ")
+    x, w = V, W
+    if name in VECTORS.split():
+        x, w = V[0], W[0]
+    elif name in SQUARES.split():
+        x, w = SQUARE, SQUARE[0]
+    special = {"dsplit": (V[None], w), "ldexp": (V, 2), "vecmat": (V, W.T)}
+    x, w = special.get(name, (x, w))
+    with np.errstate(all="ignore"):  # arccos(2), for example
+        eval(way, {"np": np, "v": Value(x), "w": w, **ARGUMENTS, "y": V[0]})
+    assert name in way
+
+
+@pytest.mark.parametrize("name", ["svd", "vander", "save", "float16", "pi"])
+def test_a_name_of_numpys_that_is_not_for_values_is_an_ordinary_error(name):
+    for owner in (Value, Value(V), Value(V) * 2.0):
+        with pytest.raises(AttributeError, match=f"a Value has no attribute '{name}'") as caught:
+            getattr(owner, name)
+        assert (type(caught.value), caught.value.obj) == (AttributeError, owner)
 
 
 def plain(got):
@@ -324,7 +371,7 @@ def test_python_still_suggests_names_after_a_typing_error():
 
 
 def test_every_name_has_a_suggestion_loaded_on_first_use():
-    assert {*ELSEWHERE.split()} > {*habits.OF_VALUES}
+    assert {*ELSEWHERE.split(), *np.__all__, *np.linalg.__all__} > {*habits.OF_VALUES}
     program = (
         "import sys, tinygrad_pool as tg\n"
         "assert 'tinygrad_pool.engine.habits' not in sys.modules\n"

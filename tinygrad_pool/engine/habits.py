@@ -6,8 +6,13 @@ AttributeError, so `hasattr` is false. This module is loaded when such a name is
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
 
 from tinygrad_pool.errors import HabitError
 
@@ -27,8 +32,11 @@ OF_VALUES = _by_name(
         "expand_as": "tg.broadcast_to(v, w.shape)",
         "gather index_select": "v[indices]",
         "split chunk unbind": "v[:1], v[1:]",
-        "cat concatenate": "np.concatenate([v, w])",
-        "stack": "np.stack([v, w])",
+        "cat": "np.concatenate([v, w])",
+        **{
+            name: f"np.{name}([v, w])"
+            for name in ("concat", "concatenate", "dstack", "hstack", "stack", "vstack")
+        },
         "numpy values value to_numpy cpu": "v.data",
         "tolist": "np.asarray(v.data).tolist()",
         "to type": "v.astype(dtype)",
@@ -75,7 +83,10 @@ OF_VALUES = _by_name(
         "le": "v <= w",
         "gt": "v > w",
         "ge": "v >= w",
-        "relu_": "v.relu()  # results are new Values",
+        **{
+            f"{name}_": f"v.{name}()  # results are new Values"
+            for name in ("abs", "exp", "log", "relu", "sigmoid", "sqrt", "tanh")
+        },
         "zero_ fill_ copy_ assign": "p.data = np.zeros(p.shape)  # p is a leaf",
         "add_": "p.data = p.data + g  # p is a leaf",
         "sub_": "p.data = p.data - g  # p is a leaf",
@@ -85,6 +96,32 @@ OF_VALUES = _by_name(
         "norm": "np.linalg.norm(v)",
         "roll": "np.roll(v, 1)",
         "tile": "np.tile(v, 2)",
+        "clamp_min": "v.clip(0.0, None)",
+        "clamp_max": "v.clip(None, 1.0)",
+        "erf": "tg.erf(v)",
+        "erfc": "tg.erfc(v)",
+        "frac": "v - np.trunc(v)",
+        "inverse": "np.linalg.inv(v)",
+        "inner": "np.inner(v, w)",
+        "vdot": "np.vdot(v, w)",
+        "lerp": "v + 0.5 * (w - v)",
+        "logdet": "np.linalg.slogdet(v)[1]",
+        "logit": "np.log(v / (1 - v))",
+        "mv": "v @ w",
+        "narrow select": "v[0]",
+        "sgn": "np.sign(v)",
+        "repeat_interleave": "np.repeat(v, 2)",
+        "movedim": "np.moveaxis(v, 0, 1)",
+        "unflatten": "v.reshape(shape)",
+        "type_as": "v.astype(w.dtype)",
+        "detach_": "v.detach()",
+        "ndimension": "v.ndim",
+        "element_size": "v.dtype.itemsize",
+        "is_floating_point": "True  # the data of a Value is always floating point",
+        "bincount": "np.bincount(v.data.astype(int))",
+        "einsum einsum_path": "np.einsum('ij->ji', v)",
+        "extract": "v[mask]",
+        "choose": "np.where(mask, v, w)",
         "draw show plot visualize": "tg.draw(v)",
         "render": "tg.render(v, path)",
         "why explain": "tg.record(loss).why(v)",
@@ -180,15 +217,41 @@ OF_OPTIMIZERS = {"param_groups": "optimizer.lr = 0.01  # one rate for all parame
 """What to write for an attribute of an optimizer from another library."""
 
 
-def answer_to(kind: str, name: str) -> HabitError:
+def answer_to(
+    kind: str, name: str, owner: object = None, function: Callable[..., Any] | None = None
+) -> AttributeError:
     """Return the error for an attribute that does not exist, with what to write instead.
+
+    `function` is NumPy's function of that name, if it accepts Values. If nothing corresponds to the
+    name, Python can suggest a similar attribute of `owner`.
 
     >>> raise answer_to("a Value", "view")
     Traceback (most recent call last):
     tinygrad_pool.errors.HabitError: a Value has no view: write v.reshape(shape)
     """
     table = {"a Module": OF_NETWORKS, "an optimizer": OF_OPTIMIZERS}.get(kind, OF_VALUES)
-    return _error(kind, name, table.get(name, f"np.{name}(v)"))
+    way = table.get(name) or (function and _numpy_call(name, function))
+    if way is None:
+        return AttributeError(f"{kind} has no attribute {name!r}", name=name, obj=owner)
+    return _error(kind, name, way)
+
+
+def _numpy_call(name: str, function: Callable[..., Any]) -> str:
+    """Return a call of NumPy's function on v and its other required arguments.
+
+    >>> _numpy_call("hypot", np.hypot), _numpy_call("quantile", np.quantile)
+    ('np.hypot(v, w)', 'np.quantile(v, q)')
+    """
+    others = []
+    if isinstance(function, np.ufunc):
+        others = ["w"] * (function.nin - 1)
+    else:
+        with suppress(ValueError):  # functions in C have no signature in NumPy 2.0
+            parameters = inspect.signature(function).parameters.values()
+            required = [p for p in parameters if p.default is p.empty and p.kind < p.VAR_POSITIONAL]
+            others = ["w" if p.name in {"a2", "ar2", "b", "v"} else p.name for p in required[1:]]
+    part = "" if getattr(np, name, None) is function else "linalg."
+    return f"np.{part}{name}({', '.join(['v', *others])})"
 
 
 def missing_from(module: str, name: str, ways: Mapping[str, str]) -> AttributeError:

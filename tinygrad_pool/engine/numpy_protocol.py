@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, UnsupportedError
-from tinygrad_pool.rules.composition import COMPOSED, call_numpy, constant, load
+from tinygrad_pool.rules.composition import COMPOSED, call_numpy, constant, load, numpy_function
 from tinygrad_pool.rules.rule import IMPLEMENTED, Rule
 
 ASKED = """
@@ -81,10 +81,11 @@ class Habit:
     def __init__(self, kind: str, name: str) -> None:
         self.kind, self.name = kind, name
 
-    def __get__(self, *_: Any) -> NoReturn:
+    def __get__(self, instance: object, owner: Any = None) -> NoReturn:
         from tinygrad_pool.engine.habits import answer_to
 
-        raise answer_to(self.kind, self.name)
+        owner = owner if instance is None else instance
+        raise answer_to(self.kind, self.name, owner, answered(self.name))
 
 
 class Switch(Habit):
@@ -93,7 +94,7 @@ class Switch(Habit):
     __slots__ = ()
 
     def __set__(self, *_: Any) -> NoReturn:
-        self.__get__()
+        self.__get__(None)
 
 
 class WithHabits:
@@ -109,16 +110,16 @@ class WithHabits:
 
 
 ELSEWHERE = """
-absolute add add_ assign at block_until_ready bmm bool broadcast_to cat ceil children chunk clamp
-clear_graph clone concatenate contiguous copy_ cos cosh cpu creator cuda debug device
-diagnose dim div div_ divide double draw eq expand expand_as expand_dims explain expm1 fill_ flip
-float floor gather ge grad_fn gradient gt half index_select inputs int isfinite isinf isnan le log10
-log1p log2 log_softmax logsumexp long lt masked_fill masked_select matmul maximum median minimum mm
-mul mul_ multiply name nbytes ne neg nelement norm null_grad null_gradients numel numpy permute plot
-pow power prev put realize reciprocal record register_hook relu_ render requires_grad requires_grad_
-reshape_as retain_grad roll rsqrt show sign sin sinh softmax sort split square stack stop_gradient
-sub sub_ subtract t tan tile to to_numpy tolist topk tree tril triu type unbind unique unsqueeze
-value values view view_as visualize where why zero_
+abs_ add_ assign at block_until_ready bmm bool cat children chunk clamp clamp_max clamp_min
+clear_graph clone contiguous copy_ cpu creator cuda debug detach_ device diagnose dim div div_
+double draw element_size eq erf erfc exp_ expand expand_as explain fill_ float frac gather ge
+grad_fn gt half index_select inputs int inverse is_floating_point le lerp log_ log_softmax logdet
+logit logsumexp long lt masked_fill masked_select mm movedim mul mul_ mv name narrow nbytes
+ndimension ne neg nelement null_grad null_gradients numel numpy permute pinverse plot prev realize
+record register_hook relu_ render repeat_interleave requires_grad requires_grad_ reshape_as
+retain_grad rsqrt select sgn show sigmoid_ softmax sqrt_ stop_gradient sub sub_ t tanh_ to to_numpy
+tolist topk tree type type_as unbind unflatten unsqueeze value values view view_as visualize why
+zero_
 """
 """Attributes that a Value does not have: those of other libraries, and functions of this one."""
 
@@ -141,7 +142,9 @@ class AnswersNumPy(WithHabits):
     """Implement NumPy's functions by the operations of the rules in IMPLEMENTED."""
 
     __slots__ = ()
-    vars().update({name: Habit("a Value", name) for name in ELSEWHERE.split()})
+    vars().update(
+        {n: Habit("a Value", n) for n in (*np.linalg.__all__, *np.__all__, *ELSEWHERE.split())}
+    )
     requires_grad = Switch("a Value", "requires_grad")
     data: Any
     _operation_of: Callable[[Rule], Callable[..., Any]]
@@ -185,6 +188,17 @@ class AnswersNumPy(WithHabits):
             "is the array of numbers, and array @ v is a product. np.stack([a, b]) combines "
             "several Values into one, and tg.maximum(a, b) takes the larger elements"
         )
+
+
+def answered(name: str) -> Callable[..., Any] | None:
+    """Return the NumPy function of this name, such as "exp" or "norm", if it accepts Values."""
+    load()
+    for function in (numpy_function(name), numpy_function(f"linalg.{name}")):
+        if not callable(function):
+            continue
+        if function in IMPLEMENTED or function in COMPOSED or function in QUESTIONS:
+            return function
+    return None
 
 
 def answer(

@@ -10,9 +10,9 @@ from typing import Any
 
 from tinygrad_pool.engine.functions import mapped
 from tinygrad_pool.engine.lift import operation_of
-from tinygrad_pool.engine.numpy_protocol import QUESTIONS, answer
+from tinygrad_pool.engine.numpy_protocol import QUESTIONS, answer, answered
 from tinygrad_pool.functional.operations import value as _value
-from tinygrad_pool.rules.composition import COMPOSED, load, numpy_function
+from tinygrad_pool.rules.composition import COMPOSED
 from tinygrad_pool.rules.rule import IMPLEMENTED
 
 
@@ -23,12 +23,9 @@ def __getattr__(name: str) -> Callable[..., Any]:
     >>> tg.functional.dot(tg.Value([1.0, 2.0]), [3.0, 4.0]).data
     np.float64(11.0)
     """
-    load()
-    for function in (numpy_function(name), numpy_function(f"linalg.{name}")):
-        if function in IMPLEMENTED or function in COMPOSED or function in QUESTIONS:
-            operation = _operation(name, function)
-            globals()[name] = operation
-            return operation
+    if function := answered(name):
+        globals()[name] = operation = _operation(name, function)
+        return operation
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 
 
