@@ -286,10 +286,11 @@ def test_exploded_units_have_the_gradients_of_the_arrays(program):
         if is_well_conditioned("exploded", to_loss, abs(loss.data)):
             assert abs(top.data - loss.data) <= to_loss
         for leaf, g, most in zip(leaves, expected, to_leaves, strict=True):
+            if not tally("gradients of units", np.isfinite(most)):
+                continue
             for place in np.ndindex(leaf.shape):
                 name = f"{leaf.label}{list(place)}" if place else leaf.label
-                if tally("gradients of units", np.isfinite(most)):
-                    assert abs(gradients.get(name, 0.0) - np.asarray(g)[place]) <= most, name
+                assert abs(gradients.get(name, 0.0) - np.asarray(g)[place]) <= most, name
 
 
 STEP = np.longdouble(2.0**-20)
