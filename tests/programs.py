@@ -95,7 +95,11 @@ ELEMENTWISE = [
     Operation("{0} ** {n}", "{0} ** {n}"),
     Operation("{0}.clip(-0.5, 1.0)", "torch.clamp({0}, -0.5, 1.0)"),
     Operation("np.clip({0}, None, {c})", "torch.clamp({0}, max=float({c}))"),
-    Operation("np.where({0}.data > 0, {0}, {1})", "torch.where({0} > 0, {0}, {1}.to({0}.dtype))"),
+    # not > 0: where numbers cancel, a rounding would decide
+    Operation(
+        "np.where({0}.data > 0.34375, {0}, {1})",
+        "torch.where({0} > 0.34375, {0}, {1}.to({0}.dtype))",
+    ),
     Operation("np.maximum({0}, {1})", "torch.maximum({0}, {1})"),
     Operation("np.minimum({0}, {1})", "torch.minimum({0}, {1})"),
     Operation("tg.maximum({0}, {1}, 0.5, ties={ties})", "torch.maximum({0}, {1}).clamp(min=0.5)"),
@@ -157,7 +161,7 @@ SHAPING = [
     Operation("{0}[..., ::-1]", "{0}.flip(-1)", (1, 2, 3, 4, 5)),
     Operation("{0}[..., [0, 0, -1]]", "{0}[..., [0, 0, -1]]", (1, 2, 3, 4, 5)),
     Operation("{0}[None, 1:]", "{0}[None, 1:]", (1, 2, 3)),
-    Operation("{0}[{0}.data > 0]", "{0}[{0} > 0]", (1, 2)),
+    Operation("{0}[{0}.data > 0.34375]", "{0}[{0} > 0.34375]", (1, 2)),
     Operation("np.flip({0}, {one})", "torch.flip({0}, ({one},))", (1, 2, 3)),
     Operation("np.roll({0}, 2, axis={one})", "torch.roll({0}, 2, {one})", (1, 2, 3)),
     Operation("np.sort({0}, axis={one})", "torch.sort({0}, {one}).values", (1, 2, 3)),
@@ -274,7 +278,7 @@ NUMPYS = [
     Operation("np.delete({0}, 1, axis={one})", ndim=(1, 2, 3)),
     Operation("np.divmod({0}, {1})[1]", "torch.remainder({0}, {1})"),
     Operation("np.dot({0}, {1})"),
-    Operation("np.extract({0}.data > 0, {0})", "{0}[{0} > 0]"),
+    Operation("np.extract({0}.data > 0.34375, {0})", "{0}[{0} > 0.34375]"),
     Operation("np.float_power({0}, 2)", "torch.float_power({0}, 2)"),
     Operation("np.gradient({0}, axis={one})", "torch.gradient({0}, dim={one})[0]", (1, 2, 3)),
     Operation("np.insert({0}, 1, {c}, axis={one})", ndim=(1, 2, 3)),
@@ -299,7 +303,9 @@ NUMPYS = [
     Operation("np.ptp({0}, axis={one})", "{0}.amax({one}) - {0}.amin({one})", (1, 2, 3)),
     Operation("np.ravel({0}, order='F')", "{0}.mT.reshape(-1)", (2,)),
     Operation("np.resize({0}, (3, 4))"),
-    Operation("np.select([{0}.data > 0], [{0}], 7.0)", "torch.where({0} > 0, {0}, 7.0)"),
+    Operation(
+        "np.select([{0}.data > 0.34375], [{0}], 7.0)", "torch.where({0} > 0.34375, {0}, 7.0)"
+    ),
     Operation("np.take({0}, [0, -1, 0])", "{0}.reshape(-1)[[0, -1, 0]]"),
     Operation("np.take_along_axis({0}, np.argsort({0}, {one}), {one})", ndim=(1, 2, 3)),
     Operation("np.tensordot({0}, {1}, 0)", "torch.tensordot({0}, {1}, 0)"),
