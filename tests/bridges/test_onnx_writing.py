@@ -263,6 +263,10 @@ REFUSED = {
     "where node has a constant that was computed from the numbers": lambda x: tg.where(
         x.data > 0, x, 0.0
     ),
+    "sum node has a constant that was computed": lambda x: tg.sum(
+        x, 1 if x.data[0, 1] > 0 else (0, 1)
+    ),
+    "getitem node has a constant that was computed": lambda x: x[0] if x.data[0, 1] > 0 else x[[0]],
 }
 
 

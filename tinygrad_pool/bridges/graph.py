@@ -210,6 +210,8 @@ def _equal_nodes(a: Any, b: Any, graph: Graph) -> bool:
 def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, Mapping):
         return a.keys() == b.keys() and all(_equal(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple | np.ndarray) != isinstance(b, list | tuple | np.ndarray):
+        return False
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(_equal, a, b))
     if isinstance(a, np.ndarray):
