@@ -131,7 +131,8 @@ def compared(torch, program, second):
         return False
     g = np.asarray(program.gradient, y.dtype)
     if second:
-        if not t.requires_grad:  # its trapezoids of nothing, say, depend on nothing
+        # its trapezoids of nothing, say, depend on nothing; an astype may have made floats
+        if not t.requires_grad or any(v.dtype != np.float64 for v in topological_order(y)):
             return False
         try:
             slopes = tg.grad(y, xs, g, create_graph=True)
