@@ -89,6 +89,17 @@ class TestNotFinite:
                 "overflows float64. Keep its numbers smaller",
             ),
             (lambda w: (w + np.inf) / (w + np.inf), "[0] = inf. Keep its numbers smaller"),
+            (np.log2, ". Keep its operand above 0"),
+            (lambda w: np.log10(w - 1.0), ". Keep its operand above 0"),
+            (lambda w: np.log1p(w - 1.0), ". Keep its operand above −1"),
+            (np.arccosh, ". Keep its operand above 1"),
+            (np.cbrt, ". Keep its operand away from 0"),
+            (lambda w: np.mod(1.0, w), ". Keep the divisor away from 0"),
+            (lambda w: np.fmod(1.0, w), ". Keep the divisor away from 0"),
+            (
+                lambda w: np.var(w[:1], ddof=1),
+                ". Keep its numbers smaller, and take more of them than ddof",
+            ),
             (lambda w: w + np.nan, "nan. Make its constant finite, such as the input data"),
         ],
     )

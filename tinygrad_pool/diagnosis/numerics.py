@@ -34,9 +34,13 @@ FIXES = {
     "log": f"{ABOVE_0}; for probabilities use log_softmax or logsigmoid of the scores",
     "exp": "Subtract the maximum first, as softmax and logsumexp do, or clip its operand",
     **dict.fromkeys(("arccos", "arcsin", "arctanh"), "Clip its operand to just inside −1 … 1"),
-    "div": "Keep the divisor away from 0",
+    **dict.fromkeys(("div", "fmod", "remainder"), "Keep the divisor away from 0"),
     "sqrt": "Add a small number under the root",
-    "power": ABOVE_0,
+    "cbrt": "Keep its operand away from 0",
+    **dict.fromkeys(("power", "log2", "log10"), ABOVE_0),
+    "log1p": "Keep its operand above −1",
+    "arccosh": "Keep its operand above 1",
+    "var": f"{SMALLER}, and take more of them than ddof",
     **dict.fromkeys(
         ("softmax", "log_softmax", "logsumexp"),
         "Keep at least one number of each row above −inf, and all below inf",
@@ -102,15 +106,16 @@ def _fix(node: Node | None) -> str:
         return SMALLER if np.isfinite(node._numbers).all() else "Make its numbers finite"
     if not all(isinstance(p, Node) or np.isfinite(p).all() for p in node.parents):
         return "Make its constant finite, such as the input data"
-    if node.op not in FIXES:
-        return SMALLER
-    y, i = np.asarray(node._numbers), int(node.op == "div")
-    x, wrong = np.broadcast_to(operands_of(node)[i], y.shape), ~np.isfinite(y)
-    x, y = (x[wrong], y[wrong]) if wrong.any() else (x, y)
-    if node.op == "sqrt" and np.any(x < 0):
-        return ABOVE_0
-    overflows = {"power": (x != 0) & ~np.isnan(y), "div": np.abs(x) >= 1}
-    return SMALLER if np.all(overflows.get(node.op, False)) else FIXES[node.op]
+    if node.op in ("sqrt", "power", "div"):
+        x, y = np.broadcast_arrays(operands_of(node)[node.op == "div"], node._numbers)
+        if not np.isfinite(y).all():
+            x, y = x[~np.isfinite(y)], y[~np.isfinite(y)]
+        if node.op == "sqrt" and np.any(x < 0):
+            return ABOVE_0
+        overflows = {"power": (x != 0) & ~np.isnan(y), "div": np.abs(x) >= 1}
+        if np.all(overflows.get(node.op, False)):
+            return SMALLER
+    return FIXES.get(node.op, SMALLER)
 
 
 def _worst(x: Any) -> int:
