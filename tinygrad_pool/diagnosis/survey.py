@@ -258,20 +258,22 @@ def parts_of(name: str, parameters: Any, lead: str = "") -> Iterator[tuple[str, 
     if isinstance(parameters, Value):
         yield lead, parameters
         return
-    if hasattr(parameters, "named_parameters"):
+    is_class = isinstance(parameters, type)
+    if hasattr(parameters, "named_parameters") and not is_class:
         pairs = parameters.named_parameters()
     elif isinstance(parameters, Mapping):
         pairs = parameters.items()
-    elif callable(getattr(parameters, "parameters", None)):
+    elif callable(getattr(parameters, "parameters", None)) and not is_class:
         pairs = (("", v) for v in parameters.parameters())
     elif isinstance(parameters, Iterable) and not (
         isinstance(parameters, str) or hasattr(parameters, "shape")  # such as a tensor
     ):
         pairs = ((i if lead else "", v) for i, v in enumerate(parameters))
     else:
+        got = f"the class {parameters.__name__}" if is_class else type(parameters).__name__
         raise DataError(
             f"{name}: parameters must be Values, modules that have .parameters(), or lists or "
-            f"dicts of them, got {type(parameters).__name__}"
+            f"dicts of them, got {got}"
         )
     for key, part in pairs:
         yield from parts_of(name, part, ".".join(filter(None, (lead, str(key)))))

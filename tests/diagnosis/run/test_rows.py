@@ -61,7 +61,14 @@ def test_any_object_with_parameters_is_accepted():
 
 @pytest.mark.parametrize(
     ("parameters", "got"),
-    [(3.0, "float"), ([1.0], "float"), ("w", "str"), (np.ones(2), "ndarray"), ({"w": 1}, "int")],
+    [
+        (3.0, "float"),
+        ([1.0], "float"),
+        ("w", "str"),
+        (np.ones(2), "ndarray"),
+        ({"w": 1}, "int"),
+        (tg.nn.Linear, "the class Linear"),
+    ],
 )
 def test_anything_else_is_rejected(parameters, got):
     with pytest.raises(DataError, match=rf"watch: parameters must be Values, .*, got {got}"):
