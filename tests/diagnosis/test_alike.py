@@ -112,6 +112,8 @@ def test_parameters_without_a_gradient_are_left_out():
 
 def test_networks_without_parameters_or_units_are_not_reported():
     assert alike(tg.Value(2.0) * 3.0, parameters=[]) == []
+    loss = tg.Value(2.0) * 3.0
+    assert alike(loss, parameters=[loss]) == []
     w = [tg.Value(1.0, label=f"w{i}") for i in range(3)]
     with tg.scope("a"):
         y = w[0] * 2.0 + w[1]

@@ -18,7 +18,9 @@ ALIKE = 1e-5
 
 def units_alike(survey: Survey) -> Iterator[Finding]:
     """Report layers whose two or more units are all alike; the last layer is left out."""
-    users = {p: _use(survey, p)[0] for p in survey.parameters if p in survey.grads}
+    users = {
+        p: _use(survey, p)[0] for p in survey.parameters if p in survey.users and p in survey.grads
+    }
     last = max(users.values(), key=lambda node: node._order, default=None)
     alike: list[Node] = []
     for row, parameters in grouped(users, survey.row).items():
