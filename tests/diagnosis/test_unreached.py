@@ -127,7 +127,10 @@ def test_units_that_no_index_takes_are_reported(take, says):
     findings = tg.diagnose((take(h) * v).sum(), parameters=[w, v]).findings
     reported = [f for f in findings if f.kind == "never taken"]
     assert [f.says for f in reported] == [says] * (says is not None)
-    assert all(f.name == "h" and "leaves them out: they get no gradient" in f.why for f in reported)
+    assert all(
+        f.name == "h" and " them out: they get no gradient. Check" in f.why for f in reported
+    )
+    assert all((" leave them" in f.why) == ("1 of 4" in f.says) for f in reported)
 
 
 def test_an_index_by_labels_in_a_loss_is_not_reported():

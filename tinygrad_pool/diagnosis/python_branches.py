@@ -71,7 +71,7 @@ def _finding(
     all_inside: bool = False,
     through: bool = False,
 ) -> Finding:
-    names = ", ".join(survey.call(node) for node in nodes) or "a Value"
+    names = ", ".join(survey.call(node) for node in nodes[:LISTED]) or "a Value"
     names = names if len(nodes) <= LISTED else f"{len(nodes):,} Values"
     operation = PICKING.get(what, "")
     says = f"Python's {what} chose by the data of {'a Value computed from ' * through}{names}"

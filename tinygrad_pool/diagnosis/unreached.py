@@ -107,10 +107,8 @@ def never_taken(survey: Survey) -> Iterator[Finding]:
         if len(never) and taken[:, np.setdiff1d(np.arange(taken.shape[1]), never)].all():
             which = f"{len(never):,} of {counted(taken.shape[1], 'unit')}"
             says = f"an index never takes {which} ({several([*map(str, never)])})"
-            names = several([survey.brief(user) for user in users])
-            why = (
-                f"{names} leaves them out: they get no gradient{made_at(users[0])}. Check the index"
-            )
+            leave = f"{several([*map(survey.brief, users)])} {'leave' if users[1:] else 'leaves'}"
+            why = f"{leave} them out: they get no gradient{made_at(users[0])}. Check the index"
             yield Finding("never taken", SUSPICIOUS, survey.call(node), says, why, (node,))
 
 
