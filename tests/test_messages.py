@@ -14,7 +14,7 @@ HEAD = """\
 All errors that the package raises, by module. {…} is filled in; ⟨a | b⟩ is one of the two.
 `python tests/test_messages.py` writes this file from the code: edit the code, not this file.
 """
-INSIDE = {"InliningError", "SystemExit"}
+INSIDE = {"SystemExit"}
 """Exceptions that users never see as an error."""
 
 
