@@ -180,6 +180,22 @@ def test_zero_gradients_of_random_networks_are_found(random_net, seed, numbers):
 
 
 @pytest.mark.parametrize(
+    ("compute", "loss"),
+    [
+        (lambda w: w.reshape(1), lambda w, h: (w - h) * w),
+        (lambda w: w.mean(keepdims=True), lambda w, h: (w - h) * w),
+        (lambda w: w - 0.1, lambda w, h: (h - 0.1) * w),
+        (lambda w: w.mean(), lambda _, h: -h),
+    ],
+)
+def test_results_under_no_grad_have_no_operands_to_look_at(compute, loss):
+    w = tg.Value([1.0], label="w")
+    with tg.no_grad():
+        h = compute(w)
+    assert "cut off" in kinds(tg.diagnose(loss(w, h).sum(), parameters=w))
+
+
+@pytest.mark.parametrize(
     ("given", "got"), [(3.0, "float"), (np.ones(2), "ndarray"), (None, "NoneType")]
 )
 def test_anything_but_a_value_is_rejected(given, got):

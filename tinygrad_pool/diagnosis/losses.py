@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_pool.derivatives.sparse_jacobian import operands_of
 from tinygrad_pool.diagnosis.dead_units import SHARE
 from tinygrad_pool.diagnosis.findings import FEW, SUSPICIOUS, Finding
-from tinygrad_pool.diagnosis.survey import Survey
+from tinygrad_pool.diagnosis.survey import Survey, first_of, made_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, number
 from tinygrad_pool.recording.source import made_at
@@ -89,22 +89,13 @@ def _key(node: Node) -> tuple[Any, ...]:
     return key if isinstance(key, tuple) else (key,)
 
 
-def _made_of(node: Node) -> Node:
-    """Return the node below those that only reshape or select."""
-    while traits_of(node.rule).unit in ("move", "copy") and len(node.parents) == 1:
-        node = node.parents[0]
-    return node
-
-
 def squashed_twice(survey: Survey) -> Iterator[Finding]:
     """Report a loss of scores that receives probabilities, as in cross_entropy(softmax(x), t)."""
     squashed = {
         node: below
         for node in survey.nodes
-        if node.rule in SQUASHED
-        and node.parents
-        and isinstance(node.parents[0], Node)
-        and (below := _made_of(node.parents[0])).rule in SQUASHED[node.rule]
+        if (scores := first_of(node)) is not None
+        and (below := made_of(scores)).rule in SQUASHED.get(node.rule, ())
     }
     if squashed:
         node, below = next(iter(squashed.items()))
@@ -128,7 +119,7 @@ def out_of_reach(survey: Survey) -> Iterator[Finding]:
             if not isinstance(y, Node) or not _is_given(survey, t) or np.size(t) < FEW:
                 continue
             targets = np.asarray(t._numbers if isinstance(t, Node) else t)
-            low, high = RANGES.get((last := _made_of(y)).rule, (-np.inf, np.inf))
+            low, high = RANGES.get((last := made_of(y)).rule, (-np.inf, np.inf))
             beyond = np.sum((targets < low) | (targets > high))
             if beyond >= SHARE * targets.size:
                 to = f"to {number(high)}" if high < np.inf else "up"
@@ -178,7 +169,7 @@ def no_logarithm(survey: Survey) -> Iterator[Finding]:
     """Report a loss that sums the probabilities, or scores, of the labels without a logarithm."""
     for node in survey.nodes:
         if _by_label(node) and node in survey.after and _linear(survey, node):
-            y = _made_of(node)
+            y = made_of(node)
             probable = y.rule in SQUASHES
             alone = _is_layer(y) and len(survey.users[node.parents[0]]) == 1
             if (probable or alone) and np.any(np.asarray(node.parents[0]._numbers) > 0):
@@ -244,12 +235,12 @@ def labels_below_0(survey: Survey) -> Iterator[Finding]:
 def wrong_sign(survey: Survey) -> Iterator[Finding]:
     """Report minus a mean of errors, such as squares, and plus a mean of log probabilities."""
     node: Node = survey.loss
-    while node.rule in MEANS and isinstance(node.parents[0], Node):
-        node = node.parents[0]
+    while node.rule in MEANS and (below := first_of(node)) is not None:
+        node = below
     if not node.size or node not in survey.after:
         return
     slopes, x = np.asarray(survey.grads.get(node, 0.0)), node.parents[0]
-    of_labels = _by_label(node) and _made_of(node).rule is reductions.log_softmax
+    of_labels = _by_label(node) and made_of(node).rule is reductions.log_softmax
     is_error = isinstance(x, Node) and x.rule is arithmetic.sub
     is_error = is_error and any(_is_given(survey, t) for t in x.parents)
     of_error = is_error and traits_of(node.rule).unit == "power"

@@ -248,6 +248,18 @@ def is_size_of(node: Node, leaf: Node) -> bool:
     return squares or traits_of(node.rule).unit in ("power", "norm")
 
 
+def first_of(node: Node) -> Node | None:
+    """Return the first operand of a node if there is one and it is a Value; None otherwise."""
+    return next((p for p in node.parents[:1] if isinstance(p, Node)), None)
+
+
+def made_of(node: Node) -> Node:
+    """Return the node below those that only reshape or select."""
+    while traits_of(node.rule).unit in ("move", "copy") and len(node.parents) == 1:
+        node = node.parents[0]
+    return node
+
+
 def parts_of(name: str, parameters: Any, lead: str = "") -> Iterator[tuple[str, Value]]:
     """Read parameters: a Value, a module, or lists and dicts of them.
 

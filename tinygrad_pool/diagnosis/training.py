@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.diagnosis.findings import SUSPICIOUS, Finding
-from tinygrad_pool.diagnosis.survey import Survey
+from tinygrad_pool.diagnosis.survey import Survey, first_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since, used_after
 from tinygrad_pool.formatting import counted, on_a_line, several
@@ -87,8 +87,8 @@ def _updated(survey: Survey, node: Node) -> Node | None:
     if not isinstance(old, Node) or isinstance(step, Node):
         return None
     leaf = old
-    while leaf.rule in (arithmetic.sub, arithmetic.add) and isinstance(leaf.parents[0], Node):
-        leaf = leaf.parents[0]
+    while leaf.rule in (arithmetic.sub, arithmetic.add) and (below := first_of(leaf)) is not None:
+        leaf = below
     source = source_of(node.about.line.file) if node.about.line else None
     if source is not None and node.about.line:
         number = node.about.line.number

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import operands_of
-from tinygrad_pool.diagnosis.survey import Survey
+from tinygrad_pool.diagnosis.survey import Survey, made_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
@@ -70,12 +70,10 @@ def made_by(survey: Survey, zero: Node) -> str:
 
 def less_itself(node: Node, x: Any) -> str:
     """Describe x − mean(x), as in a norm, if each mean is of one number; "" for other nodes."""
-    mean: Any = node.parents[1] if node.rule is arithmetic.sub else None
-    while isinstance(mean, Node) and traits_of(mean.rule).unit in ("move", "copy"):
-        mean = mean.parents[0]
-    if not isinstance(mean, Node) or mean.rule is not reductions.mean or mean.size != x.size:
-        return ""
-    own = mean.parents[0] is x is node.parents[0]
+    mean = node.parents[1] if node.rule is arithmetic.sub else None
+    mean = made_of(mean) if isinstance(mean, Node) else node
+    alone = mean.rule is reductions.mean and mean.size == x.size
+    own = alone and mean.parents and mean.parents[0] is x is node.parents[0]
     return ", as each number minus the mean of itself alone is 0" if own else ""
 
 
