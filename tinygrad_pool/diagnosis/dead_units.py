@@ -20,6 +20,7 @@ from tinygrad_pool.diagnosis.findings import (
     with_inputs,
 )
 from tinygrad_pool.diagnosis.survey import Survey
+from tinygrad_pool.diagnosis.zero_factors import in_loss
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, joined, several
 from tinygrad_pool.rules import elementwise
@@ -149,7 +150,7 @@ def _of_array(survey: Survey, node: Node) -> Iterator[Gate]:
             continue
         if node.rule is elementwise.relu:
             opens = ~(np.asarray(p._numbers) <= 0)
-            axis = None if survey.in_loss(node) else _unit_axis(survey, opens.ndim)
+            axis = None if in_loss(survey, node) else _unit_axis(survey, opens.ndim)
             yield _gate(survey, node, p, opens, axis, node.about.scope or survey.call(node))
         else:
             won = np.asarray(unit_slopes(node, i)) != 0

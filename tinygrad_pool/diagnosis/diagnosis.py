@@ -20,7 +20,7 @@ from tinygrad_pool.diagnosis.zero_gradients import Zeros, zero_gradients
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
-from tinygrad_pool.formatting import counted, several
+from tinygrad_pool.formatting import counted
 from tinygrad_pool.recording.recording import record
 
 LISTED = 12
@@ -148,5 +148,4 @@ def _limits(survey: Survey, findings: list[Finding]) -> Iterator[str]:
     if any(f.severity == WRONG_NUMBERS for f in findings):
         yield "dead units, zero gradients, trends and ties (make all numbers finite first)"
     elif stale := set_since(survey.nodes):
-        names = several([survey.call(leaf) for leaf in stale])
-        yield f"ties, and the new data of {names} (run the forward pass again)"
+        yield f"ties, and the new data of {survey.names(stale)} (run the forward pass again)"

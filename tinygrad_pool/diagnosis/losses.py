@@ -42,18 +42,19 @@ LINEAR = (*MEANS, arithmetic.mul)
 
 def wrong_inputs(survey: Survey) -> Iterator[Finding]:
     """Report wrong inputs to a loss."""
-    yield from broadcast(survey)
-    yield from squashed_twice(survey)
-    yield from out_of_reach(survey)
-    yield from over_examples(survey)
-    yield from no_logarithm(survey)
-    yield from labels_below_0(survey)
-    yield from wrong_sign(survey)
+    after = [node for node in survey.nodes if node in survey.after]
+    yield from _broadcast(survey, after)
+    yield from _squashed_twice(survey)
+    for kind, check in CHECKS.items():
+        for node in after:
+            for says, why in check(survey, node):
+                yield Finding(kind, SUSPICIOUS, survey.call(node), says, why, (node,))
+    yield from _wrong_sign(survey)
 
 
-def broadcast(survey: Survey) -> Iterator[Finding]:
+def _broadcast(survey: Survey, after: list[Node]) -> Iterator[Finding]:
     """Report a loss that combines each prediction with every target: shapes (n, 1) and (n,)."""
-    pairs = [node for node in survey.nodes if node in survey.after and _combines_all(node)]
+    pairs = [node for node in after if _combines_all(node)]
     if pairs:
         node, n = pairs[0], f"{pairs[0].shape[0]:,}"
         shapes = " and ".join(str(np.shape(x)) for x in operands_of(node))
@@ -70,10 +71,10 @@ def broadcast(survey: Survey) -> Iterator[Finding]:
 
 def _combines_all(node: Node) -> bool:
     """Return whether a column is combined with a row, one of which was not computed."""
-    n, y = node.shape[0] if node.shape else 0, node.parents[0] if node.parents else None
+    n, y = node.shape[0] if node.shape else 0, first_of(node)
     if node.shape != (n, n) or n < 2 or node.rule is linear.matmul:
         return False
-    if node.rule is shaping.getitem and isinstance(y, Node):
+    if node.rule is shaping.getitem and y is not None:
         key = _key(node)
         whole = len(key) == 2 and isinstance(key[0], slice) and len(_arrays(node)) == 1
         return whole and y.shape[0] == n != y.shape[1]
@@ -83,13 +84,7 @@ def _combines_all(node: Node) -> bool:
     return shapes in ({(n,), (n, 1)}, {(1, n), (n, 1)})
 
 
-def _key(node: Node) -> tuple[Any, ...]:
-    """Return the index of a getitem, as a tuple."""
-    key = node.options.get("key", ())
-    return key if isinstance(key, tuple) else (key,)
-
-
-def squashed_twice(survey: Survey) -> Iterator[Finding]:
+def _squashed_twice(survey: Survey) -> Iterator[Finding]:
     """Report a loss of scores that receives probabilities, as in cross_entropy(softmax(x), t)."""
     squashed = {
         node: below
@@ -108,26 +103,23 @@ def squashed_twice(survey: Survey) -> Iterator[Finding]:
         yield Finding("squashed twice", SUSPICIOUS, survey.call(node), says, why, tuple(squashed))
 
 
-def out_of_reach(survey: Survey) -> Iterator[Finding]:
+def _out_of_reach(survey: Survey, node: Node) -> Iterator[tuple[str, str]]:
     """Report targets that the last activation cannot output, such as −1 of a sigmoid."""
-    for node in survey.nodes:
-        users = {step.node.rule for step, _ in survey.users.get(node, ())}
-        is_term = users & {arithmetic.add, arithmetic.sub}  # of a result, and not an error
-        if node.rule is not arithmetic.sub or node not in survey.after or is_term:
+    terms = (arithmetic.add, arithmetic.sub)  # of a result, and not of an error
+    if node.rule is not arithmetic.sub or any(v.rule in terms for v in survey.above(node)):
+        return
+    for y, t in (node.parents, node.parents[::-1]):
+        if not isinstance(y, Node) or not _is_given(survey, t) or np.size(t) < FEW:
             continue
-        for y, t in (node.parents, node.parents[::-1]):
-            if not isinstance(y, Node) or not _is_given(survey, t) or np.size(t) < FEW:
-                continue
-            targets = np.asarray(t._numbers if isinstance(t, Node) else t)
-            low, high = RANGES.get((last := made_of(y)).rule, (-np.inf, np.inf))
-            beyond = np.sum((targets < low) | (targets > high))
-            if beyond >= SHARE * targets.size:
-                to = f"to {number(high)}" if high < np.inf else "up"
-                says = f"{beyond:,} of {targets.size:,} targets are out of reach: "
-                says += f"{survey.call(last)} outputs numbers from {number(low)} {to}"
-                why = f"the targets range from {number(targets.min())} to {number(targets.max())}"
-                why += f"{made_at(node)}. Scale them, or leave out {last.op}"
-                yield Finding("out of reach", SUSPICIOUS, survey.call(node), says, why, (node,))
+        targets = np.asarray(t._numbers if isinstance(t, Node) else t)
+        low, high = RANGES.get((last := made_of(y)).rule, (-np.inf, np.inf))
+        beyond = np.sum((targets < low) | (targets > high))
+        if beyond >= SHARE * targets.size:
+            to = f"to {number(high)}" if high < np.inf else "up"
+            says = f"{beyond:,} of {targets.size:,} targets are out of reach: "
+            says += f"{survey.call(last)} outputs numbers from {number(low)} {to}"
+            why = f"the targets range from {number(targets.min())} to {number(targets.max())}"
+            yield says, f"{why}{made_at(node)}. Scale them, or leave out {last.op}"
 
 
 def _is_given(survey: Survey, x: Any) -> bool:
@@ -135,24 +127,20 @@ def _is_given(survey: Survey, x: Any) -> bool:
     return not isinstance(x, Node) or (x.is_leaf and x not in survey.parameters)
 
 
-def over_examples(survey: Survey) -> Iterator[Finding]:
+def _over_examples(survey: Survey, node: Node) -> Iterator[tuple[str, str]]:
     """Report a loss whose softmax is taken over the examples instead of the classes."""
     axis = survey.batch_axis(2)
-    for node in survey.nodes:
-        if (
-            node.rule not in (reductions.softmax, reductions.log_softmax)
-            or node not in survey.after
-            or node.ndim < 2
-            or axes_of(node.shape, node.options.get("axis", -1), node.op) != (axis,)
-            or len({1, *node.shape[:2]}) < 3  # pairs, or one of each
-            or not _logged(survey, node)
-        ):
-            continue
+    if (
+        node.rule in (reductions.softmax, reductions.log_softmax)
+        and node.ndim > 1
+        and axes_of(node.shape, node.options.get("axis", -1), node.op) == (axis,)
+        and len({1, *node.shape[:2]}) == 3  # neither pairs nor one of each
+        and _logged(survey, node)
+    ):
         n, classes = node.shape[axis], node.shape[1 - axis]
         says = f"{node.op} is taken over {n:,} examples, not over {classes:,} classes"
         why = f"its axis {axis} is that of the examples{made_at(node)}. With axis={1 - axis} the "
-        why += "probabilities of each example sum to 1"
-        yield Finding("wrong axis", SUSPICIOUS, survey.call(node), says, why, (node,))
+        yield says, why + "probabilities of each example sum to 1"
 
 
 def _logged(survey: Survey, node: Node) -> bool:
@@ -161,27 +149,24 @@ def _logged(survey: Survey, node: Node) -> bool:
     for _ in range(5):
         if any(v.rule is elementwise.log for v in nodes):
             return True
-        nodes = [step.node for v in nodes for step, _ in survey.users.get(v, ())]
+        nodes = [user for v in nodes for user in survey.above(v)]
     return node.rule is reductions.log_softmax
 
 
-def no_logarithm(survey: Survey) -> Iterator[Finding]:
+def _no_logarithm(survey: Survey, node: Node) -> Iterator[tuple[str, str]]:
     """Report a loss that sums the probabilities, or scores, of the labels without a logarithm."""
-    for node in survey.nodes:
-        if _by_label(node) and node in survey.after and _linear(survey, node):
-            y = made_of(node)
-            probable = y.rule in SQUASHES
-            alone = _is_layer(y) and len(survey.users[node.parents[0]]) == 1
-            if (probable or alone) and np.any(np.asarray(node.parents[0]._numbers) > 0):
-                what, why = "scores", "such a loss can fall without end"
-                if probable:
-                    what, why = "probabilities", "its gradient is small where the network is wrong"
-                says = f"the loss sums {what} of {survey.call(y)}, not logarithms of probabilities"
-                why += (
-                    f"{made_at(node)}. Take log_softmax of the scores before nll_loss or an index "
-                )
-                why += "by labels, or pass the scores to cross_entropy"
-                yield Finding("no logarithm", SUSPICIOUS, survey.call(node), says, why, (node,))
+    if not _by_label(node) or not _linear(survey, node):
+        return
+    y, taken = made_of(node), node.parents[0]
+    probable = y.rule in SQUASHES
+    alone = _is_layer(y) and len(survey.users[taken]) == 1
+    if (probable or alone) and np.any(np.asarray(taken._numbers) > 0):
+        what, why = "scores", "such a loss can fall without end"
+        if probable:
+            what, why = "probabilities", "its gradient is small where the network is wrong"
+        says = f"the loss sums {what} of {survey.call(y)}, not logarithms of probabilities"
+        fix = "Take log_softmax of the scores before nll_loss or an index by labels, or pass the "
+        yield says, f"{why}{made_at(node)}. {fix}scores to cross_entropy"
 
 
 def _is_layer(node: Node) -> bool:
@@ -191,26 +176,13 @@ def _is_layer(node: Node) -> bool:
     return node.rule is linear.matmul
 
 
-def _by_label(node: Node) -> bool:
-    """Return whether a node takes one element of each example, by arrays of rows and labels."""
-    if node.rule is not shaping.getitem or not node.parents or not node.shape:
-        return False
-    return len(_arrays(node)) > 1
-
-
-def _arrays(node: Node) -> list[Any]:
-    """List the arrays of integers in an index."""
-    arrays = (np.asarray(k) for k in _key(node) if isinstance(k, list | np.ndarray))
-    return [k for k in arrays if k.dtype.kind in "iu" and k.size > 1]
-
-
 def _linear(survey: Survey, node: Node) -> bool:
     """Return whether a loss is a weighted sum of a node."""
     while node is not survey.loss:
-        users = survey.users.get(node, [])
+        users = survey.above(node)
         if len(users) != 1:
             return False
-        node = users[0][0].node
+        (node,) = users
         operands = [p for p in node.parents if isinstance(p, Node)]
         ratio = node.rule is arithmetic.div and np.ndim(node.parents[1])  # to old probabilities
         if node.rule not in LINEAR or len(operands) > 1 or ratio:
@@ -218,21 +190,45 @@ def _linear(survey: Survey, node: Node) -> bool:
     return True
 
 
-def labels_below_0(survey: Survey) -> Iterator[Finding]:
+def _labels_below_0(_: Survey, node: Node) -> Iterator[tuple[str, str]]:
     """Report negative labels, which NumPy counts from the last class."""
-    for node in survey.nodes:
-        arrays = _arrays(node) if node in survey.after and _by_label(node) else []
-        for k in (k for k in arrays if np.any(k < 0)):
+    for k in _arrays(node) if _by_label(node) else ():
+        if np.any(k < 0):
             least = number(int(k.min()))
-            says = f"{np.sum(k < 0):,} of {k.size:,} labels are below 0, such as {least}"
-            why = (
+            yield (
+                f"{np.sum(k < 0):,} of {k.size:,} labels are below 0, such as {least}",
                 f"NumPy counts them from the end: −1 is the last class{made_at(node)}. Number "
-                "classes from 0, and leave out examples without one, as ignore_index does"
+                "classes from 0, and leave out examples without one, as ignore_index does",
             )
-            yield Finding("labels", SUSPICIOUS, survey.call(node), says, why, (node,))
 
 
-def wrong_sign(survey: Survey) -> Iterator[Finding]:
+CHECKS = {
+    "out of reach": _out_of_reach,
+    "wrong axis": _over_examples,
+    "no logarithm": _no_logarithm,
+    "labels": _labels_below_0,
+}
+"""For each kind of finding: what yields the problem of a node, and its cause."""
+
+
+def _by_label(node: Node) -> bool:
+    """Return whether a node takes one element of each example, by arrays of rows and labels."""
+    return bool(node.parents and node.shape) and len(_arrays(node)) > 1
+
+
+def _arrays(node: Node) -> list[Any]:
+    """List the arrays of integers in the index of a getitem."""
+    arrays = (np.asarray(k) for k in _key(node) if isinstance(k, list | np.ndarray))
+    return [k for k in arrays if k.dtype.kind in "iu" and k.size > 1]
+
+
+def _key(node: Node) -> tuple[Any, ...]:
+    """Return the index of a getitem, as a tuple; () for other nodes."""
+    key = node.options.get("key", ()) if node.rule is shaping.getitem else ()
+    return key if isinstance(key, tuple) else (key,)
+
+
+def _wrong_sign(survey: Survey) -> Iterator[Finding]:
     """Report minus a mean of errors, such as squares, and plus a mean of log probabilities."""
     node: Node = survey.loss
     while node.rule in MEANS and (below := first_of(node)) is not None:

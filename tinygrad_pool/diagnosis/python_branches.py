@@ -10,7 +10,7 @@ from tinygrad_pool.diagnosis.survey import Survey
 from tinygrad_pool.engine.context import THROUGH, Line
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.python_protocol import TAKEN
-from tinygrad_pool.formatting import LISTED, several
+from tinygrad_pool.formatting import LISTED
 from tinygrad_pool.recording.flow import Source, source_of
 from tinygrad_pool.recording.forks import (
     PICKING,
@@ -128,7 +128,7 @@ def taken_for_numbers(survey: Survey) -> Iterator[Finding]:
         fix = fix if lost else "That is fine if it is intended"
         why = f"no gradient flows back through a plain number, at {quoted(line)}. {fix}"
         severity = NO_GRADIENT if lost else SUSPICIOUS
-        names = several([survey.call(leaf) for leaf in leaves])
+        names = survey.names(leaves)
         yield Finding("cut off", severity, names, says, why, tuple(leaves))
 
 

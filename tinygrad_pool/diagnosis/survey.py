@@ -12,7 +12,6 @@ import numpy as np
 from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.drawing.variables import held_by_modules
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
 from tinygrad_pool.formatting import several
@@ -20,25 +19,10 @@ from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.ledger import GradientExplainer
 from tinygrad_pool.recording.naming import homes_of
 from tinygrad_pool.recording.recording import Recording
-from tinygrad_pool.rules import (
-    activations,
-    arithmetic,
-    convolution,
-    elementwise,
-    entropies,
-    linear,
-    reductions,
-)
+from tinygrad_pool.rules import arithmetic, convolution, linear, reductions
 from tinygrad_pool.rules.traits import traits_of
 
 ROWS = 24
-
-SURE: dict[Any, int] = {
-    reductions.log_softmax: -1,
-    activations.softplus: 1,
-    entropies.binary_cross_entropy: 1,
-}
-"""Rules of cross entropies, which are 0 if all answers are right and certain; and their signs."""
 
 SUMS = (arithmetic.add, arithmetic.sub, arithmetic.neg, reductions.sum, reductions.mean)
 
@@ -97,6 +81,14 @@ class Survey:
         """Return the layer that a node, or the first user of a leaf, belongs to."""
         return self.rows[self._homes.get(node, node)]
 
+    def above(self, node: Node) -> list[Node]:
+        """List the nodes that use a node, once for each use."""
+        return [step.node for step, _ in self.users.get(node, ())]
+
+    def names(self, nodes: Iterable[Node]) -> str:
+        """List the first nodes by name."""
+        return several([*map(self.call, nodes)])
+
     def uses(self, parameter: Node) -> Iterator[tuple[Node, int]]:
         """List the nodes that use a parameter, perhaps in another shape, and as which operand."""
         waiting = [parameter]
@@ -115,50 +107,20 @@ class Survey:
     @cached_property
     def decayed(self) -> list[Node]:
         """The parameters that only weight decay reaches; [] if those are all."""
-        reached = [p for p in self.parameters if p in self.users]
-        alone = [p for p in reached if all(is_size_of(step.node, p) for step, _ in self.users[p])]
+        reached = {p: self.above(p) for p in self.parameters if p in self.users}
+        alone = [p for p, users in reached.items() if all(is_size_of(v, p) for v in users)]
         terms = self._terms() if alone else set()
-        alone = [p for p in alone if all(step.node in terms for step, _ in self.users[p])]
+        alone = [p for p in alone if terms.issuperset(reached[p])]
         return alone if len(alone) < len(reached) else []
 
     def _terms(self) -> set[Node]:
         """Return the nodes that are only added to the loss, perhaps as part of a sum or a mean."""
         terms: set[Node] = {self.loss}
         for node in reversed(self.nodes):
-            users = [step.node for step, _ in self.users.get(node, ())]
+            users = self.above(node)
             if users and all(user in terms and _is_linear(user) for user in users):
                 terms.add(node)
         return terms
-
-    def fits(self, error: Node, step: Step) -> bool:
-        """Return whether a node after all parameters measures errors, all of which are 0.
-
-        A gradient below 0 means that the loss rewards what is measured, such as a distance, so that
-        0 is not a fit; for logarithms of probabilities the sign is the other way round.
-        """
-        sign = SURE.get(step.node.rule)
-        if sign and (sign > 0 or np.any(step.node._numbers)):  # a softmax of one number is always 0
-            certain = not np.any(self.loss._numbers) and not np.any(step.upstream * sign < 0)
-            return certain and step.node in self.after
-        of_constant = not all(isinstance(p, Node) for p in step.node.parents)
-        if of_constant and traits_of(step.node.rule).unit == "product":
-            return False  # a mask or a weight of 0
-        no_error = not (np.any(error._numbers) or np.any(step.node._numbers))
-        return no_error and not np.any(step.upstream < 0) and step.node in self.after
-
-    def in_loss(self, node: Node) -> bool:
-        """Return whether a relu or max(0, a) belongs to the loss, as in a hinge: off is no error.
-
-        It comes after all parameters, and its input adds a constant: the margin.
-        """
-        nodes = [p for p in node.parents if isinstance(p, Node)]
-        rivals = [p for p in node.parents if not isinstance(p, Node)]
-        rectifies = node.rule in (elementwise.relu, reductions.maximum) and node in self.after
-        if not rectifies or len(nodes) != 1 or any(np.any(x) for x in rivals):
-            return False
-        (a,) = nodes
-        margin = a.rule in (arithmetic.add, arithmetic.sub)
-        return margin and not all(isinstance(p, Node) for p in a.parents)
 
     def batch_axis(self, ndim: int) -> int:
         """Return the axis of examples: the first, unless weights are left of their inputs."""
@@ -235,9 +197,11 @@ class Survey:
 
 def _is_linear(node: Node) -> bool:
     """Return whether a node is a sum, or a multiple of its only operand that is a Value."""
-    values = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
-    scaled = (arithmetic.mul, arithmetic.div)[: 2 - values[0]]  # 2 / v is not linear
-    return node.rule in SUMS or (node.rule in scaled and len(values) == 1)
+    if node.rule is arithmetic.mul:
+        return not all(isinstance(p, Node) for p in node.parents)
+    return node.rule in SUMS or (
+        node.rule is arithmetic.div and not isinstance(node.parents[1], Node)
+    )
 
 
 def is_size_of(node: Node, leaf: Node) -> bool:

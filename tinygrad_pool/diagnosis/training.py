@@ -38,11 +38,10 @@ def data_set_since(survey: Survey) -> Iterator[Finding]:
     Data that is set after backward() is an ordinary update, and is not reported.
     """
     stale = set_since(survey.nodes)
-    users = {leaf: [step.node for step, _ in survey.users.get(leaf, ())] for leaf in stale}
-    between = {leaf: after for leaf in stale if (after := used_after(users[leaf], leaf))}
+    between = {v: after for v in stale if (after := used_after(survey.above(v), v))}
     if between:
         leaf, (later, *_) = next(iter(between.items()))
-        names = several([survey.call(one) for one in between])
+        names = survey.names(between)
         says = f"its data was set while {survey.call(survey.loss)} was computed from it"
         why = (
             f"{survey.call(stale[leaf])} was computed with the old data, {survey.call(later)} with "
@@ -51,7 +50,7 @@ def data_set_since(survey: Survey) -> Iterator[Finding]:
         yield Finding("stale graph", SUSPICIOUS, names, says, why, (*between,))
     elif stale and not survey.loss.has_grad:
         user = next(iter(stale.values()))
-        names = several([survey.call(leaf) for leaf in stale])
+        names = survey.names(stale)
         says = f"its data was set after {survey.call(survey.loss)} was computed from it"
         why = (
             f"{survey.call(user)} and the gradients belong to the old data{made_at(user)}. Run the "
@@ -70,7 +69,7 @@ def made_anew(survey: Survey) -> Iterator[Finding]:
         node = next(iter(last.values()))
         variables = survey.recording.names
         names = several([variables.get(id(v)) or survey.call(v) for v in last.values()])
-        says = f"no longer a leaf: it was computed from {several([survey.call(v) for v in last])}"
+        says = f"no longer a leaf: it was computed from {survey.names(last)}"
         why = (
             "an update such as w -= lr * w.grad makes a new Value: the graph grows with each step, "
             f"and the parameter itself never changes{made_at(node)}. Update its data instead: "

@@ -29,7 +29,7 @@ def not_reached(survey: Survey) -> Iterator[Finding]:
     outside = [p for p in survey.missing if p not in survey.inside]
     reasons = [how for p in outside for how in numbers_taken(p)]
     for (detached, _), cut in _cut(survey).items():
-        names, were = several([survey.call(v) for v in cut]), "were" if cut[1:] else "was"
+        names, were = survey.names(cut), "were" if cut[1:] else "was"
         reasons.append(f"it is unused, or was cut off where {names} {were} {HOW[detached]}")
     unused = f"no path in the graph leads there: {[*reasons, UNUSED][0]}"
     inside = [p for p in survey.missing if p in survey.inside]
@@ -53,7 +53,7 @@ def _refused(survey: Survey) -> str:
         for p, c in zip(step.node.parents, step.contributions, strict=True)
         if c is None and isinstance(p, Node) and p in survey.inside and p not in survey.grads
     ]
-    names = several([survey.call(node) for node in dict.fromkeys(nodes)])
+    names = survey.names(dict.fromkeys(nodes))
     return f"the closure of {names} returns None for an operand: return its gradient instead"
 
 
@@ -81,7 +81,7 @@ def cut_off(survey: Survey) -> Iterator[Finding]:
         yield Finding(
             "cut off",
             NO_GRADIENT if severe else SUSPICIOUS,
-            several([survey.call(node) for node in nodes]),
+            survey.names(nodes),
             f"{subject} {HOW[detached]}, then used in {row}",
             f"{why}If a parameter below has to learn, {fix}",
             tuple(nodes),
@@ -96,7 +96,7 @@ def never_taken(survey: Survey) -> Iterator[Finding]:
     for node in survey.nodes:
         if node.is_leaf or node.ndim < 2 or not node.size or node in survey.after:
             continue
-        users = [step.node for step, _ in survey.users.get(node, ())]
+        users = survey.above(node)
         if not users or any(user.rule is not shaping.getitem for user in users):
             continue
         taken = np.zeros(node.shape, bool)

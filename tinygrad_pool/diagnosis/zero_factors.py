@@ -1,4 +1,4 @@
-"""Find what made a factor or an input 0: a relu that is off, a weight, a constant, a norm."""
+"""Find what made a factor, an input or an error 0: a relu that is off, a weight, a fit."""
 
 from __future__ import annotations
 
@@ -10,11 +10,25 @@ from tinygrad_pool.derivatives.sparse_jacobian import operands_of
 from tinygrad_pool.diagnosis.survey import Survey, made_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
-from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions
+from tinygrad_pool.rules import (
+    activations,
+    arithmetic,
+    elementwise,
+    entropies,
+    linear,
+    reductions,
+)
 from tinygrad_pool.rules.traits import traits_of
 
 FAR = 16
 """How many nodes below a factor of 0 are searched for the relu that made it."""
+
+SURE: dict[Any, int] = {
+    reductions.log_softmax: -1,
+    activations.softplus: 1,
+    entropies.binary_cross_entropy: 1,
+}
+"""Rules of cross entropies, which are 0 if all answers are right and certain; and their signs."""
 
 
 def began_at(step: Step, i: int) -> Node:
@@ -88,3 +102,34 @@ def start_of(survey: Survey, node: Node, i: int) -> Node | None:
     square = node.parents[0] is node.parents[1]
     known = made in survey.parameters and (survey.given or made in survey.weights)
     return made if known and not (constant or square) else None
+
+
+def fits(survey: Survey, error: Node, step: Step) -> bool:
+    """Return whether a node after all parameters measures errors, all of which are 0.
+
+    A gradient below 0 means that the loss rewards what is measured, such as a distance, so that 0
+    is not a fit; for logarithms of probabilities the sign is the other way round.
+    """
+    node, sign = step.node, SURE.get(step.node.rule)
+    if node not in survey.after:
+        return False
+    if sign and (sign > 0 or np.any(node._numbers)):  # a softmax of one number is always 0
+        return not np.any(survey.loss._numbers) and not np.any(step.upstream * sign < 0)
+    of_constant = not all(isinstance(p, Node) for p in node.parents)
+    if of_constant and traits_of(node.rule).unit == "product":
+        return False  # a mask or a weight of 0
+    return not any(map(np.any, (error._numbers, node._numbers, step.upstream < 0)))
+
+
+def in_loss(survey: Survey, node: Node) -> bool:
+    """Return whether a relu or max(0, a) belongs to the loss, as in a hinge: off is no error.
+
+    It comes after all parameters, and its input adds a constant: the margin.
+    """
+    if node.rule not in (elementwise.relu, reductions.maximum) or node not in survey.after:
+        return False
+    a, *others = (p for p in node.parents if isinstance(p, Node))
+    if others or any(np.any(p) for p in node.parents if p is not a):
+        return False
+    margin = a.rule in (arithmetic.add, arithmetic.sub)
+    return margin and not all(isinstance(p, Node) for p in a.parents)

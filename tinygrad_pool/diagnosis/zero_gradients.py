@@ -23,7 +23,7 @@ from tinygrad_pool.diagnosis.findings import (
 )
 from tinygrad_pool.diagnosis.layers import STEEPER
 from tinygrad_pool.diagnosis.survey import Survey, is_size_of
-from tinygrad_pool.diagnosis.zero_factors import began_at, less_itself, start_of
+from tinygrad_pool.diagnosis.zero_factors import began_at, fits, in_loss, less_itself, start_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import counted
@@ -104,13 +104,13 @@ class Zeros:
         below, step, i = origin
         cancels = bool(np.any(step.contributions[i]))
         node = below if cancels else began_at(step, i)
-        users = [step.node for step, _ in self.survey.users.get(node, ())]
+        users = self.survey.above(node)
         loses = users and all(traits_of(user.rule).chooses for user in users)
         if loses and traits_of(node.rule).unit == "copy":
             node = users[0]  # a part of a stack that lost a maximum
-        fits = node is step.node and self.survey.fits(below, step)
-        in_loss = not cancels and (self.survey.in_loss(node) or fits)
-        return Key(None if cancels else node.rule, self.survey.row(node), in_loss)
+        fit = node is step.node and fits(self.survey, below, step)
+        no_error = not cancels and (in_loss(self.survey, node) or fit)
+        return Key(None if cancels else node.rule, self.survey.row(node), no_error)
 
     def _origin(self, node: Node, key: Key) -> Origin:
         """Return the path from a node up to one of the places where its zeros began."""
