@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import operands_of, unit_slopes
 from tinygrad_pool.diagnosis.findings import (
-    FEW,
     LOST_FOR_ALL,
     PARTLY_LOST,
     SUSPICIOUS,
@@ -81,6 +80,12 @@ class Gate(NamedTuple):
         """Return whether these are relus, and not candidates of a maximum."""
         return self.nodes[0].rule is elementwise.relu
 
+    @property
+    def severity(self) -> str:
+        """Return how severe it is that these units are dead."""
+        lost = len(self.dead) >= SHARE * self.units
+        return by_chance(self.evidence, LOST_FOR_ALL if lost else SUSPICIOUS)
+
 
 def gates_of(survey: Survey) -> list[Gate]:
     """List the gates of a network: every array of them, and all scalars of a layer together."""
@@ -97,12 +102,15 @@ def gates_of(survey: Survey) -> list[Gate]:
     return gates + [_of_scalars(survey, nodes) for nodes in scalars.values()]
 
 
-def always_shut(gates: list[Gate]) -> list[tuple[Gate, Finding]]:
-    """Report units that were shut in every example, if there were enough examples."""
-    return [(gate, _dead(gate)) for gate in gates if gate.dead and gate.evidence >= FEW]
+def always_shut(gates: Iterable[Gate]) -> Iterator[Finding]:
+    """Report units that were shut in every example; those of more than LAYERS gates together."""
+    groups = grouped(gates, lambda gate: (gate.rectifies, gate.severity))
+    for group in groups.values():
+        yield from [_joined(group)] if len(group) > LAYERS else map(_dead, group)
 
 
 def _dead(gate: Gate) -> Finding:
+    """Report the dead units of one gate."""
     n, units = len(gate.dead), gate.units
     what = counted(units, "unit" if gate.nodes[0].ndim < 3 else "channel")
     which = f"{n:,} of {what} ({several(gate.dead)})"
@@ -116,9 +124,7 @@ def _dead(gate: Gate) -> Finding:
             f"a relu passes no gradient while it is off{gate.inputs}: unless other examples turn "
             "these units on, they are dead. Take smaller steps, biases above 0, or leaky_relu"
         )
-    severity = LOST_FOR_ALL if n >= SHARE * units else SUSPICIOUS
-    severity = by_chance(gate.evidence, severity)
-    return Finding(kind, severity, gate.name, _says(gate, which, n), why, gate.nodes)
+    return Finding(kind, gate.severity, gate.name, _says(gate, which, n), why, gate.nodes)
 
 
 def _says(gate: Gate, which: str, n: int) -> str:
@@ -127,21 +133,14 @@ def _says(gate: Gate, which: str, n: int) -> str:
     return f"{which} {verbs[n > 1]} {in_all(gate.examples)}"
 
 
-def together(dead: list[tuple[Gate, Finding]]) -> Iterator[Finding]:
-    """Report each gate; more than LAYERS gates of one kind and severity as one finding."""
-    groups = grouped(dead, lambda pair: (pair[1].kind, pair[1].severity))
-    for group in groups.values():
-        yield from [_joined(group)] if len(group) > LAYERS else [finding for _, finding in group]
-
-
-def _joined(dead: list[tuple[Gate, Finding]]) -> Finding:
-    worst, finding = max(dead, key=lambda pair: len(pair[0].dead) / pair[0].units)
-    gates = [gate for gate, _ in dead]
+def _joined(gates: list[Gate]) -> Finding:
+    """Report the dead units of several gates of one kind and severity."""
+    worst = max(gates, key=lambda gate: len(gate.dead) / gate.units)
     n, units = sum(len(gate.dead) for gate in gates), sum(gate.units for gate in gates)
-    says = _says(worst, f"{n:,} of {units:,} units in {len(dead)} layers", n)
+    says = _says(worst, f"{n:,} of {units:,} units in {len(gates)} layers", n)
     says += f", most of all in {worst.name}: {len(worst.dead)} of {worst.units}"
-    nodes = tuple(node for gate in gates for node in gate.nodes)
-    return finding._replace(name=several([gate.name for gate in gates]), says=says, nodes=nodes)
+    name, nodes = several([gate.name for gate in gates]), [v for gate in gates for v in gate.nodes]
+    return _dead(worst)._replace(name=name, says=says, nodes=tuple(nodes))
 
 
 def _of_array(survey: Survey, node: Node) -> Iterator[Gate]:
@@ -211,32 +210,29 @@ def _of_scalars(survey: Survey, nodes: list[Node]) -> Gate:
 
     Without a scope it is unknown which scalars are the same unit in different examples.
     """
+    row, relu = survey.row(nodes[0]), nodes[0].rule is elementwise.relu
     tally: dict[tuple[str, int], list[bool]] = {}
     paid: set[tuple[str, int]] = set()
     for node in nodes:
         for i, p in enumerate(node.parents):
             if isinstance(p, Node):
-                relu = node.rule is elementwise.relu
                 opens = not p._numbers <= 0 if relu else bool(np.any(unit_slopes(node, i)))
                 tally.setdefault((node.about.scope, i), []).append(opens)
                 if not opens and _paid(survey, p):
                     paid.add((node.about.scope, i))
-    row = survey.row(nodes[0])
     units = {unit: opened for unit, opened in tally.items() if unit[0]}
     dead = [unit for unit, opened in units.items() if not any(opened) and unit not in paid]
-    one = len(nodes[0].parents) == 1
-    names = [
-        scope.removeprefix(f"{row}/") + ("" if one else f", operand {i + 1}") for scope, i in dead
-    ]
+    names = [scope.removeprefix(f"{row}/") for scope, _ in dead]
+    if nodes[0].parents[1:]:
+        names = [f"{name}, operand {i + 1}" for name, (_, i) in zip(names, dead, strict=True)]
     cells = [opens for opened in tally.values() for opens in opened]
     examples = min((len(units[unit]) for unit in dead), default=0)
     counts = (cells.count(False), len(cells), names, len(units), examples)
-    if nodes[0].rule is not elementwise.relu:
+    if not relu or not dead:
         return Gate(row, row, tuple(nodes), *counts)
     scopes = frozenset(scope for scope, _ in dead)
-    x = [operands_of(node)[0] for node in nodes if node.about.scope in scopes]
-    inputs = f", {with_inputs(np.array(x))}" if x else ""
-    return Gate(row, row, tuple(nodes), *counts, inputs, scopes)
+    x = np.array([node.parents[0]._numbers for node in nodes if node.about.scope in scopes])
+    return Gate(row, row, tuple(nodes), *counts, f", {with_inputs(x)}", scopes)
 
 
 class Slopes(NamedTuple):

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.diagnosis import dead_units, training, unreached
+from tinygrad_pool.diagnosis import dead_units, numerics, training, unreached
 from tinygrad_pool.diagnosis.alike import units_alike
-from tinygrad_pool.diagnosis.findings import SEVERITIES, WRONG_NUMBERS, Finding
+from tinygrad_pool.diagnosis.findings import FEW, SEVERITIES, WRONG_NUMBERS, Finding
 from tinygrad_pool.diagnosis.layers import Layer, by_degrees, extreme, layers_of, table_of, trend
 from tinygrad_pool.diagnosis.losses import wrong_inputs
-from tinygrad_pool.diagnosis.numerics import cancelling, not_finite, ties, underflow, wrong_rules
 from tinygrad_pool.diagnosis.python_branches import choices_of_python, taken_for_numbers
 from tinygrad_pool.diagnosis.survey import ROWS, Survey
 from tinygrad_pool.diagnosis.zero_gradients import Zeros, zero_gradients
@@ -25,6 +24,23 @@ from tinygrad_pool.recording.recording import record
 
 LISTED = 12
 WIDTH = 100
+
+ALWAYS = (
+    numerics.not_finite,
+    unreached.not_reached,
+    unreached.cut_off,
+    unreached.never_taken,
+    unreached.nothing_to_learn,
+    choices_of_python,
+    taken_for_numbers,
+    training.made_anew,
+    training.gradients_left,
+    training.data_set_since,
+    wrong_inputs,
+)
+"""Checks that do not need finite numbers."""
+
+IF_FINITE = (numerics.wrong_rules, numerics.underflow, numerics.cancelling, numerics.ties)
 
 
 class Diagnosis:
@@ -91,37 +107,21 @@ def diagnose(
         survey = Survey(record(loss, gradient, names=names), parameters, names)
         gates, slopes = dead_units.gates_of(survey), dead_units.slopes_by_row(survey)
         layers = layers_of(survey, gates, slopes)
-        findings = [*_independent_of_numbers(survey)]
+        findings = [f for check in ALWAYS for f in check(survey)]
         if all(f.severity != WRONG_NUMBERS for f in findings):  # NaN makes the rest meaningless
             findings += [*_lost(survey, gates), *dead_units.saturated(survey, slopes)]
             findings += units_alike(survey)
             findings += by_degrees(survey, [*trend(survey, layers)] or [*extreme(survey, layers)])
-            for check in (wrong_rules, underflow, cancelling, ties):
-                findings += check(survey)
+            findings += [f for check in IF_FINITE for f in check(survey)]
     findings.sort(key=lambda f: SEVERITIES.index(f.severity))
     return Diagnosis(loss, findings, layers, survey)
 
 
-def _independent_of_numbers(survey: Survey) -> Iterator[Finding]:
-    """Report numbers that are not finite, and what can be checked although they are not."""
-    yield from not_finite(survey)
-    yield from unreached.not_reached(survey)
-    yield from unreached.cut_off(survey)
-    yield from unreached.never_taken(survey)
-    yield from unreached.nothing_to_learn(survey)
-    yield from choices_of_python(survey)
-    yield from taken_for_numbers(survey)
-    yield from training.made_anew(survey)
-    yield from training.gradients_left(survey)
-    yield from training.data_set_since(survey)
-    yield from wrong_inputs(survey)
-
-
 def _lost(survey: Survey, gates: list[dead_units.Gate]) -> Iterator[Finding]:
     """Report zero gradients and dead units, each cause once."""
-    dead = dead_units.always_shut(gates)
-    whole = [gate for gate, _ in dead if gate.rectifies and gate.all_dead]
-    scopes = frozenset(scope for gate, _ in dead for scope in gate.scopes)
+    dead = [gate for gate in gates if gate.dead and gate.evidence >= FEW]
+    whole = [gate for gate in dead if gate.rectifies and gate.all_dead]
+    scopes = frozenset(scope for gate in dead for scope in gate.scopes)
     explained, rows = False, set[str]()
     for finding, keys in zero_gradients(Zeros(survey), scopes):
         origins = {key.row for key in keys}
@@ -136,7 +136,7 @@ def _lost(survey: Survey, gates: list[dead_units.Gate]) -> Iterator[Finding]:
     def is_known(gate: dead_units.Gate) -> bool:
         return gate.all_dead and (gate.row in rows or (explained and gate.rectifies))
 
-    yield from dead_units.together([(gate, f) for gate, f in dead if not is_known(gate)])
+    yield from dead_units.always_shut(gate for gate in dead if not is_known(gate))
 
 
 def _limits(survey: Survey, findings: list[Finding]) -> Iterator[str]:
