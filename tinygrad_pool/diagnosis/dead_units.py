@@ -19,7 +19,7 @@ from tinygrad_pool.diagnosis.findings import (
     with_inputs,
 )
 from tinygrad_pool.diagnosis.survey import Survey
-from tinygrad_pool.diagnosis.zero_factors import in_loss
+from tinygrad_pool.diagnosis.zero_causes import in_loss
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, joined, several
 from tinygrad_pool.rules import elementwise

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_pool.diagnosis.array_zeros import NO_INPUT, NO_PART, cancels, why_zero
 from tinygrad_pool.diagnosis.dead_units import LOSER
 from tinygrad_pool.diagnosis.findings import (
     LOST_FOR_ALL,
@@ -23,7 +22,17 @@ from tinygrad_pool.diagnosis.findings import (
 )
 from tinygrad_pool.diagnosis.layers import STEEPER
 from tinygrad_pool.diagnosis.survey import Survey, is_size_of
-from tinygrad_pool.diagnosis.zero_factors import began_at, fits, in_loss, less_itself, start_of
+from tinygrad_pool.diagnosis.zero_causes import (
+    NO_INPUT,
+    NO_PART,
+    began_at,
+    cancels,
+    fits,
+    in_loss,
+    less_itself,
+    start_of,
+    why_zero,
+)
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import counted
