@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinygrad_pool.diagnosis import zero_causes
 from tinygrad_pool.diagnosis.dead_units import LOSER
 from tinygrad_pool.diagnosis.findings import (
     LOST_FOR_ALL,
@@ -22,17 +23,6 @@ from tinygrad_pool.diagnosis.findings import (
 )
 from tinygrad_pool.diagnosis.layers import STEEPER
 from tinygrad_pool.diagnosis.survey import Survey, is_size_of
-from tinygrad_pool.diagnosis.zero_causes import (
-    NO_INPUT,
-    NO_PART,
-    began_at,
-    cancels,
-    fits,
-    in_loss,
-    less_itself,
-    start_of,
-    why_zero,
-)
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import counted
@@ -95,36 +85,39 @@ class Zeros:
     def _keys(self, node: Node) -> frozenset[Key]:
         """Find where the zeros of a node began: at its users, or where those of the users began."""
         keys, of_decay = set[Key](), set[Key]()
-        for step, i in self._sent(node):
-            if step.node in self.began:
-                keys |= self.began[step.node]
+        for origin in self._sent(node):
+            user = origin.step.node
+            if user in self.began:
+                keys |= self.began[user]
             else:
-                key = self._key(Origin(node, step, i))
-                (of_decay if is_size_of(step.node, node) else keys).add(key)
-                self.counts[key] += step.node.size
+                key = self._key(origin)
+                (of_decay if is_size_of(user, node) else keys).add(key)
+                self.counts[key] += user.size
         return frozenset(keys or of_decay)  # w * w, as in weight decay, is not a cause
 
-    def _sent(self, node: Node) -> Iterator[tuple[Step, int]]:
-        """List the steps that sent a contribution to a node, and as which operand."""
+    def _sent(self, node: Node) -> Iterator[Origin]:
+        """List the steps that sent a contribution to a node."""
         users = self.survey.users.get(node, ())
-        return ((step, i) for step, i in users if step.contributions[i] is not None)
+        return (Origin(node, step, i) for step, i in users if step.contributions[i] is not None)
 
     def _key(self, origin: Origin) -> Key:
         below, step, i = origin
         cancels = bool(np.any(step.contributions[i]))
-        node = below if cancels else began_at(step, i)
+        node = below if cancels else zero_causes.began_at(step, i)
         users = self.survey.above(node)
         loses = users and all(traits_of(user.rule).chooses for user in users)
         if loses and traits_of(node.rule).unit == "copy":
             node = users[0]  # a part of a stack that lost a maximum
-        fit = node is step.node and fits(self.survey, below, step)
-        no_error = not cancels and (in_loss(self.survey, node) or fit)
-        return Key(None if cancels else node.rule, self.survey.row(node), no_error)
+        row = self.survey.row(node)
+        if cancels:
+            return Key(None, row, in_loss=False)
+        fits = node is step.node and zero_causes.fits(self.survey, below, step)
+        return Key(node.rule, row, fits or zero_causes.in_loss(self.survey, node))
 
     def _origin(self, node: Node, key: Key) -> Origin:
         """Return the path from a node up to one of the places where its zeros began."""
         while True:
-            above = (Origin(node, step, i) for step, i in self._sent(node))
+            above = self._sent(node)
             began = ((o, self.began.get(o.step.node) or (self._key(o),)) for o in above)
             origin = next(o for o, keys in began if key in keys)
             node = origin.step.node
@@ -135,18 +128,20 @@ class Zeros:
         """Return whether contributions cancel in the parameters themselves, while others learn."""
         learns = any(p not in self.began for p in self.survey.parameters)
         return learns and all(
-            step.node not in self.began and (np.any(step.contributions[i]) or cancels(step, i))
+            step.node not in self.began
+            and (np.any(step.contributions[i]) or zero_causes.cancels(step, i))
             for p in group.parameters
-            for step, i in self._sent(p)
+            for _, step, i in self._sent(p)
         )
 
     def starts(self, group: Lost) -> bool:
         """Return whether all zeros come from weights of 0 that have a gradient themselves."""
         origins = [self._first(group, key) for key in group.keys if key.rule is not None]
-        starts = [start_of(self.survey, step.node, i) for _, step, i in origins]
-        return len(starts) == len(group.keys) > 0 and all(
-            leaf is not None and leaf not in self.began for leaf in starts
-        )
+        starts = [zero_causes.start_of(self.survey, step.node, i) for _, step, i in origins]
+        return len(starts) == len(group.keys) > 0 and all(map(self._will_move, starts))
+
+    def _will_move(self, leaf: Node | None) -> bool:
+        return leaf is not None and leaf not in self.began
 
     def _first(self, group: Lost, key: Key) -> Origin:
         return self._origin(next(p for p in group.parameters if key in self.began[p]), key)
@@ -167,18 +162,16 @@ class Zeros:
     def _reason(self, origin: Origin, key: Key) -> str:
         survey, (below, step, i) = self.survey, origin
         if key.rule is None:
-            less = (less_itself(s.node, below) for s, _ in survey.users.get(below, ()))
+            less = (zero_causes.less_itself(user, below) for user in survey.above(below))
             why = next(filter(None, less), f": {STATIONARY}")
             return f"the contributions to {survey.call(below)} cancel{why}"
         place = f"in {step.node.about.scope}, " if step.node.about.scope else ""
-        scalars = not step.node.shape and not below.shape
-        cause = self._cause(origin) if scalars else self._cause_of_arrays(origin)
-        factor = began_at(step, i)
+        cause, factor = self._cause(origin), zero_causes.began_at(step, i)
         if factor is not step.node:
             cause += f", because {survey.brief(factor)} is off"
-        elif (start := start_of(survey, step.node, i)) is not None and start not in self.began:
+        elif self._will_move(zero_causes.start_of(survey, step.node, i)):
             cause += ", and weights of 0 pass no gradient down until their own moves them"
-        cause += "" if NO_PART in cause else made_at(step.node)
+        cause += "" if zero_causes.NO_PART in cause else made_at(step.node)
         if key.in_loss and not traits_of(key.rule).chooses:
             cause += "; the error is 0 there: the fit is exact, unless the target is a copy of the "
             cause += "prediction"
@@ -188,18 +181,14 @@ class Zeros:
         return place + cause
 
     def _cause(self, origin: Origin) -> str:
-        ledger = self.survey.ledger
-        below, step, i = origin
-        entries = (e for e in ledger.entries(below, 0) if e.node is step.node and e.operand == i)
-        entry = next(entries, None)
-        if entry is None:  # a user's rule with slope 0
-            return self._cause_of_arrays(origin)
-        return ledger.cause(below, 0, entry)
-
-    def _cause_of_arrays(self, origin: Origin) -> str:
-        below, step, i = origin
-        who = f"{self.survey.brief(below)} gets nothing from {self.survey.brief(step.node)}"
-        return f"{who}: {why_zero(self.survey, step, i)}"
+        """Write which step sends nothing to which node, and why."""
+        survey, (below, step, i) = self.survey, origin
+        if not step.node.shape and not below.shape:
+            for entry in survey.ledger.entries(below, 0):  # none of a user's rule with slope 0
+                if entry.node is step.node and entry.operand == i:
+                    return survey.ledger.cause(below, 0, entry)
+        reason = zero_causes.why_zero(survey, step, i)
+        return f"{survey.brief(below)} gets nothing from {survey.brief(step.node)}: {reason}"
 
 
 def zero_gradients(zeros: Zeros, dead: frozenset[str]) -> Iterator[tuple[Finding, frozenset[Key]]]:
@@ -262,9 +251,8 @@ def _fix(zeros: Zeros, group: Lost, why: str) -> str:
     if group.decided and elementwise.relu not in rules:
         return LOSER
     if group.decided:
-        return (
-            "" if NO_INPUT in why else "Smaller steps and weights, or biases above 0, keep relus on"
-        )
+        on = "Smaller steps and weights, or biases above 0, keep relus on"
+        return "" if zero_causes.NO_INPUT in why else on
     fixes = [fix for phrase, fix in PHRASES.items() if phrase in why]
     fixes += [STEEPER] * any(traits_of(rule).vanishes for rule in rules)
     return next(iter(fixes + [fix for rule, fix in FIXES.items() if rule in rules]), "")
