@@ -384,6 +384,15 @@ def test_the_pass_of_an_array_is_recorded_with_its_gradient():
     assert run.recordings[0].gradients[w].tolist() == [3.0, 15.0]
 
 
+def test_a_loss_with_one_element_is_watched():
+    w = Value([2.0], label="w")
+    run = tg.watch(w)
+    y = w * 3.0
+    y.backward(gradient=[1.0])
+    run.step(y)
+    assert run.history["loss"].tolist() == [6.0]
+
+
 def test_infinities_are_watched_without_a_warning():
     w = Value(np.array([np.inf, -np.inf]), label="w")
     run = tg.watch(w)

@@ -62,14 +62,15 @@ class Row:
             grads = [0.0 if g is None else g for g in grads]
         return np.array(grads)
 
-    def distance(self) -> float:
-        """Measure how far the weights are from those kept last."""
-        return ABSENT if self._before is None else _moved(self.some(self.weights()), self._before)
-
     def move(self) -> Numbers:
         """Return how far each of the compared weights has moved since they were kept."""
         now = self.some(self.weights())
-        return now - (now if self._before is None else np.asarray(self._before, float))
+        return _difference(now, now if self._before is None else self._before)
+
+    def distance(self) -> float:
+        """Measure how far the weights are from those kept last."""
+        with np.errstate(all="ignore"):
+            return ABSENT if self._before is None else rms(self.move())
 
     def measured(self) -> tuple[float, float, float]:
         """Measure gradient, update and weight, and keep the weights to measure the next update.
@@ -87,7 +88,8 @@ class Row:
         if before is None:
             return size, ABSENT, weight
         if now.itemsize == 2 or not weight < CALM:
-            return size, _moved(now, before), weight
+            with np.errstate(all="ignore"):
+                return size, rms(_difference(now, before)), weight
         return size, rms(np.subtract(now, before, out=before)), weight
 
     def keep(self, weights: Numbers) -> Numbers:
@@ -121,10 +123,9 @@ class Row:
         return self.values[int(sizes.argmin() if smallest else sizes.argmax())]
 
 
-def _moved(now: Numbers, before: Numbers) -> float:
-    """Measure how far weights of any size have moved."""
-    with np.errstate(all="ignore"):
-        return rms(np.subtract(now, before, dtype=np.promote_types(now.dtype, np.float64)))
+def _difference(now: Numbers, before: Numbers) -> Numbers:
+    """Subtract weights of any size in at least double precision."""
+    return np.subtract(now, before, dtype=np.promote_types(now.dtype, np.float64))
 
 
 def _spread(size: int, shape: tuple[int, ...]) -> int:

@@ -128,6 +128,7 @@ class Run:
         """Measure gradients, weights, and the update of this step or of the last."""
         with np.errstate(all="ignore"):
             self._direction.look(self._rows, updated)
+            mean = float(np.mean(loss._numbers) if loss.shape else loss._numbers)
         measured = {row: row.measured() for row in self._rows}
         if any(row.is_stuck for row in self._rows):
             self._read()
@@ -143,7 +144,7 @@ class Run:
                 last.norms.update[:] = moved[: len(last.norms.update)]
             moved = none
         self._open = not updated
-        return Point(self.steps, _mean(loss), Norms(g, moved, w))
+        return Point(self.steps, mean, Norms(g, moved, w))
 
     def _found(self, loss: Value, point: Point, updated: bool) -> list[Event]:
         """Explain new kinds of trouble, and record the pass of such a step, or on request."""
@@ -306,13 +307,6 @@ class Run:
                 norms = ["" if x == ABSENT else repr(float(x)) for x in shown.norms[:, i, k]]
                 writer.writerow([point.step, repr(point.loss), name, *norms])
         return write_whole(check_folder(path), lines.getvalue())
-
-
-def _mean(loss: Value) -> float:
-    if loss.size == 1:
-        return float(loss._numbers)
-    with np.errstate(all="ignore"):
-        return float(np.mean(loss._numbers))
 
 
 def watch(
