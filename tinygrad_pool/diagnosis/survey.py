@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.derivatives.receptive_fields import weights_among
+from tinygrad_pool.diagnosis.findings import grouped
 from tinygrad_pool.drawing.variables import held_by_modules
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
@@ -257,16 +258,17 @@ def parts_of(name: str, parameters: Any, lead: str = "") -> Iterator[tuple[str, 
 
 def _shortened(names: list[str], known: list[str]) -> Iterator[str]:
     """Replace names by `part.*` for the largest parts whose parameters are all among them."""
-    own = Counter(prefix for name in names for prefix in _prefixes(name))
-    all_of = Counter(prefix for name in known for prefix in _prefixes(name))
+    own = Counter(part for name in names for part in _around(name, "."))
+    all_of = Counter(part for name in known for part in _around(name, "."))
     for name in names:
-        whole = (p for p in _prefixes(name) if own[p] == all_of[p] > 1)
+        whole = (p for p in _around(name, ".") if own[p] == all_of[p] > 1)
         yield next((f"{p}.*" for p in whole), name)
 
 
-def _prefixes(name: str) -> list[str]:
-    parts = name.split(".")
-    return [".".join(parts[:i]) for i in range(1, len(parts))]
+def _around(name: str, separator: str) -> list[str]:
+    """List the parts around a parameter, or the scopes around a scope, the outermost first."""
+    parts = name.split(separator)
+    return [separator.join(parts[:i]) for i in range(1, len(parts))]
 
 
 def _has_weights_on_the_left(nodes: list[Node]) -> bool:
@@ -295,17 +297,9 @@ def _cut_scopes(nodes: list[Node]) -> dict[str, str]:
         first[scope] = min(first.get(scope, depth[node]), depth[node])
     begins: dict[str, int] = {}
     for scope, d in first.items():
-        for path in _paths(scope):
+        for path in (*_around(scope, "/"), scope):
             begins[path] = min(begins.get(path, d), d)
-    parts: dict[str, set[str]] = {}
-    for path in begins:
-        parts.setdefault(path.rpartition("/")[0], set()).add(path)
+    parts = grouped(begins, lambda path: path.rpartition("/")[0])
     split = {whole for whole, paths in parts.items() if len({begins[p] for p in paths}) > 1}
-    split |= {path for whole in split for path in _paths(whole)}
-    return {s: next((p for p in _paths(s) if p not in split), s) for s in first}
-
-
-def _paths(scope: str) -> list[str]:
-    """List the scopes around a scope, the outermost first, and the scope itself."""
-    parts = scope.split("/")
-    return ["/".join(parts[: i + 1]) for i in range(len(parts))]
+    split |= {path for whole in split for path in _around(whole, "/")}
+    return {s: next((p for p in _around(s, "/") if p not in split), s) for s in first}
