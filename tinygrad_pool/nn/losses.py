@@ -58,7 +58,7 @@ class SmoothL1Loss(_Loss, function=losses.smooth_l1_loss, options=("reduction", 
 
 
 class KLDivLoss(_Loss, function=losses.kl_div, options=("reduction", "log_target")):
-    """The Kullback–Leibler divergence of log-probabilities from a target: nn.kl_div."""
+    """The Kullback–Leibler divergence of log-probabilities from probabilities: nn.kl_div."""
 
     def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
         self.reduction = check_reduction("KLDivLoss", reduction, "batchmean")

@@ -104,7 +104,7 @@ class Module(Saved, WithHabits):
             raise OptionError(f"register_buffer: {name!r} cannot be the name of a buffer")
         if array is not None:
             array = np.array(to_constant(array, f"register_buffer: {name}"))
-        flag(persistent, "register_buffer: persistent")
+        persistent = flag(persistent, "register_buffer: persistent")
         object.__setattr__(self, "_buffers", {**self._buffers, name: persistent})
         setattr(self, name, array)
 

@@ -66,9 +66,8 @@ class _BatchNorm(Module):
         self.momentum = None if momentum is None else real(momentum, f"{name}: momentum")
         self.affine = flag(affine, f"{name}: affine")
         self.track_running_stats = flag(track_running_stats, f"{name}: track_running_stats")
+        self.weight, self.bias = _weights(name, (self.num_features,), dtype, self.affine, bias)
         kind = floating(dtype, f"{name}: dtype")
-        both = self.affine and flag(bias, f"{name}: bias")
-        self.weight, self.bias = _weights((self.num_features,), kind, self.affine, both)
         buffers = {
             "running_mean": np.zeros(self.num_features, kind),
             "running_var": np.ones(self.num_features, kind),
@@ -179,11 +178,11 @@ class InstanceNorm1d(_InstanceNorm, axes=(3,)):
 
 
 class InstanceNorm2d(_InstanceNorm, axes=(4,)):
-    """Normalize each channel of each example separately: x is (n, c, h, w). As in 1d."""
+    """Normalize each channel of each example: x is (n, channels, h, w). See InstanceNorm1d."""
 
 
 class InstanceNorm3d(_InstanceNorm, axes=(5,)):
-    """Normalize each channel of each example separately: x is (n, c, d, h, w). As in 1d."""
+    """Normalize each channel of each example: x is (n, channels, d, h, w). See InstanceNorm1d."""
 
 
 class LayerNorm(Module):
@@ -207,10 +206,8 @@ class LayerNorm(Module):
         self.normalized_shape = layers.sizes("LayerNorm", normalized_shape)
         self.eps = real(eps, "LayerNorm: eps", 0.0)
         self.elementwise_affine = flag(elementwise_affine, "LayerNorm: elementwise_affine")
-        both = self.elementwise_affine and flag(bias, "LayerNorm: bias")
-        kind = floating(dtype, "LayerNorm: dtype")
         self.weight, self.bias = _weights(
-            self.normalized_shape, kind, self.elementwise_affine, both
+            "LayerNorm", self.normalized_shape, dtype, self.elementwise_affine, bias
         )
 
     def forward(self, x: Any) -> Value:
@@ -251,9 +248,8 @@ class GroupNorm(Module):
                 f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}"
             )
         self.eps, self.affine = real(eps, "GroupNorm: eps", 0.0), flag(affine, "GroupNorm: affine")
-        kind = floating(dtype, "GroupNorm: dtype")
-        both = self.affine and flag(bias, "GroupNorm: bias")
-        self.weight, self.bias = _weights((self.num_channels,), kind, self.affine, both)
+        shape = (self.num_channels,)
+        self.weight, self.bias = _weights("GroupNorm", shape, dtype, self.affine, bias)
 
     def forward(self, x: Any) -> Value:
         """Normalize."""
@@ -268,10 +264,11 @@ class GroupNorm(Module):
 
 
 def _weights(
-    shape: Shape, dtype: Any, weight: bool, bias: bool
+    name: str, shape: Shape, dtype: Any, affine: bool, bias: bool
 ) -> tuple[Value | None, Value | None]:
     """Make weights of 1 and biases of 0, or None."""
-    return (
-        Value(np.ones(shape, dtype)) if weight else None,
-        Value(np.zeros(shape, dtype)) if bias else None,
-    )
+    kind = floating(dtype, f"{name}: dtype")
+    if not affine:
+        return None, None
+    biased = flag(bias, f"{name}: bias")
+    return Value(np.ones(shape, kind)), Value(np.zeros(shape, kind)) if biased else None

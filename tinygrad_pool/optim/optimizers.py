@@ -320,13 +320,11 @@ def _leaves(name: str, parameters: Any) -> list[Value]:
 
 
 def _keep_freed_memory() -> None:
-    """Let the C library keep freed memory, so that the next step need not ask for it again.
+    """Let the C library keep freed memory, since each step allocates the same arrays again.
 
-    Each training step allocates the same arrays again. glibc returns memory to the system when more
-    than twice the largest array freed so far lies idle at the end of its heap; getting zeroed pages
-    back takes longer than computing their contents (measured: half of a small net's step). After
-    nearly 32 MiB were freed once, 64 MiB may stay idle. No page is touched, so this costs nothing,
-    and other C libraries ignore it.
+    glibc returns memory to the system when more than twice the largest array freed so far is idle;
+    zeroed pages from the system took half of a small net's step. Once nearly 32 MiB were freed, 64
+    MiB may be idle. No page is touched, so this costs nothing.
     """
     if sys.platform == "linux":
         with suppress(MemoryError):
