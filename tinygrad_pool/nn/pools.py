@@ -103,26 +103,25 @@ class _LPPool(_Pool, options=("norm_type", "kernel_size", "stride", "ceil_mode")
         self.kernel_size, self.stride, self.ceil_mode = kernel_size, stride, ceil_mode
 
 
-class _AdaptiveMaxPool(_Pool, options=("output_size", "return_indices", "ties")):
-    """Keep the largest unit of each of `output_size` windows."""
-
-    def __init__(
-        self, output_size: Sizes, return_indices: bool = False, ties: Ties = "first"
-    ) -> None:
-        name = type(self).__name__
-        adaptive_windows_of(name, self._ndim, output_size, (1,) * self._ndim)
-        check_ties(ties, name)
-        self.output_size = output_size
-        self.return_indices = flag(return_indices, f"{name}: return_indices")
-        self.ties = ties
-
-
-class _AdaptiveAvgPool(_Pool, options=("output_size",)):
-    """Average each of `output_size` windows."""
+class _AdaptivePool(_Pool, options=("output_size",)):
+    """Reduce each of `output_size` windows to one unit."""
 
     def __init__(self, output_size: Sizes) -> None:
         adaptive_windows_of(type(self).__name__, self._ndim, output_size, (1,) * self._ndim)
         self.output_size = output_size
+
+
+class _AdaptiveMaxPool(_AdaptivePool, options=("output_size", "return_indices", "ties")):
+    """Keep the largest unit of each window."""
+
+    def __init__(
+        self, output_size: Sizes, return_indices: bool = False, ties: Ties = "first"
+    ) -> None:
+        super().__init__(output_size)
+        name = type(self).__name__
+        check_ties(ties, name)
+        self.return_indices = flag(return_indices, f"{name}: return_indices")
+        self.ties = ties
 
 
 class _MaxUnpool(_Pool):
@@ -190,15 +189,15 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool, function=adaptive_pooling.adaptive_max
     """A layer of `output_size` maxima over the last three axes: tg.adaptive_max_pool3d."""
 
 
-class AdaptiveAvgPool1d(_AdaptiveAvgPool, function=adaptive_pooling.adaptive_avg_pool1d, ndim=1):
+class AdaptiveAvgPool1d(_AdaptivePool, function=adaptive_pooling.adaptive_avg_pool1d, ndim=1):
     """A layer of `output_size` averages over the last axis: tg.adaptive_avg_pool1d."""
 
 
-class AdaptiveAvgPool2d(_AdaptiveAvgPool, function=adaptive_pooling.adaptive_avg_pool2d, ndim=2):
+class AdaptiveAvgPool2d(_AdaptivePool, function=adaptive_pooling.adaptive_avg_pool2d, ndim=2):
     """A layer of `output_size` averages over the last two axes: tg.adaptive_avg_pool2d."""
 
 
-class AdaptiveAvgPool3d(_AdaptiveAvgPool, function=adaptive_pooling.adaptive_avg_pool3d, ndim=3):
+class AdaptiveAvgPool3d(_AdaptivePool, function=adaptive_pooling.adaptive_avg_pool3d, ndim=3):
     """A layer of `output_size` averages over the last three axes: tg.adaptive_avg_pool3d."""
 
 
