@@ -197,14 +197,12 @@ def _paths(survey: Survey) -> Iterator[GainPath]:
 
 def _deep(survey: Survey, depths: Mapping[Node, Depth]) -> dict[Node, Node]:
     """Map the node with the largest gradient of each row and depth to the top of its path."""
-    largest: dict[tuple[str, int], tuple[float, Node]] = {}
-    for node, (layers, _) in depths.items():
-        key = survey.row(node), layers
-        if layers >= LEAST:
-            size = survey.ledger.strongest.size(node)
-            if size > largest.get(key, (0.0,))[0]:
-                largest[key] = size, node
-    return {node: top for _, node in largest.values() if (top := depths[node].top) is not None}
+    size = survey.ledger.strongest.size
+    sizes = {node: size(node) for node, depth in depths.items() if depth.layers >= LEAST}
+    deep = (node for node, x in sizes.items() if x > 0)  # not if one is NaN
+    groups = grouped(deep, lambda node: (survey.row(node), depths[node].layers))
+    largest = (max(group, key=sizes.__getitem__) for group in groups.values())
+    return {node: top for node in largest if (top := depths[node].top) is not None}
 
 
 def table_of(layers: list[Layer], most: int) -> Table:

@@ -32,6 +32,26 @@ class Point(NamedTuple):
     loss: float
     norms: Norms
 
+    def large_step(self) -> str:
+        """Report its update on a line if it was larger than the weights and these are not all 0."""
+        update, weight = max(self.norms.update), max(self.norms.weight)
+        if not update > weight > 0:
+            return ""
+        times = number(update / weight, digits=3)
+        return (
+            f"\nupdate {self.step:,} was {times} times as large as the weights: take smaller steps"
+        )
+
+
+def growth(last: Point | None, by: Point, i: int) -> str:
+    """Describe the update that made weight i bad; `last` is the step before, if there was one."""
+    if last is None or i >= len(last.norms.weight):
+        return "it was like that when first measured: check its initial data"
+    norms = (last.norms.weight[i], by.norms.gradient[i], by.norms.update[i])
+    before, g, update = ("–" if x == ABSENT else number(float(x), digits=3) for x in norms)
+    sizes = f"|weight| was {before}, |gradient| {g}, |update| {update}"
+    return f"update {by.step:,} caused it: {sizes}. Take smaller steps"
+
 
 class History:
     """Steps, of which every second is dropped whenever there are more than `most`.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Mapping
+from io import StringIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.diagnosis.findings import FEW
-from tinygrad_pool.diagnosis.run.history import Event, Point
+from tinygrad_pool.diagnosis.run.history import Event, Norms, Point
 from tinygrad_pool.diagnosis.run.rows import ABSENT
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.page import extra_of, page
@@ -150,6 +152,18 @@ def plot_of(run: Summary, name: str = "light") -> Figure:
     )
     axes[-1].xaxis.get_major_locator().set_params(integer=True)
     return plot_in_theme(figure, name)
+
+
+def csv_of(run: Summary) -> str:
+    """Write the norms of a run, a line for each step and parameter."""
+    lines = StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(["step", "loss", "parameter", *Norms._fields])
+    for i, point in enumerate(run.points):
+        for k, name in enumerate(run.names):
+            norms = ["" if x == ABSENT else repr(float(x)) for x in run.norms[:, i, k]]
+            writer.writerow([point.step, repr(point.loss), name, *norms])
+    return lines.getvalue()
 
 
 def page_of(run: Summary, title: str) -> str:

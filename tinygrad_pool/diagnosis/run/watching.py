@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from array import array
 from collections.abc import Container, Iterator
-from io import StringIO
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +23,10 @@ from tinygrad_pool.diagnosis.run.history import (
     Limits,
     Norms,
     Point,
+    growth,
 )
 from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rows_of
-from tinygrad_pool.diagnosis.run.summary import Summary, page_of, plot_of
+from tinygrad_pool.diagnosis.run.summary import Summary, csv_of, page_of, plot_of
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
@@ -167,14 +166,20 @@ class Run:
 
     def _explained(self, loss: Value, event: Event, point: Point, why: str) -> Event:
         recording, lost = self.recordings.get(self.steps), event.kind == VANISHED
+        last = self._history.last
         if event.kind == MISSING:
             why = "zero_grad() was called after backward(), or no watched parameter is in the loss"
         elif event.what == "weight":
-            why = self._growth(self._history.names[event.name], point)
+            by = last if self._open and last else point
+            why = growth(last, by, self._history.names[event.name])
         elif recording is not None:
             rows = {row.name: row for row in self._rows}
             node = rows[event.name].worst(smallest=lost) if event.name else loss
-            why = self._reason(recording, node, lost) + self._large_step()
+            why = self._reason(recording, node, lost)
+            if self._direction.uphill:
+                why += f"\n{UPHILL}"
+            elif last is not None:
+                why += last.large_step()
         return event._replace(why=why, recording=recording)
 
     def _reason(self, recording: Recording, node: Value, lost: bool) -> str:
@@ -190,32 +195,6 @@ class Run:
                 if node in f.nodes or (of_loss and f.kind == NOT_FINITE):
                     return f"{f}\n{f.why}"
         return str(recording.why(node))
-
-    def _large_step(self) -> str:
-        """Report the last update if it was larger than the weights and these are not all 0."""
-        if self._direction.uphill:
-            return f"\n{UPHILL}"
-        last = self._history.last
-        if last is None:
-            return ""
-        update, weight = max(last.norms.update), max(last.norms.weight)
-        if not update > weight > 0:
-            return ""
-        times = number(update / weight, digits=3)
-        return (
-            f"\nupdate {last.step:,} was {times} times as large as the weights: take smaller steps"
-        )
-
-    def _growth(self, i: int, point: Point) -> str:
-        """Describe the update that made a weight bad."""
-        last = self._history.last
-        if last is None or i >= len(last.norms.weight):
-            return "it was like that when first measured: check its initial data"
-        by = last if self._open else point
-        norms = (last.norms.weight[i], by.norms.gradient[i], by.norms.update[i])
-        before, g, update = ("–" if x == ABSENT else number(float(x), digits=3) for x in norms)
-        sizes = f"|weight| was {before}, |gradient| {g}, |update| {update}"
-        return f"update {by.step:,} caused it: {sizes}. Take smaller steps"
 
     def compare(self, step_a: int, step_b: int) -> Difference:
         """Compare the passes of two recorded steps, node by node: see `compare_passes`.
@@ -299,14 +278,7 @@ class Run:
 
         Raises OutputError if the file cannot be written.
         """
-        shown, lines = self.summary(), StringIO()
-        writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(["step", "loss", "parameter", *Norms._fields])
-        for i, point in enumerate(shown.points):
-            for k, name in enumerate(shown.names):
-                norms = ["" if x == ABSENT else repr(float(x)) for x in shown.norms[:, i, k]]
-                writer.writerow([point.step, repr(point.loss), name, *norms])
-        return write_whole(check_folder(path), lines.getvalue())
+        return write_whole(check_folder(path), csv_of(self.summary()))
 
 
 def watch(
