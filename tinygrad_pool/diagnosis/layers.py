@@ -73,8 +73,8 @@ class Layer(NamedTuple):
 
 def layers_of(survey: Survey, gates: list[Gate], slopes: dict[str, Slopes]) -> list[Layer]:
     """Measure each layer, in forward order."""
-    learning = (p for p in survey.parameters if p in survey.inside and p not in survey.decayed)
-    parameters = grouped(learning, survey.row)
+    learning = survey.inside.difference(survey.decayed)
+    parameters = grouped((p for p in survey.parameters if p in learning), survey.row)
     by_row = grouped(gates, lambda gate: gate.row)
     return [
         _layer(survey, row, nodes, parameters.get(row, []), by_row.get(row, []), slopes.get(row))
