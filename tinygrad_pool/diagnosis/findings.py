@@ -34,7 +34,7 @@ is off in 16 of 16."""
 
 
 class Finding(NamedTuple):
-    """One problem: its kind, its severity, the name of what has it, what was measured, and why.
+    """One problem: its kind, its severity, the names of its nodes, what was measured, and why.
 
     `severity` is one of "wrong numbers", "no gradient", "lost for the whole batch", "partly lost"
     and "suspicious". `why` gives the cause and what to do. `nodes` are those that `name` lists:

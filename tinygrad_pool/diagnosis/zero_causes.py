@@ -109,7 +109,7 @@ def _sends(node: Node, i: int, g: Any) -> bool:
 
 
 def began_at(step: Step, i: int) -> Node:
-    """Return the node where a zero begins: the step, or a relu that is off and its other factor."""
+    """Return the node where a zero begins: that of the step, or the relu that made a factor 0."""
     node, n = step.node, len(step.node.parents) // 2
     unit, other = traits_of(node.rule).unit, node
     if node.rule is linear.weighted_sum:

@@ -115,7 +115,7 @@ class Zeros:
         return Key(node.rule, row, fits or zero_causes.in_loss(self.survey, node))
 
     def _origin(self, node: Node, key: Key) -> Origin:
-        """Return the path from a node up to one of the places where its zeros began."""
+        """Follow the zeros of a node up to one of the places where they began."""
         while True:
             above = self._sent(node)
             began = ((o, self.began.get(o.step.node) or (self._key(o),)) for o in above)

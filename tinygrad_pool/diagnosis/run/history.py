@@ -138,7 +138,7 @@ class Limits(NamedTuple):
         return bool(within) and isfinite(point.loss + sum(g) + sum(w))
 
     def broken(self, point: Point, names: Sequence[str], updated: bool) -> Iterator[Event]:
-        """List the troubles of a step, each kind once, in what was computed first.
+        """List what is wrong in a step: each kind once, where it was computed first.
 
         Each names the worst parameter, or the first that is not finite. `updated` says whether the
         weights are those after the update, and so computed last.
