@@ -20,17 +20,14 @@ UNUSED = (
     "Compute the loss from the Value itself"
 )
 
-HOW = {True: "detached", False: "computed under no_grad"}
-"""How a Value was cut off, by whether it was detached."""
-
 
 def not_reached(survey: Survey) -> Iterator[Finding]:
     """Report parameters that the loss does not depend on, or that get no gradient."""
     outside = [p for p in survey.missing if p not in survey.inside]
     reasons = [how for p in outside for how in numbers_taken(p)]
-    for (detached, _), cut in _cut(survey).items():
+    for (how, _), cut in _cut(survey).items():
         names, were = survey.names(cut), "were" if cut[1:] else "was"
-        reasons.append(f"it is unused, or was cut off where {names} {were} {HOW[detached]}")
+        reasons.append(f"it is unused, or was cut off where {names} {were} {how}")
     unused = f"no path in the graph leads there: {[*reasons, UNUSED][0]}"
     inside = [p for p in survey.missing if p in survey.inside]
     decays = "only their size is in the loss: use them in the forward pass, or leave them out"
@@ -57,10 +54,11 @@ def _refused(survey: Survey) -> str:
     return f"the closure of {names} returns None for an operand: return its gradient instead"
 
 
-def _cut(survey: Survey) -> dict[tuple[bool, str], list[Node]]:
-    """Group Values without a graph that were computed, by whether they were detached and by row."""
+def _cut(survey: Survey) -> dict[tuple[str, str], list[Node]]:
+    """Group Values without a graph that were computed, by how they were cut off and by row."""
     cut = (node for node in survey.nodes if node.rule and not node.parents and node.is_leaf)
-    return grouped(cut, lambda node: (node.op == "detach", survey.row(node)))
+    how = {"detach": "detached"}
+    return grouped(cut, lambda v: (how.get(v.op, "computed under no_grad"), survey.row(v)))
 
 
 def cut_off(survey: Survey) -> Iterator[Finding]:
@@ -68,7 +66,8 @@ def cut_off(survey: Survey) -> Iterator[Finding]:
 
     That is severe if a parameter is missing, or may be; otherwise it may be intended.
     """
-    for (detached, row), nodes in _cut(survey).items():
+    for (how, row), nodes in _cut(survey).items():
+        detached = how == "detached"
         severe = bool(survey.missing) or (detached and not survey.given)
         fix = "leave out detach()" if detached else "compute it outside no_grad"
         subject = f"{len(nodes):,} Values were" if nodes[1:] else "it was"
@@ -82,7 +81,7 @@ def cut_off(survey: Survey) -> Iterator[Finding]:
             "cut off",
             NO_GRADIENT if severe else SUSPICIOUS,
             survey.names(nodes),
-            f"{subject} {HOW[detached]}, then used in {row}",
+            f"{subject} {how}, then used in {row}",
             f"{why}If a parameter below has to learn, {fix}",
             tuple(nodes),
         )
