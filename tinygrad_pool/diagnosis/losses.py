@@ -116,10 +116,12 @@ def _out_of_reach(survey: Survey, node: Node) -> Iterator[tuple[str, str]]:
         beyond = np.sum((targets < low) | (targets > high))
         if beyond >= SHARE * targets.size:
             to = f"to {number(high)}" if high < np.inf else "up"
-            says = f"{beyond:,} of {targets.size:,} targets are out of reach: "
-            says += f"{survey.call(last)} outputs numbers from {number(low)} {to}"
-            why = f"the targets range from {number(targets.min())} to {number(targets.max())}"
-            yield says, f"{why}{made_at(node)}. Scale them, or leave out {last.op}"
+            yield (
+                f"{beyond:,} of {targets.size:,} targets are out of reach: {survey.call(last)} "
+                f"outputs numbers from {number(low)} {to}",
+                f"the targets range from {number(targets.min())} to {number(targets.max())}"
+                f"{made_at(node)}. Scale them, or leave out {last.op}",
+            )
 
 
 def _is_given(survey: Survey, x: Any) -> bool:
@@ -138,9 +140,11 @@ def _over_examples(survey: Survey, node: Node) -> Iterator[tuple[str, str]]:
         and _logged(survey, node)
     ):
         n, classes = node.shape[axis], node.shape[1 - axis]
-        says = f"{node.op} is taken over {n:,} examples, not over {classes:,} classes"
-        why = f"its axis {axis} is that of the examples{made_at(node)}. With axis={1 - axis} the "
-        yield says, why + "probabilities of each example sum to 1"
+        yield (
+            f"{node.op} is taken over {n:,} examples, not over {classes:,} classes",
+            f"its axis {axis} is that of the examples{made_at(node)}. With axis={1 - axis} the "
+            "probabilities of each example sum to 1",
+        )
 
 
 def _logged(survey: Survey, node: Node) -> bool:
@@ -164,9 +168,11 @@ def _no_logarithm(survey: Survey, node: Node) -> Iterator[tuple[str, str]]:
         what, why = "scores", "such a loss can fall without end"
         if probable:
             what, why = "probabilities", "its gradient is small where the network is wrong"
-        says = f"the loss sums {what} of {survey.call(y)}, not logarithms of probabilities"
-        fix = "Take log_softmax of the scores before nll_loss or an index by labels, or pass the "
-        yield says, f"{why}{made_at(node)}. {fix}scores to cross_entropy"
+        yield (
+            f"the loss sums {what} of {survey.call(y)}, not logarithms of probabilities",
+            f"{why}{made_at(node)}. Take log_softmax of the scores before nll_loss or an index by "
+            "labels, or pass the scores to cross_entropy",
+        )
 
 
 def _is_layer(node: Node) -> bool:
