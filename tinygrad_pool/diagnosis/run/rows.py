@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from itertools import chain, count
 from math import gcd, nan, prod
 from operator import attrgetter
@@ -16,6 +16,7 @@ from tinygrad_pool.diagnosis.survey import parts_of
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
+from tinygrad_pool.formatting import joined
 from tinygrad_pool.recording.strongest_paths import rms
 
 Numbers: TypeAlias = NDArray[np.floating[Any]]
@@ -28,6 +29,9 @@ CALM = 1e20
 
 MOVES = 1 << 12
 """About how many weights of an array are compared with the previous ones: for two digits."""
+
+ALONG = 0.5
+"""An update goes along a gradient if the cosine of their angle is larger than this."""
 
 ASSIGNED = attrgetter("_assigned")
 LAYER = re.compile(r"(.*?\.\d+)\.|(.*)\.\d+$")
@@ -121,6 +125,31 @@ class Row:
         )
         sizes[np.isnan(sizes)] = np.inf
         return self.values[int(sizes.argmin() if smallest else sizes.argmax())]
+
+
+class Direction:
+    """The direction of the first update: `uphill` is True if it went along all gradients.
+
+    It is None before that update. Later ones are not checked: momentum may carry them uphill.
+    """
+
+    def __init__(self) -> None:
+        self.uphill: bool | None = None
+        self._slopes: dict[Row, Numbers] = {}
+
+    def look(self, rows: Iterable[Row], updated: bool) -> None:
+        """Compare the first update with the gradients it used: if `updated`, the present ones."""
+        if self.uphill is not None:
+            return
+        now = {row: row.some(g) for row in rows if (g := row.gradient()) is not None}
+        slopes = now if updated else self._slopes
+        moves = [(g, move) for row, g in slopes.items() if np.any(move := row.move())]
+        self._slopes = {row: g.copy() for row, g in now.items()}
+        if moves:
+            self._slopes = {}
+            g, move = (joined(arrays) for arrays in zip(*moves, strict=True))
+            along = np.vdot(g, move) > ALONG * np.linalg.norm(g) * np.linalg.norm(move)
+            self.uphill = bool(along) and all(np.vdot(*pair) > 0 for pair in moves)
 
 
 def _difference(now: Numbers, before: Numbers) -> Numbers:

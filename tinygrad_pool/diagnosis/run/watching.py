@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.diagnosis.diagnosis import diagnose
 from tinygrad_pool.diagnosis.findings import NOT_FINITE
-from tinygrad_pool.diagnosis.run.direction import Direction
 from tinygrad_pool.diagnosis.run.history import (
     MISSING,
     VANISHED,
@@ -25,7 +24,7 @@ from tinygrad_pool.diagnosis.run.history import (
     Point,
     growth,
 )
-from tinygrad_pool.diagnosis.run.rows import ABSENT, Row, rows_of
+from tinygrad_pool.diagnosis.run.rows import ABSENT, Direction, Row, rows_of
 from tinygrad_pool.diagnosis.run.summary import Summary, csv_of, page_of, plot_of
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import name_of
