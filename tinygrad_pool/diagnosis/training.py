@@ -39,24 +39,22 @@ def data_set_since(survey: Survey) -> Iterator[Finding]:
     """
     stale = set_since(survey.nodes)
     between = {v: after for v in stale if (after := used_after(survey.above(v), v))}
-    if between:
-        leaf, (later, *_) = next(iter(between.items()))
-        names = survey.names(between)
-        says = f"its data was set while {survey.call(survey.loss)} was computed from it"
-        why = (
-            f"{survey.call(stale[leaf])} was computed with the old data, {survey.call(later)} with "
-            f"the new{made_at(later)}. A state kept from one step to the next needs detach()"
-        )
-        yield Finding("stale graph", SUSPICIOUS, names, says, why, (*between,))
-    elif stale and not survey.loss.has_grad:
-        user = next(iter(stale.values()))
-        names = survey.names(stale)
-        says = f"its data was set after {survey.call(survey.loss)} was computed from it"
+    leaves: list[Node] = [*between] or [v for v in stale if not survey.loss.has_grad]
+    if leaves:
+        when, user = "after", stale[leaves[0]]
         why = (
             f"{survey.call(user)} and the gradients belong to the old data{made_at(user)}. Run the "
             "forward pass again after a change"
         )
-        yield Finding("stale graph", SUSPICIOUS, names, says, why, (*stale,))
+        if between:
+            when, later = "while", between[leaves[0]][0]
+            why = (
+                f"{survey.call(user)} was computed with the old data, {survey.call(later)} with "
+                f"the new{made_at(later)}. A state kept from one step to the next needs detach()"
+            )
+        says = f"its data was set {when} {survey.call(survey.loss)} was computed from it"
+        name = survey.names(leaves)
+        yield Finding("stale graph", SUSPICIOUS, name, says, why, tuple(leaves))
 
 
 def made_anew(survey: Survey) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -146,19 +146,9 @@ class Limits(NamedTuple):
         g, _, w = np.array(point.norms)
         places = [("loss", np.array([point.loss])), ("gradient", g)]
         places.insert(2 if updated else 0, ("weight", w))
-        tests: dict[str, Callable[[str, NDArray[Any]], Any]] = {
-            NAN: lambda _, sizes: np.isnan(sizes),
-            INFINITE: lambda _, sizes: np.isinf(sizes),
-            VANISHED: lambda what, sizes: (
-                (what == "gradient") & (sizes < self.vanish) & (sizes != ABSENT)
-            ),
-            EXPLODED: lambda what, sizes: (
-                (what != "loss") & (sizes > self.explode) & np.isfinite(sizes)
-            ),
-        }
-        for kind, test in tests.items():
+        for kind in (NAN, INFINITE, VANISHED, EXPLODED):
             for what, sizes in places:
-                bad = np.flatnonzero(test(what, sizes))
+                bad = np.flatnonzero(self._are(kind, what, sizes))
                 if bad.size:
                     of_bad = sizes[bad]
                     worst = bad[of_bad.argmin() if kind == VANISHED else of_bad.argmax()]
@@ -168,3 +158,13 @@ class Limits(NamedTuple):
                     break
         if np.all(g == ABSENT):
             yield Event(point.step, MISSING, "gradient", "", ABSENT, 0)
+
+    def _are(self, kind: str, what: str, sizes: NDArray[Any]) -> Any:
+        """Return which losses, gradients or weights are of a kind."""
+        if kind == NAN:
+            return np.isnan(sizes)
+        if kind == INFINITE:
+            return np.isinf(sizes)
+        if kind == VANISHED:
+            return (what == "gradient") & (sizes < self.vanish) & (sizes != ABSENT)
+        return (what != "loss") & (sizes > self.explode) & np.isfinite(sizes)
