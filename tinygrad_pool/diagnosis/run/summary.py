@@ -82,10 +82,10 @@ class Summary(NamedTuple):
         if self.points:
             first, last = (number(self.points[i].loss) for i in (0, -1))
             title += f": the loss went from {first} to {last}"
-        rows = []
+        rows, shares = [], self.shares
         for i, name in enumerate(self.names[:LISTED]):
             size = f"{sizes[name]:,}" if name in sizes else "–"
-            rows.append((name, size, *_cells(self.norms[:, :, i], self.shares[:, i])))
+            rows.append((name, size, *_cells(self.norms[:, :, i], shares[:, i])))
         return Table(title, COLUMNS, rows).with_count(len(self.names))
 
 
