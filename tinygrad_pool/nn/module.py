@@ -110,10 +110,8 @@ class Module(Saved, WithHabits):
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """Iterate over this module, named "", and all modules in it; shared ones appear once."""
-        yield "", self
-        for name, part in _walk(self):
-            if isinstance(part, Module):
-                yield name, part
+        parts = [("", self), *_walk(self)]
+        return ((name, part) for name, part in parts if isinstance(part, Module))
 
     def modules(self) -> Iterator[Module]:
         """Iterate over this module and all modules in it."""
