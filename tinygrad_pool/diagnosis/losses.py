@@ -214,7 +214,7 @@ CHECKS = {
     "no logarithm": _no_logarithm,
     "labels": _labels_below_0,
 }
-"""For each kind of finding: what yields the problem of a node, and its cause."""
+"""Checks of a node, by their kind of finding: each yields what was measured, and why."""
 
 
 def _by_label(node: Node) -> bool:

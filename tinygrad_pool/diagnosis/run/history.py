@@ -33,7 +33,7 @@ class Point(NamedTuple):
     norms: Norms
 
     def large_step(self) -> str:
-        """Report its update on a line if it was larger than the weights and these are not all 0."""
+        """Write a line on its update if that was larger than the weights, unless these are 0."""
         update, weight = max(self.norms.update), max(self.norms.weight)
         if not update > weight > 0:
             return ""
