@@ -172,8 +172,7 @@ def _spread(size: int, shape: tuple[int, ...]) -> int:
 def rows_of(parameters: Any) -> list[Row]:
     """Read parameters: each array is a row, and the numbers of a layer are one row together.
 
-    They are a module, a Value, several of them, or a dict with their names. A shared parameter is
-    listed once.
+    They are a module, a Value, or lists and dicts of these. A shared parameter is listed once.
 
     Raises DataError for anything else.
     """
