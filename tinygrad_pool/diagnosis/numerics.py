@@ -172,14 +172,14 @@ def ties(survey: Survey) -> Iterator[Finding]:
 
 
 def _candidates(survey: Survey, tie: Tie) -> str:
-    """Name the elements that share a maximum."""
+    """Name the first elements that share a maximum, and count the others."""
     parents = tie.node.parents
-    cells = tie.places if parents[1:] else [(0, *place) for place in tie.places]
+    cells = [place if parents[1:] else (0, *place) for place in tie.places[:3]]
     operands = ((parents[i], cell) for i, *cell in cells)
     names = [
         survey.brief(p) + subscript(c) if isinstance(p, Node) else "a number" for p, c in operands
     ]
-    return several(names, 3)
+    return several(names + [""] * (len(tie.places) - 3), 3)
 
 
 def _paid(tie: Tie) -> str:
