@@ -89,8 +89,9 @@ def _squashed_twice(survey: Survey) -> Iterator[Finding]:
     squashed = {
         node: below
         for node in survey.nodes
-        if (scores := first_of(node)) is not None
-        and (below := made_of(scores)).rule in SQUASHED.get(node.rule, ())
+        if node.rule in SQUASHED
+        and (scores := first_of(node)) is not None
+        and (below := made_of(scores)).rule in SQUASHED[node.rule]
     }
     if squashed:
         node, below = next(iter(squashed.items()))
@@ -219,7 +220,8 @@ CHECKS = {
 
 def _by_label(node: Node) -> bool:
     """Return whether a node takes one element of each example, by arrays of rows and labels."""
-    return bool(node.parents and node.shape) and len(_arrays(node)) > 1
+    is_index = node.rule is shaping.getitem and node.parents and node.shape
+    return bool(is_index) and len(_arrays(node)) > 1
 
 
 def _arrays(node: Node) -> list[Any]:
@@ -229,8 +231,8 @@ def _arrays(node: Node) -> list[Any]:
 
 
 def _key(node: Node) -> tuple[Any, ...]:
-    """Return the index of a getitem, as a tuple; () for other nodes."""
-    key = node.options.get("key", ()) if node.rule is shaping.getitem else ()
+    """Return the index of a getitem, as a tuple."""
+    key = node.options.get("key", ())
     return key if isinstance(key, tuple) else (key,)
 
 
