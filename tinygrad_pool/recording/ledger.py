@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +44,9 @@ class Link(NamedTuple):
     unit: int
 
     @property
-    def value(self) -> str:
-        """The number in its cell, as text."""
-        return number(_number_at(self.node, self.i, self.cell))
+    def x(self) -> float:
+        """The number in its cell."""
+        return _number_at(self.node, self.i, self.cell)
 
     @property
     def seen(self) -> list[Any]:
@@ -55,6 +55,42 @@ class Link(NamedTuple):
         if traits_of(self.node.rule).sparsity != "elementwise":
             return xs
         return [np.broadcast_to(x, shape)[np.unravel_index(self.unit, shape)] for x in xs]
+
+
+class Reason(str):
+    """Why a contribution is 0. Reasons of one `kind` differ in the number {x} and the {winner}."""
+
+    __slots__ = ("kind", "winner", "x")
+    kind: str
+    x: float
+    winner: str
+
+    def __new__(cls, kind: str, x: float = 0.0, winner: str = "") -> Self:
+        """Write the text of a reason."""
+        reason = super().__new__(cls, _filled(kind, number(x), winner))
+        reason.kind, reason.x, reason.winner = kind, x, winner
+        return reason
+
+
+def in_common(reasons: Sequence[Reason]) -> str:
+    """Write reasons of one kind as one, with the range of their numbers.
+
+    >>> in_common([Reason("the relu is off, as its input is {x}", x) for x in (-2.0, -1.0, -3.0)])
+    'the relu is off, as its input is −3 … −1'
+    """
+    kind, winner = reasons[0].kind, reasons[0].winner
+    xs = [reason.x for reason in reasons]
+    ends = dict.fromkeys((number(min(xs)), number(max(xs))))
+    if any(reason.winner != winner for reason in reasons):
+        winner = f"others such as {winner}"
+    return _filled(kind, " … ".join(ends), winner)
+
+
+def _filled(kind: str, x: str, winner: str) -> str:
+    return kind.replace("{x}", x).replace("{winner}", winner)
+
+
+NONE = Reason("")
 
 
 class Entry(NamedTuple):
@@ -69,7 +105,7 @@ class Entry(NamedTuple):
     upstream: float
     local: float
     contribution: float
-    reason: str
+    reason: Reason
     operand: int
 
     @property
@@ -88,7 +124,7 @@ class Arrival(NamedTuple):
     slopes: NDArray[Any]
     sent: NDArray[Any]
 
-    def entry(self, k: int, reason: str) -> Entry:
+    def entry(self, k: int, reason: Reason) -> Entry:
         """Return the contribution of link k."""
         unit = tuple(int(n) for n in np.unravel_index(self.units[k], self.node.shape))
         g, slope, sent = (float(x[k]) for x in (self.g, self.slopes, self.sent))
@@ -134,7 +170,7 @@ class GradientExplainer:
         found = []
         for arrival in self.arrivals(node, cell, known):
             for k in range(len(arrival.units)):
-                reason = ""
+                reason = NONE
                 if not arrival.sent[k]:
                     link = Link(arrival.node, arrival.operand, cell, int(arrival.units[k]))
                     reason = self._reason(link, float(arrival.g[k]), float(arrival.slopes[k]))
@@ -168,28 +204,29 @@ class GradientExplainer:
                     links = bad[:1], np.zeros(len(bad[:1]), step.node.dtype)
                 yield _arrival(step, i, cell, *links)
 
-    def reason(self, step: Step, i: int) -> str:
+    def reason(self, step: Step, i: int) -> Reason:
         """Explain why a scalar node sends 0 to a scalar operand."""
         local = sum(sparse_jacobian(step.node, i).weight.tolist())
         return self._reason(Link(step.node, i, 0, 0), float(step.upstream), local)
 
-    def _reason(self, link: Link, upstream: float, local: float) -> str:
+    def _reason(self, link: Link, upstream: float, local: float) -> Reason:
         """Explain why the contribution of one link is 0."""
         if local and upstream:
             dtypes = link.node.dtype, link.node.parents[link.i].dtype
             narrower = min(dtypes, key=lambda dtype: dtype.itemsize)
-            return f"it underflows, as {upstream:.3g} × {local:.3g} is too small for {narrower}"
+            sent = f"{upstream:.3g} × {local:.3g}"
+            return Reason(f"it underflows, as {sent} is too small for {narrower}")
         if local:
-            return "the upstream gradient is 0"
+            return Reason("the upstream gradient is 0")
         off = traits_of(link.node.rule).off
         if off and "{x}" not in off:  # it holds whatever was set since
-            return off
+            return Reason(off)
         if stale := set_since([link.node]):
             names = several([*map(self.call, stale)])
-            return f"{names} changed after the forward pass; run it again"
+            return Reason(f"{names} changed after the forward pass; run it again")
         if off:
-            return off.format(x=link.value)
-        return self._lost(link) or f"{flat(link.node, link.seen)} at {link.value}"
+            return Reason(off, link.x)
+        return self._lost(link) or Reason(f"{flat(link.node, link.seen)} at {{x}}", link.x)
 
     def cause(self, below: Node, cell: int, entry: Entry) -> str:
         """Explain why one unit sends 0 to an element below it."""
@@ -200,14 +237,14 @@ class GradientExplainer:
         """Name one element of a node."""
         return self.call(node) + subscript(np.unravel_index(cell, node.shape))
 
-    def _lost(self, link: Link) -> str:
-        """Name the winner of a maximum, and its margin; "" if the node is not a max or a min."""
+    def _lost(self, link: Link) -> Reason | None:
+        """Name the winner of a maximum, and its margin; None if the node is not a max or a min."""
         node = link.node
         if node not in self._candidates:
             self._candidates[node] = candidates_of(node)
         candidates = self._candidates[node]
         if candidates is None:
-            return ""
+            return None
         if (node, link.unit) not in self._winners:
             here = candidates.within(link.unit)
             won = np.argmax(candidates.weight[here.start : here.stop] != 0)
@@ -215,11 +252,11 @@ class GradientExplainer:
         i, cell = self._winners[node, link.unit]
         p = node.parents[i]
         winner = self.at(p, cell) if isinstance(p, Node) else "a constant"
-        best, own = _number_at(node, i, cell), _number_at(node, link.i, link.cell)
+        best, own = _number_at(node, i, cell), link.x
         if best == own or np.isnan(own):
-            return f"it lost to {winner} in a tie"
-        how = "which is nan" if np.isnan(best) else f"by {number(abs(best - own))}"
-        return f"it lost to {winner}, {how}"
+            return Reason("it lost to {winner} in a tie", winner=winner)
+        how = "which is nan" if np.isnan(best) else "by {x}"
+        return Reason(f"it lost to {{winner}}, {how}", abs(best - own), winner)
 
 
 def _number_at(node: Node, i: int, cell: int) -> float:

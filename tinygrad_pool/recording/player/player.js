@@ -257,7 +257,7 @@ function showLedger() {
   const state = now(box);
   const total = state.lines.map((line) => line.replace(/[\u2007\u00a0 ]+/g, " ").trim()).join("; ");
   part("sum").textContent = `= ${total}${state.lines[0] === "–" ? " (not computed)" : ""}`;
-  list("because", rest || !at ? [] : box.because.map((text) => [`because ${text}`]));
+  list("because", rest || !at ? [] : box.because.map((text) => [text.startsWith("…") ? text : `because ${text}`]));
 }
 
 function ask(i) {

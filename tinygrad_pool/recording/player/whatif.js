@@ -262,8 +262,7 @@ Object.assign(actions, {
     given = recorded;
     done = compute(engine, given);
     retell();
-    reach();
-    showNumber();
+    choose(leaf, cell);
   },
 });
 
