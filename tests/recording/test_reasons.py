@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.recording import ledger, reasons
+from tinygrad_pool.recording import links, reasons
 
 
 def why(E, node, index=None, **names):
@@ -122,9 +122,9 @@ def test_links_of_many_elements_are_listed_once(monkeypatch, count_calls):
         work.append(count_calls(lambda: said.append(str(passed.why(x, (3, 4))))))
 
     explain()
-    monkeypatch.setattr(ledger, "KEPT", -1)
+    monkeypatch.setattr(links, "KEPT", -1)
     explain()
-    monkeypatch.setattr(ledger, "_listed", lambda *asked: ledger.sparse_jacobian(*asked[:3]))
+    monkeypatch.setattr(links, "_listed", lambda *asked: links.sparse_jacobian(*asked[:3]))
     explain()
     assert said[0].splitlines()[2:] == [
         "  because matmul#2 gets nothing from max#3 at 40 of 800 elements: it lost to "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +15,11 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import number, several, subscript
+from tinygrad_pool.recording.links import Known, links_into, row_of, sent_by_links, with_flat_links
 from tinygrad_pool.recording.strongest_paths import Depth, StrongestPaths
 from tinygrad_pool.rules import accumulations, arithmetic
-from tinygrad_pool.rules.arguments import Shape, axes_of
-from tinygrad_pool.rules.sparse_weights import Weights
+from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.traits import UNDERFLOWS, traits_of
-
-BLOCK = 1 << 20
-"""How many links are listed at a time."""
-
-KEPT = 4 * BLOCK
-"""About how many links are kept for the next element."""
-
-Known: TypeAlias = dict[tuple[Node, int, int], Weights]
-"""Lists of links, keyed by node, operand and first unit."""
 
 UNDERFLOW = (arithmetic.power, arithmetic.div, accumulations.prod)
 """Rules whose slope is exactly 0 only where an operand is 0 or infinite, or the base of a power is
@@ -181,8 +172,8 @@ class GradientExplainer:
         """List the contributions of each step above to one element."""
         for step, i in self.users.get(node, ()):
             if step.contributions[i] is not None:
-                links = _links_into(step.node, i, cell, known=known)
-                yield _arrival(step, i, cell, *_and_flat(step, cell, *links))
+                links = links_into(step.node, i, cell, known=known)
+                yield _arrival(step, i, cell, *with_flat_links(step, cell, *links))
 
     def bad_arrivals(self, node: Node, cell: int) -> Iterator[Arrival]:
         """List the steps that sent a NaN or an infinity to one element.
@@ -197,9 +188,9 @@ class GradientExplainer:
                 row = row_of(step.node, cell)
                 bad = np.flatnonzero(~np.isfinite(np.reshape(step.upstream, -1)))
                 bad = bad if row is None else np.intersect1d(bad, row)
-                links = _links_into(step.node, i, cell, bad)
+                links = links_into(step.node, i, cell, bad)
                 if not len(links[0]):
-                    links = _links_into(step.node, i, cell)
+                    links = links_into(step.node, i, cell)
                 if not len(links[0]):
                     links = bad[:1], np.zeros(len(bad[:1]), step.node.dtype)
                 yield _arrival(step, i, cell, *links)
@@ -259,90 +250,14 @@ class GradientExplainer:
         return Reason(f"it lost to {{winner}}, {how}", abs(best - own), winner)
 
 
+def _arrival(step: Step, i: int, cell: int, units: Indices, slopes: NDArray[Any]) -> Arrival:
+    g = np.reshape(step.upstream, -1)[units]
+    return Arrival(step.node, i, units, g, slopes, sent_by_links(step, i, cell, units, slopes))
+
+
 def _number_at(node: Node, i: int, cell: int) -> float:
     """Return one number of operand i."""
     return float(np.reshape(operands_of(node)[i], -1)[cell])
-
-
-def _arrival(step: Step, i: int, cell: int, units: Indices, slopes: NDArray[Any]) -> Arrival:
-    g = np.reshape(step.upstream, -1)[units]
-    return Arrival(step.node, i, units, g, slopes, _sent(step, i, cell, units, slopes))
-
-
-def _links_into(
-    node: Node, i: int, cell: int, among: Indices | None = None, known: Known | None = None
-) -> tuple[Indices, NDArray[Any]]:
-    """List the units of a node that look at one cell of operand i, and the weights of these links.
-
-    If the units to search `among` are given, the search stops at the first block with a link.
-    `known` caches the links into all units.
-    """
-    row = row_of(node, cell)
-    asked = np.arange(node.size) if row is None else row
-    if among is not None:
-        asked = np.intersect1d(asked, among)
-    each = len(sparse_jacobian(node, i, asked[:1]).unit) if len(asked) > 1 else 1
-    block = max(1, BLOCK // max(1, each))
-    units, weights = [np.zeros(0, int)], [np.zeros(0, node.dtype)]
-    for first in range(0, len(asked), block):
-        W = _listed(node, i, asked[first : first + block], known if row is None else None)
-        here = W.cell == cell
-        units.append(W.unit[here])
-        weights.append(W.weight[here])
-        if among is not None and np.any(here):
-            break
-    return np.concatenate(units), np.concatenate(weights)
-
-
-def _and_flat(
-    step: Step, cell: int, units: Indices, slopes: NDArray[Any]
-) -> tuple[Indices, NDArray[Any]]:
-    """Add the links of a softmax whose slope rounds to 0, from units whose gradient is not 0."""
-    row = row_of(step.node, cell)
-    if row is None:
-        return units, slopes
-    flat = np.setdiff1d(row[np.reshape(step.upstream, -1)[row] != 0], units)
-    return np.append(units, flat), np.append(slopes, np.zeros(flat.shape, slopes.dtype))
-
-
-def _listed(node: Node, i: int, units: Indices, known: Known | None) -> Weights:
-    """List the links into some units; `known` caches them by the first of these."""
-    if known is None:
-        return sparse_jacobian(node, i, units)
-    key = node, i, int(units[0])
-    if key not in known:
-        if sum(len(W.unit) for W in known.values()) > KEPT:
-            known.clear()
-        known[key] = sparse_jacobian(node, i, units)
-    return known[key]
-
-
-def row_of(node: Node, cell: int) -> Indices | None:
-    """List the units of a softmax in the row of a cell, which all see it; None for other rules."""
-    if traits_of(node.rule).unit != "softmax":
-        return None
-    place: list[Any] = [*np.unravel_index(cell, node.shape)]
-    for axis in axes_of(node.shape, node.options.get("axis", -1), node.op):
-        place[axis] = slice(None)
-    row: Indices = np.arange(node.size).reshape(node.shape)[tuple(place)].reshape(-1)
-    return row
-
-
-def _sent(step: Step, i: int, cell: int, units: Indices, weights: NDArray[Any]) -> NDArray[Any]:
-    """Split a step's contribution to a cell among the units that sent it."""
-    total = np.asarray(step.contributions[i]).reshape(-1)[cell]
-    if len(units) == 1:
-        return np.array([total])
-    own = step.node.parents[i].dtype
-    sent: NDArray[Any] = (np.reshape(step.upstream, -1)[units] * weights).astype(own)
-    masked = (weights == 0) & ~np.isfinite(sent)  # ∞ × 0, which the closure may have left out
-    with np.errstate(all="ignore"):
-        others = sent[~masked].sum()
-    if np.isfinite(total) or (not np.isfinite(others) and np.isnan(others) == np.isnan(total)):
-        sent[masked] = 0
-    if total == 0 and not (np.any(sent < 0) and np.any(sent > 0)):  # underflow, not cancellation
-        sent[:] = 0
-    return sent
 
 
 def flat(node: Node, seen: Sequence[Any] = ()) -> str:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number, on_a_line
-from tinygrad_pool.recording.ledger import NONE, Arrival, Entry, GradientExplainer, row_of
+from tinygrad_pool.recording.ledger import NONE, Arrival, Entry, GradientExplainer
+from tinygrad_pool.recording.links import row_of
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.rules import arithmetic, elementwise
 from tinygrad_pool.rules.traits import traits_of

@@ -13,7 +13,8 @@ from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.formatting import number, several, subscript
 from tinygrad_pool.recording.freshness import numbers_taken, was_set
 from tinygrad_pool.recording.gains import TREND
-from tinygrad_pool.recording.ledger import Entry, GradientExplainer, Known, flat, in_common
+from tinygrad_pool.recording.ledger import Entry, GradientExplainer, flat, in_common
+from tinygrad_pool.recording.links import Known
 from tinygrad_pool.recording.naming import place_in
 from tinygrad_pool.recording.origins import behind_data, behind_gradient, behind_rounding, cancelled
 from tinygrad_pool.recording.source import made_at
