@@ -52,7 +52,7 @@ LOOKED_UP = {
     "extras": {""},  # optional packages
     "engine.habits": {"sys.modules"},  # the module that lacks a name
     "codegen.writer": {"sys.modules"},  # the module of a user's rule
-    "debugger.prompt": {"sys.modules"},  # IPython's, if it runs
+    "debugger.terminal": {"sys.modules"},  # IPython's, if it runs
     "debugger.closure_pdb": {"sys.modules"},  # modules whose frames pdb skips
 }
 """Modules that are imported dynamically: the picture has no arrows for them."""

@@ -429,7 +429,7 @@ def test_a_terminal_completes_names_remembers_commands_and_colours_source(tmp_pa
 
 
 def test_it_works_without_readline(monkeypatch, capsys, network):
-    monkeypatch.setattr("tinygrad_pool.debugger.prompt.find_spec", lambda _: None)
+    monkeypatch.setattr("tinygrad_pool.debugger.terminal.find_spec", lambda _: None)
     tg.debug(network()[2], commands="node")
     assert "1 of 5" in capsys.readouterr().out
 

@@ -6,18 +6,16 @@ import cmd
 import inspect
 import re
 import shlex
-import sys
 import textwrap
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
-from importlib.util import find_spec
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Any
 
 from tinygrad_pool.debugger.breakpoints import check, evaluate
-from tinygrad_pool.debugger.colours import MISTAKE, STYLES, coloured
+from tinygrad_pool.debugger.terminal import MISTAKE, STYLES, coloured
 from tinygrad_pool.drawing import draw, render
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
@@ -257,22 +255,6 @@ def draw_step(recording: Recording, file: str) -> Path:
     return path
 
 
-@contextmanager
-def completing() -> Iterator[None]:
-    """Complete names such as mul#2 or conv1/w as one word within a with block."""
-    if not find_spec("readline"):  # on Windows
-        yield
-        return
-    import readline
-
-    before = readline.get_completer_delims()
-    readline.set_completer_delims(" \t\n=[")
-    try:
-        yield
-    finally:
-        readline.set_completer_delims(before)
-
-
 def commands_in(text: str) -> list[str]:
     """Split a text into commands, at line breaks and semicolons.
 
@@ -301,15 +283,3 @@ def split(argument: str) -> list[str]:
         return shlex.split(argument)
     except ValueError as error:
         raise OptionError(f"{argument!r}: {error}") from None
-
-
-def can_ask() -> bool:
-    """Return whether the user can be prompted: at a terminal or in an interactive notebook."""
-    session = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    kernel = getattr(session, "kernel", None)
-    if kernel is not None:
-        return bool(getattr(kernel, "_allow_stdin", True))  # false in nbconvert
-    try:
-        return sys.stdin is not None and sys.stdin.isatty()  # None without a console
-    except ValueError:  # stdin is closed
-        return False
