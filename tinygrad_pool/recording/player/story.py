@@ -69,8 +69,7 @@ class Story:
         if self.folded:
             return {"id": box.id, "name": box.name, "because": []}
         (node,) = box.nodes
-        json: Json = {"id": box.id, "name": box.name}
-        json["data"] = on_a_line(node.data)
+        json: Json = {"id": box.id, "name": box.name, "data": on_a_line(node.data)}
         json["because"] = self._because(node)
         if line := quoted(node.about.line):
             json["line"] = line
