@@ -669,9 +669,9 @@ def test_draw_highlights_the_node_of_the_step(run, tmp_path):
 
 def test_a_pass_is_saved_as_a_page_or_as_text(run, tmp_path):
     run(f"goto 2; save {tmp_path}/pass.txt; save {tmp_path}/pass.html; info")
-    message = (tmp_path / "pass.txt").read_text().splitlines()
-    assert message[0] == "before the first of 5 steps; type node to take it"
-    assert message[-3:] == run("finish").splitlines()
+    saved = (tmp_path / "pass.txt").read_text().splitlines()
+    assert saved[0] == "before the first of 5 steps; type node to take it"
+    assert saved[-3:] == run("finish").splitlines()
     assert "<title>Backward pass</title>" in (tmp_path / "pass.html").read_text()
     run(f"save {tmp_path}/PASS.HTML; save {tmp_path}/pass.htm; draw {tmp_path}/NOW.HTML")
     for name in ("PASS.HTML", "pass.htm", "NOW.HTML"):

@@ -458,7 +458,8 @@ def test_a_softmax_of_one_number_is_explained():
         scores = tg.Value([[3.0], [5.0]], label="scores")
         found = why(softmax(scores).sum(), "scores", (1, 0))
         assert found.causes[0].endswith(
-            f" of one number is always {always}, so its local derivative is 0 at 5"
+            f": {softmax.__name__} of one number is always {always}, so its local derivative is 0 "
+            "at 5"
         )
 
 

@@ -397,6 +397,11 @@ class TestInABrowser:
         page.get_by_label("b were").fill("5")
         assert "it lost to a, which is nan" in page.locator("#sends").text_content()
 
+    def test_infinities_tie(self, opened):
+        a, b = Value(np.inf, label="a"), Value(np.inf, label="b")
+        page = opened(tg.maximum(a, b), "#step=1")
+        assert page.locator("#margin").text_content() == "a and b tie: there is a kink here."
+
     def test_the_page_says_where_the_pass_starts(self, opened):
         page = opened(Value(2.0, label="a") * 3.0)
         page.get_by_label("Gradient of").select_option(label="mul#1")

@@ -6,7 +6,6 @@ const [part, end] = [(id) => document.getElementById(id), pass.moves.length];
 const buttonFor = (deed) => document.querySelector(`[data-do="${deed}"]`);
 const boxes = pass.boxes.map((box) => ({ ...box, group: part(box.id) }));
 const [LISTED, TINY, LEGIBLE] = [12, 0.6, 0.9];
-const MATHML = "http://www.w3.org/1998/Math/MathML";
 let at = 0;
 let asked = boxes.length - 1; // the selected box
 let follows = true; // it is the box of the step
@@ -44,7 +43,7 @@ function signOfText(text) {
 
 function element(name, attributes, parent, text = "") {
   const space = parent instanceof SVGElement || name === "svg" ? "http://www.w3.org/2000/svg"
-    : parent instanceof MathMLElement || name === "math" ? MATHML : "http://www.w3.org/1999/xhtml";
+    : parent instanceof MathMLElement || name === "math" ? "http://www.w3.org/1998/Math/MathML" : "http://www.w3.org/1999/xhtml";
   const made = document.createElementNS(space, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   made.textContent = text;
