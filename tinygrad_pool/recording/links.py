@@ -62,7 +62,7 @@ def with_flat_links(
 
 def _listed(node: Node, i: int, units: Indices, known: Known | None) -> Weights:
     """List the links into some units; `known` caches them by the first of these."""
-    if known is None:
+    if known is None or node.size == node.parents[i].size == 1:  # one link is not worth keeping
         return sparse_jacobian(node, i, units)
     key = node, i, int(units[0])
     if key not in known:
