@@ -100,8 +100,7 @@ class Prompt(cmd.Cmd):
             self.say(in_a_line(str(error)), MISTAKE)
         except Exception as error:  # noqa: BLE001  # a rule or an expression may raise anything
             command, *_ = line.split()
-            message = "; ".join([str(error), *getattr(error, "__notes__", ())])
-            self.say(in_a_line(f"{command}: {type(error).__name__}: {message}"), MISTAKE)
+            self.say(in_a_line(f"{command}: {with_notes(error)}"), MISTAKE)
         return False
 
     def _check_argument(self, line: str) -> None:
@@ -275,6 +274,11 @@ def in_a_line(text: str, longest: int = 300) -> str:
         return line
     half = (longest - 2) // 2
     return f"{line[:half]} … {line[-half + 1 :]}"
+
+
+def with_notes(error: Exception) -> str:
+    """Write the type, the message and the notes of an error."""
+    return "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
 
 
 def split(argument: str) -> list[str]:

@@ -15,7 +15,14 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import number, several, subscript
-from tinygrad_pool.recording.links import Known, links_into, row_of, sent_by_links, with_flat_links
+from tinygrad_pool.recording.links import (
+    Known,
+    links_into,
+    number_at,
+    row_of,
+    sent_by_links,
+    with_flat_links,
+)
 from tinygrad_pool.recording.strongest_paths import Depth, StrongestPaths
 from tinygrad_pool.rules import accumulations, arithmetic
 from tinygrad_pool.rules.arguments import Shape
@@ -37,7 +44,7 @@ class Link(NamedTuple):
     @property
     def x(self) -> float:
         """The number in its cell."""
-        return _number_at(self.node, self.i, self.cell)
+        return number_at(operands_of(self.node)[self.i], self.cell)
 
     @property
     def seen(self) -> list[Any]:
@@ -184,7 +191,7 @@ class GradientExplainer:
         """
         for step, i in self.users.get(node, ()):
             c = step.contributions[i]
-            if c is not None and not np.isfinite(np.reshape(c, -1)[cell]):
+            if c is not None and not np.isfinite(number_at(c, cell)):
                 row = row_of(step.node, cell)
                 bad = np.flatnonzero(~np.isfinite(np.reshape(step.upstream, -1)))
                 bad = bad if row is None else np.intersect1d(bad, row)
@@ -243,7 +250,7 @@ class GradientExplainer:
         i, cell = self._winners[node, link.unit]
         p = node.parents[i]
         winner = self.at(p, cell) if isinstance(p, Node) else "a constant"
-        best, own = _number_at(node, i, cell), link.x
+        best, own = number_at(operands_of(node)[i], cell), link.x
         if best == own or np.isnan(own):
             return Reason("it lost to {winner} in a tie", winner=winner)
         how = "which is nan" if np.isnan(best) else "by {x}"
@@ -255,11 +262,6 @@ def _arrival(step: Step, i: int, cell: int, units: Indices, slopes: NDArray[Any]
     return Arrival(step.node, i, units, g, slopes, sent_by_links(step, i, cell, units, slopes))
 
 
-def _number_at(node: Node, i: int, cell: int) -> float:
-    """Return one number of operand i."""
-    return float(np.reshape(operands_of(node)[i], -1)[cell])
-
-
 def flat(node: Node, seen: Sequence[Any] = ()) -> str:
     """Explain that the slope of a node is 0, exactly or after rounding.
 
@@ -267,7 +269,7 @@ def flat(node: Node, seen: Sequence[Any] = ()) -> str:
     """
     row = row_of(node, 0)
     if row is not None and len(row) == 1:
-        always = number(float(np.reshape(node._numbers, -1)[0]))
+        always = number(number_at(node._numbers, 0))
         return f"{node.op} of one number is always {always}, so its local derivative is 0"
     how = traits_of(node.rule).vanishes or "is 0"
     return f"the local derivative of {node.op} {UNDERFLOWS if _underflows(node, seen) else how}"

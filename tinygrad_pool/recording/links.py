@@ -72,6 +72,11 @@ def _listed(node: Node, i: int, units: Indices, known: Known | None) -> Weights:
     return known[key]
 
 
+def number_at(x: Any, cell: int) -> float:
+    """Return the number in a cell of an array, by its flat index; a number has one cell."""
+    return float(np.reshape(x, -1)[cell])
+
+
 def row_of(node: Node, cell: int) -> Indices | None:
     """List the units of a softmax in the row of a cell, which all see it; None for other rules."""
     if traits_of(node.rule).unit != "softmax":

@@ -14,7 +14,7 @@ from tinygrad_pool.formatting import number, several, subscript
 from tinygrad_pool.recording.freshness import numbers_taken, was_set
 from tinygrad_pool.recording.gains import TREND
 from tinygrad_pool.recording.ledger import Entry, GradientExplainer, flat, in_common
-from tinygrad_pool.recording.links import Known
+from tinygrad_pool.recording.links import Known, number_at
 from tinygrad_pool.recording.naming import place_in
 from tinygrad_pool.recording.origins import behind_data, behind_gradient, behind_rounding, cancelled
 from tinygrad_pool.recording.source import made_at
@@ -100,7 +100,7 @@ def explain(
     if not node.size:
         return Explanation(ledger.call(node), None, [], ["it has no elements"], [], ledger.call)
     cell = _cell(ledger, node, index, g)
-    grad = None if g is None else _at(g, cell)
+    grad = None if g is None else number_at(g, cell)
     with np.errstate(all="ignore"):
         entries = ledger.entries(node, cell)
         causes = _causes(ledger, node, cell, grad, entries)
@@ -117,7 +117,7 @@ def _causes(
         return [f"the loss does not depend on it: it was not used, or it was detached{taken}"]
     if node is ledger.loss:
         causes = ["the backward pass starts here"]
-        if not np.isfinite(x := _at(node._numbers, cell)):
+        if not np.isfinite(x := number_at(node._numbers, cell)):
             causes.append(f"its data is {number(x)}: {behind_data(ledger, node, cell).says}")
         return causes
     if grad is None:
@@ -157,7 +157,7 @@ def _left(
     ledger: GradientExplainer, node: Node, cell: int, grad: float | None, left: Mapping[Node, Any]
 ) -> list[str]:
     """Note what earlier passes left in a gradient."""
-    x = _at(left[node], cell) if node in left else 0.0
+    x = number_at(left[node], cell) if node in left else 0.0
     if not x:
         return []
     total = "" if grad is None else f", so that it is {number(x + grad)} after this one"
@@ -235,7 +235,7 @@ def _unseen(ledger: GradientExplainer, node: Node, cell: int) -> str:
         return f"{ledger.at(node, cell)} gets nothing from {listed}: it has no elements"
     if all(traits_of(user.rule).sparsity for user in users):
         return f"{ledger.at(node, cell)} is not used by {listed}{made_at(node)}"
-    x = number(_at(node._numbers, cell))
+    x = number(number_at(node._numbers, cell))
     offs = (traits_of(user.rule).off.replace("{x}", x) or f"{flat(user)} at {x}" for user in users)
     reasons = f"{' and '.join(dict.fromkeys(offs))}{made_at(users[0])}"
     return f"{ledger.at(node, cell)} gets nothing from {listed}: {reasons}"
@@ -263,7 +263,3 @@ def _cell(ledger: GradientExplainer, node: Node, index: int | Sequence[int] | No
         return 0 if g is None else int(np.abs(np.nan_to_num(g, nan=np.inf)).argmax())
     place = place_in(node, index, "why", ledger.call(node))
     return int(np.ravel_multi_index(place, node.shape)) if place else 0
-
-
-def _at(data: Any, cell: int) -> float:
-    return float(np.reshape(data, -1)[cell])
