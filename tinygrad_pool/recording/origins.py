@@ -113,11 +113,9 @@ def _below(node: Node, unit: int, bad: Test, but: int | None = None) -> tuple[No
     for of in _looked_at(node, unit):
         if isinstance(of.operand, Node) and of.i != but:
             places = np.flatnonzero(bad(of.x))
-            weightless = of.weights[places] == 0
-            found += [
-                (bool(weightless[k]), of.operand, int(of.cells[places[k]]))
-                for k in np.argsort(weightless, kind="stable")[:1]
-            ]
+            if len(places):
+                k = places[np.argmin(of.weights[places] == 0)]  # the first with weight, if any
+                found.append((of.weights[k] == 0, of.operand, int(of.cells[k])))
     first = min(found, key=lambda item: item[0], default=None)
     return first and first[1:]
 

@@ -301,6 +301,5 @@ class Trace(Named):
 
 
 def _give(nodes: list[Node], grads: list[Any]) -> None:
-    """Set the gradients of nodes."""
     for node, grad in zip(nodes, grads, strict=True):
         node._grad = grad

@@ -112,7 +112,6 @@ class Story:
         return float(np.sign(x)) * max(0.001, round(share, 3))
 
     def _steps(self) -> Iterator[Json]:
-        """Describe each step."""
         for step, changes in zip(self.recording.steps, self.recording.accumulations(), strict=True):
             known = [c for c in changes if c.after is not None]
             i = self.home[step.node]
