@@ -144,10 +144,10 @@ def test_a_factor_of_0_remains_the_reason_when_weights_are_set_as_in_a_training_
 
 
 def test_the_reason_names_every_leaf_that_changed():
-    x, z = tg.Value(1.0, label="x"), tg.Value(2.0, label="z")
+    x, z = tg.Value(1.0, label="x"), tg.Value(2.0, label="{x}")
     y = tg.maximum(x, z)
     x.data, z.data = 3.0, 4.0
-    assert "x, z changed after the forward pass; run it again" in str(tg.record(y).why("x"))
+    assert "x, {x} changed after the forward pass; run it again" in str(tg.record(y).why("x"))
 
 
 def test_the_reason_of_a_loser_does_not_use_data_set_since():

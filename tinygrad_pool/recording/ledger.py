@@ -56,17 +56,17 @@ class Link(NamedTuple):
 
 
 class Reason(str):
-    """Why a contribution is 0. Reasons of one `kind` differ in the number {x} and the {winner}."""
+    """Why a contribution is 0. Reasons of one `kind` differ in a number {x} and in {names}."""
 
-    __slots__ = ("kind", "winner", "x")
+    __slots__ = ("kind", "names", "x")
     kind: str
     x: float
-    winner: str
+    names: str
 
-    def __new__(cls, kind: str, x: float = 0.0, winner: str = "") -> Self:
+    def __new__(cls, kind: str, x: float = 0.0, names: str = "") -> Self:
         """Write the text of a reason."""
-        reason = super().__new__(cls, _filled(kind, number(x), winner))
-        reason.kind, reason.x, reason.winner = kind, x, winner
+        reason = super().__new__(cls, _filled(kind, number(x), names))
+        reason.kind, reason.x, reason.names = kind, x, names
         return reason
 
 
@@ -76,16 +76,16 @@ def in_common(reasons: Sequence[Reason]) -> str:
     >>> in_common([Reason("the relu is off, as its input is {x}", x) for x in (-2.0, -1.0, -3.0)])
     'the relu is off, as its input is −3 … −1'
     """
-    kind, winner = reasons[0].kind, reasons[0].winner
+    kind, names = reasons[0].kind, reasons[0].names
     xs = [reason.x for reason in reasons]
     ends = dict.fromkeys((number(min(xs)), number(max(xs))))
-    if any(reason.winner != winner for reason in reasons):
-        winner = f"others such as {winner}"
-    return _filled(kind, " … ".join(ends), winner)
+    if any(reason.names != names for reason in reasons):
+        names = f"others such as {names}"
+    return _filled(kind, " … ".join(ends), names)
 
 
-def _filled(kind: str, x: str, winner: str) -> str:
-    return kind.replace("{x}", x).replace("{winner}", winner)
+def _filled(kind: str, x: str, names: str) -> str:
+    return kind.replace("{x}", x).replace("{names}", names)
 
 
 NONE = Reason("")
@@ -220,8 +220,8 @@ class GradientExplainer:
         if off and "{x}" not in off:  # it holds whatever was set since
             return Reason(off)
         if stale := set_since([link.node]):
-            names = several([*map(self.call, stale)])
-            return Reason(f"{names} changed after the forward pass; run it again")
+            leaves = several([*map(self.call, stale)])
+            return Reason("{names} changed after the forward pass; run it again", names=leaves)
         if off:
             return Reason(off, link.x)
         return self._lost(link) or Reason(f"{flat(link.node, link.seen)} at {{x}}", link.x)
@@ -252,9 +252,9 @@ class GradientExplainer:
         winner = self.at(p, cell) if isinstance(p, Node) else "a constant"
         best, own = number_at(operands_of(node)[i], cell), link.x
         if best == own or np.isnan(own):
-            return Reason("it lost to {winner} in a tie", winner=winner)
+            return Reason("it lost to {names} in a tie", names=winner)
         how = "which is nan" if np.isnan(best) else "by {x}"
-        return Reason(f"it lost to {{winner}}, {how}", abs(best - own), winner)
+        return Reason(f"it lost to {{names}}, {how}", abs(best - own), winner)
 
 
 def _arrival(step: Step, i: int, cell: int, units: Indices, slopes: NDArray[Any]) -> Arrival:
