@@ -202,10 +202,10 @@ def test_an_error_inside_numpy_is_shown_in_the_closure_with_its_node(capsys):
         with pytest.raises(ValueError, match="zero-size") as raised:
             tg.debug(y**2, commands=f"{commands}; p kept; down; p kept; q", pdb=True)
         assert raised.value.__notes__ == ["in the backward closure of the broken node 'y'"]
-        message = capsys.readouterr().out
-        assert "in the closure of step 2 of 2: y gets 4\nValueError: zero-size array" in message
-        assert "(Pdb) p kept\n12.0\n" in message
-        assert "*** NameError" in message.split("(Pdb) down")[1]
+        printed = capsys.readouterr().out
+        assert "in the closure of step 2 of 2: y gets 4\nValueError: zero-size array" in printed
+        assert "(Pdb) p kept\n12.0\n" in printed
+        assert "*** NameError" in printed.split("(Pdb) down")[1]
 
 
 def test_an_error_outside_all_closures_is_shown_where_it_was_raised(capsys):
@@ -293,9 +293,9 @@ def test_gradients_and_data_from_before_are_reported_first(run):
     a, _, E = network()
     a.grad = 7.0
     a.data = 3.0
-    message = run("q", E).splitlines()
-    assert message[1] == "before this pass, which adds to it: a.grad = 7; zero_grad() clears it"
-    assert message[2].startswith(
+    printed = run("q", E).splitlines()
+    assert printed[1] == "before this pass, which adds to it: a.grad = 7; zero_grad() clears it"
+    assert printed[2].startswith(
         "a was set after m was computed from it, so these numbers are out of date"
     )
 
@@ -530,18 +530,18 @@ def test_a_session_in_a_terminal(tmp_path):
         echo=False,
         dimensions=(50, 200),
     )
-    message = []
+    printed = []
     for command in ("node", "node", "p g", "help node", "node", "node", "c"):
         child.expect_exact("(Pdb) ")
-        message.append(child.before)
+        printed.append(child.before)
         child.sendline(command)
     child.expect(pexpect.EOF)
-    assert "node goes to the next node's closure" in message[0]
-    assert "net.py:3: E = (a * b).relu()" in message[0]
-    assert "maximum_backward()" in message[2]
-    assert message[3].strip() == "4.0"
-    assert "run to the closure of the next node of the backward pass" in message[4]
-    assert "mul_backward()" in message[6]
+    assert "node goes to the next node's closure" in printed[0]
+    assert "net.py:3: E = (a * b).relu()" in printed[0]
+    assert "maximum_backward()" in printed[2]
+    assert printed[3].strip() == "4.0"
+    assert "run to the closure of the next node of the backward pass" in printed[4]
+    assert "mul_backward()" in printed[6]
     assert "the pass is complete" in child.before
     child.close()
     assert child.exitstatus == 0

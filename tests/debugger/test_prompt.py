@@ -5,14 +5,13 @@ import os
 import re
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool.debugger.breakpoints import at_name
-from tinygrad_pool.debugger.prompt import GROUPS, SHORT, can_ask
+from tinygrad_pool.debugger.prompt import GROUPS, SHORT
 from tinygrad_pool.debugger.shell import Shell
 from tinygrad_pool.errors import OptionError
 
@@ -317,17 +316,6 @@ def test_a_program_gets_broken_pipe_error():
     shell = Shell(tg.record(tg.Value(1.0).exp()), stdout=Gone())
     with pytest.raises(BrokenPipeError):
         shell.onecmd("node")
-
-
-@pytest.mark.parametrize(
-    ("kernel", "asks"),
-    [(None, True), (SimpleNamespace(), True), (SimpleNamespace(_allow_stdin=False), False)],
-)
-def test_a_notebook_is_prompted_only_if_it_allows_input(monkeypatch, kernel, asks):
-    session = SimpleNamespace(kernel=kernel)
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: session))
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
-    assert can_ask() is asks
 
 
 def test_conditions_cannot_change_the_pass(run):

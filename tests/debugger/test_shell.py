@@ -429,7 +429,7 @@ def test_a_terminal_completes_names_remembers_commands_and_colours_source(tmp_pa
 
 
 def test_it_works_without_readline(monkeypatch, capsys, network):
-    monkeypatch.setattr("tinygrad_pool.debugger.prompt.find_spec", lambda _: None)
+    monkeypatch.setattr("tinygrad_pool.debugger.terminal.find_spec", lambda _: None)
     tg.debug(network()[2], commands="node")
     assert "1 of 5" in capsys.readouterr().out
 
@@ -669,9 +669,9 @@ def test_draw_highlights_the_node_of_the_step(run, tmp_path):
 
 def test_a_pass_is_saved_as_a_page_or_as_text(run, tmp_path):
     run(f"goto 2; save {tmp_path}/pass.txt; save {tmp_path}/pass.html; info")
-    message = (tmp_path / "pass.txt").read_text().splitlines()
-    assert message[0] == "before the first of 5 steps; type node to take it"
-    assert message[-3:] == run("finish").splitlines()
+    saved = (tmp_path / "pass.txt").read_text().splitlines()
+    assert saved[0] == "before the first of 5 steps; type node to take it"
+    assert saved[-3:] == run("finish").splitlines()
     assert "<title>Backward pass</title>" in (tmp_path / "pass.html").read_text()
     run(f"save {tmp_path}/PASS.HTML; save {tmp_path}/pass.htm; draw {tmp_path}/NOW.HTML")
     for name in ("PASS.HTML", "pass.htm", "NOW.HTML"):

@@ -8,7 +8,7 @@ from tinygrad_pool.errors import OptionError
 
 
 class Two(tg.nn.Module):
-    """Return two layers whose parameters have the same labels."""
+    """Two layers whose parameters have the same labels."""
 
     def __init__(self):
         rng = np.random.default_rng(0)

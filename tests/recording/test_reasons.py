@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.recording import ledger, reasons
+from tinygrad_pool.recording import links, reasons
 
 
 def why(E, node, index=None, **names):
@@ -122,11 +122,14 @@ def test_links_of_many_elements_are_listed_once(monkeypatch, count_calls):
         work.append(count_calls(lambda: said.append(str(passed.why(x, (3, 4))))))
 
     explain()
-    monkeypatch.setattr(ledger, "KEPT", -1)
+    monkeypatch.setattr(links, "KEPT", -1)
     explain()
-    monkeypatch.setattr(ledger, "_listed", lambda *asked: ledger.sparse_jacobian(*asked[:3]))
+    monkeypatch.setattr(links, "_listed", lambda *asked: links.sparse_jacobian(*asked[:3]))
     explain()
-    assert "… and 32 more" in said[0]
+    assert said[0].splitlines()[2:] == [
+        "  because matmul#2 gets nothing from max#3 at 40 of 800 elements: it lost to "
+        "matmul#2[19, 0], by 300"
+    ]
     assert said == said[:1] * 3
     assert work[1] < 0.6 * work[2]
 
@@ -239,10 +242,53 @@ def test_many_entries_are_counted_and_nonzero_ones_come_first():
     assert said.splitlines()[-1] == "  … and 4 more"
     zero = (x * w).relu() * np.where(np.arange(12) % 6 == 2, 1.0, 0.0)
     assert str(why(zero.sum(), "w")).splitlines() == [
-        "grad of w is 10 = 2 + 8 + … (12 in all)",
+        "grad of w is 10 = 2 + 8 + 0 + … (12 in all)",
         "  from mul#2[2]: 1 × 2 = 2",
         "  from mul#2[8]: 1 × 8 = 8",
-        "  … and 10 more, all 0",
+        "  from mul#2[0]: 0 × 0 = 0   the other factor is 0",
+        "  from 9 of 12 units of mul#2: 0   the upstream gradient is 0",
+    ]
+
+
+def channel(off, batch=16):
+    """Return a loss over three channels, the second of which `off` switches off."""
+    x = tg.Value(np.linspace(-1.0, 1.0, batch).reshape(-1, 1), label="x")
+    b = tg.Value(np.array([2.0, off, 2.0]), label="b")
+    return (x + b).relu().sum()
+
+
+def test_the_zeros_of_a_dead_channel_are_one_line_with_the_range_of_its_inputs():
+    assert str(why(channel(off=-3.0), "b", 1)).splitlines() == [
+        "grad of b[1] is 0 = 0 + … (16 in all)",
+        "  from 16 of 48 units of add#2: 0   the upstream gradient is 0",
+        "  because add#2 gets nothing from relu#3 at 16 of 48 elements: the relu is off, as its "
+        "input is −4 … −2",
+    ]
+    assert why(channel(off=-3.0, batch=3), "b", 1).causes == [
+        f"add#2[{i}, 1] gets nothing from relu#3[{i}, 1]: the relu is off, as its input is {x}"
+        for i, x in ((2, "−2"), (1, "−3"), (0, "−4"))
+    ]
+
+
+def test_all_units_of_a_node_are_called_all():
+    w, z = tg.Value(2.0, label="w"), tg.Value(np.zeros(20), label="z")
+    assert str(why((w * z).sum(), "w")).splitlines() == [
+        "grad of w is 0 = 0 + … (20 in all)",
+        "  from all 20 units of mul#2: 0   the other factor is 0",
+        "  because w gets nothing from all 20 units of mul#2: the other factor is 0",
+    ]
+
+
+def test_losers_are_one_line_with_the_range_of_their_margins():
+    x, v = tg.Value(np.zeros((5, 6)), label="x"), tg.Value(np.arange(6.0), label="v")
+    assert why((x + v).max(), "v", 1).causes == [
+        "add#2 gets nothing from max#3 at 5 of 30 elements: it lost to add#2[0, 5], by 4"
+    ]
+    v = tg.Value(np.zeros(6), label="v")
+    rows = (np.outer(np.arange(1.0, 6.0), np.arange(6.0)) + x + v).max(axis=1)
+    assert why(rows.sum(), "v", 1).causes == [
+        "add#3 gets nothing from max#4 at 5 of 30 elements: it lost to others such as add#3[4, 5], "
+        "by 4 … 20"
     ]
 
 
@@ -412,7 +458,8 @@ def test_a_softmax_of_one_number_is_explained():
         scores = tg.Value([[3.0], [5.0]], label="scores")
         found = why(softmax(scores).sum(), "scores", (1, 0))
         assert found.causes[0].endswith(
-            f" of one number is always {always}, so its local derivative is 0 at 5"
+            f": {softmax.__name__} of one number is always {always}, so its local derivative is 0 "
+            "at 5"
         )
 
 

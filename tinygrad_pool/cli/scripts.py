@@ -57,7 +57,7 @@ def frames(options: argparse.Namespace) -> None:
 def debug(options: argparse.Namespace) -> None:
     """Step through the backward pass of a script, below a line that ends the script's output."""
     from tinygrad_pool import debugger
-    from tinygrad_pool.debugger.colours import coloured
+    from tinygrad_pool.debugger.terminal import coloured
 
     value, made = fresh_from(options, "debug")
     gradient = ones_of(value)

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.engine.context import Line
-from tinygrad_pool.engine.node import locked
+from tinygrad_pool.engine.node import Node, locked
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import counted, often
+from tinygrad_pool.recording.naming import Named
 from tinygrad_pool.recording.trace import Trace
 
 Test = Callable[[Step], bool]
@@ -106,15 +107,19 @@ def at_line(recording: Trace, file: str, number: int) -> Test:
 
 
 def at_name(recording: Trace, name: str) -> Test:
-    """Stop at each node of a label, a number or a rule; relu_backward always means the rule."""
+    """Stop at each node of a label, a number or a rule."""
     if not name.strip():
         raise OptionError("a breakpoint needs the name of a node or a rule")
-    rule = name.removesuffix("_backward")
-    nodes = {node for node in recording.nodes if node.op == rule != name}
-    nodes = nodes or set(recording.all_called(name))
+    nodes = set(nodes_called(recording, name))
     if not any(step.node in nodes for step in recording.steps):
         return at_change(recording, name)
     return lambda step: step.node in nodes
+
+
+def nodes_called(named: Named, name: str) -> list[Node]:
+    """List the nodes of a name; relu_backward always means the rule. Raises OptionError if none."""
+    rule = name.removesuffix("_backward")
+    return [v for v in named.nodes if v.op == rule != name] or named.all_called(name)
 
 
 def at_numbers(predicate: Callable[[Any], Any]) -> Test:

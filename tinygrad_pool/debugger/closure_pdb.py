@@ -12,7 +12,7 @@ from traceback import walk_tb
 from types import CodeType, FrameType, TracebackType
 from typing import Any, NamedTuple
 
-from tinygrad_pool.debugger.breakpoints import whole_number
+from tinygrad_pool.debugger.breakpoints import nodes_called, whole_number
 from tinygrad_pool.debugger.prompt import in_a_line
 from tinygrad_pool.debugger.vscode import AIDS
 from tinygrad_pool.engine.backward import start, topological_order
@@ -203,14 +203,12 @@ class ClosurePdb(pdb.Pdb):
 
     def _targets(self, name: str) -> set[Node]:
         """Find the nodes of a name that have not run yet. Raises OptionError if there are none."""
-        rule = name.removesuffix("_backward")
-        of_rule = [node for node in self.named.nodes if node.op == rule != name]
-        nodes = {node for node in of_rule or self.named.all_called(name) if node.is_interior}
+        nodes = {node for node in nodes_called(self.named, name) if node.is_interior}
         if not nodes:
             raise OptionError(f"{name} is a leaf: it has no closure to stop in")
-        if not nodes - self.visited:
+        if not (coming := nodes - self.visited):
             raise OptionError(f"{name} has run already, and in pdb, a pass only runs forwards")
-        return nodes - self.visited
+        return coming
 
 
 def code_of(node: Node) -> CodeType | None:

@@ -6,18 +6,16 @@ import cmd
 import inspect
 import re
 import shlex
-import sys
 import textwrap
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
-from importlib.util import find_spec
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Any
 
 from tinygrad_pool.debugger.breakpoints import check, evaluate
-from tinygrad_pool.debugger.colours import MISTAKE, STYLES, coloured
+from tinygrad_pool.debugger.terminal import MISTAKE, STYLES, coloured
 from tinygrad_pool.drawing import draw, render
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
@@ -102,8 +100,7 @@ class Prompt(cmd.Cmd):
             self.say(in_a_line(str(error)), MISTAKE)
         except Exception as error:  # noqa: BLE001  # a rule or an expression may raise anything
             command, *_ = line.split()
-            message = "; ".join([str(error), *getattr(error, "__notes__", ())])
-            self.say(in_a_line(f"{command}: {type(error).__name__}: {message}"), MISTAKE)
+            self.say(in_a_line(f"{command}: {with_notes(error)}"), MISTAKE)
         return False
 
     def _check_argument(self, line: str) -> None:
@@ -257,22 +254,6 @@ def draw_step(recording: Recording, file: str) -> Path:
     return path
 
 
-@contextmanager
-def completing() -> Iterator[None]:
-    """Complete names such as mul#2 or conv1/w as one word within a with block."""
-    if not find_spec("readline"):  # on Windows
-        yield
-        return
-    import readline
-
-    before = readline.get_completer_delims()
-    readline.set_completer_delims(" \t\n=[")
-    try:
-        yield
-    finally:
-        readline.set_completer_delims(before)
-
-
 def commands_in(text: str) -> list[str]:
     """Split a text into commands, at line breaks and semicolons.
 
@@ -295,21 +276,14 @@ def in_a_line(text: str, longest: int = 300) -> str:
     return f"{line[:half]} … {line[-half + 1 :]}"
 
 
+def with_notes(error: Exception) -> str:
+    """Write the type, the message and the notes of an error."""
+    return "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
+
+
 def split(argument: str) -> list[str]:
     """Split the arguments of a command into words, as a shell does. Raises OptionError."""
     try:
         return shlex.split(argument)
     except ValueError as error:
         raise OptionError(f"{argument!r}: {error}") from None
-
-
-def can_ask() -> bool:
-    """Return whether the user can be prompted: at a terminal or in an interactive notebook."""
-    session = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    kernel = getattr(session, "kernel", None)
-    if kernel is not None:
-        return bool(getattr(kernel, "_allow_stdin", True))  # false in nbconvert
-    try:
-        return sys.stdin is not None and sys.stdin.isatty()  # None without a console
-    except ValueError:  # stdin is closed
-        return False

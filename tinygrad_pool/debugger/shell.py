@@ -12,16 +12,9 @@ import numpy as np
 
 from tinygrad_pool.debugger import breakpoints
 from tinygrad_pool.debugger.closure_pdb import ClosurePdb, Stop, arrival, debug_in_pdb
-from tinygrad_pool.debugger.colours import coloured, wants_colours
-from tinygrad_pool.debugger.prompt import (
-    can_ask,
-    commands_in,
-    completing,
-    draw_step,
-    in_a_line,
-    split,
-)
+from tinygrad_pool.debugger.prompt import commands_in, draw_step, in_a_line, split
 from tinygrad_pool.debugger.stepping_commands import SteppingCommands, natural
+from tinygrad_pool.debugger.terminal import can_ask, coloured, completing, wants_colours
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.value import Value

@@ -118,19 +118,18 @@ def derive(
     if not (v.label or id(v) in named.names):
         called[id(v)] = "v"
     if v not in nodes:
-        ends = [name_of_node(end, called) or name_of(end) for end in (loss, v)]
-        raise OptionError(f"derive: {ends[0]} does not depend on {ends[1]}")
+        top = name_of_node(loss, called) or name_of(loss)
+        raise OptionError(f"derive: {top} does not depend on {name_of_node(v, called)}")
     cell = _cell(v, index)
     top, of = name_of_node(loss, called) or "E", v
     if any(node.shape for node in nodes):
         units = units_of(loss, MOST, "derive")
+        name = name_of_node(v, called) + subscript(np.unravel_index(cell, v.shape))
         if cell not in units.get(v, {}):
-            name = name_of_node(v, called)
-            return Derivation(top, name + subscript(np.unravel_index(cell, v.shape)), [], 0, 0.0)
+            return Derivation(top, name, [], 0, 0.0)
         loss, of = units[loss][0], units[v][cell]
         if not isinstance(of, Node):
-            name, at = name_of_node(v, called), np.unravel_index(cell, v.shape)
-            raise OptionError(f"derive: {name}{subscript(at)} is a constant, {number(of)}")
+            raise OptionError(f"derive: {name} is a constant, {number(of)}")
         called = _of_units(units, called)
     sums = _sums(loss, of)
     count, slope = sums[loss]

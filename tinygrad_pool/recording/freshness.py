@@ -45,13 +45,11 @@ def left_before(before: Mapping[Node, Any], own: Mapping[Node, Any], ran: bool) 
     """
     left = {node: g for node, g in before.items() if node.is_leaf and g is not None}
     added = [v for v in left if ran and v in own]
-    same = [v for v in added if np.array_equal(left[v], own[v], equal_nan=True)]
-    changed = [v for v in added if v not in same]
+    changed = [v for v in added if not np.array_equal(left[v], own[v], equal_nan=True)]
     with np.errstate(all="ignore"):
         if changed and _is_clipped(*(joined([x[v] for v in changed]) for x in (left, own))):
-            same = added
-        for v in added:
-            left[v] = 0.0 if v in same else left[v] - own[v]
+            changed = []
+        left |= dict.fromkeys(added, 0.0) | {v: left[v] - own[v] for v in changed}
     return {v: g for v, g in left.items() if np.any(g)}
 
 

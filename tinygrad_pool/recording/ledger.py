@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +15,18 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import number, several, subscript
+from tinygrad_pool.recording.links import (
+    Known,
+    links_into,
+    number_at,
+    row_of,
+    sent_by_links,
+    with_flat_links,
+)
 from tinygrad_pool.recording.strongest_paths import Depth, StrongestPaths
 from tinygrad_pool.rules import accumulations, arithmetic
-from tinygrad_pool.rules.arguments import Shape, axes_of
-from tinygrad_pool.rules.sparse_weights import Weights
+from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.traits import UNDERFLOWS, traits_of
-
-BLOCK = 1 << 20
-"""How many links are listed at a time."""
-
-KEPT = 4 * BLOCK
-"""About how many links are kept for the next element."""
-
-Known: TypeAlias = dict[tuple[Node, int, int], Weights]
-"""Lists of links, keyed by node, operand and first unit."""
 
 UNDERFLOW = (arithmetic.power, arithmetic.div, accumulations.prod)
 """Rules whose slope is exactly 0 only where an operand is 0 or infinite, or the base of a power is
@@ -44,9 +42,9 @@ class Link(NamedTuple):
     unit: int
 
     @property
-    def value(self) -> str:
-        """The number in its cell, as text."""
-        return number(_number_at(self.node, self.i, self.cell))
+    def x(self) -> float:
+        """The number in its cell."""
+        return number_at(operands_of(self.node)[self.i], self.cell)
 
     @property
     def seen(self) -> list[Any]:
@@ -55,6 +53,42 @@ class Link(NamedTuple):
         if traits_of(self.node.rule).sparsity != "elementwise":
             return xs
         return [np.broadcast_to(x, shape)[np.unravel_index(self.unit, shape)] for x in xs]
+
+
+class Reason(str):
+    """Why a contribution is 0. Reasons of one `kind` differ in a number {x} and in {names}."""
+
+    __slots__ = ("kind", "names", "x")
+    kind: str
+    x: float
+    names: str
+
+    def __new__(cls, kind: str, x: float = 0.0, names: str = "") -> Self:
+        """Write the text of a reason."""
+        reason = super().__new__(cls, _filled(kind, number(x), names))
+        reason.kind, reason.x, reason.names = kind, x, names
+        return reason
+
+
+def in_common(reasons: Sequence[Reason]) -> str:
+    """Write reasons of one kind as one, with the range of their numbers.
+
+    >>> in_common([Reason("the relu is off, as its input is {x}", x) for x in (-2.0, -1.0, -3.0)])
+    'the relu is off, as its input is −3 … −1'
+    """
+    kind, names = reasons[0].kind, reasons[0].names
+    xs = [reason.x for reason in reasons]
+    ends = dict.fromkeys((number(min(xs)), number(max(xs))))
+    if any(reason.names != names for reason in reasons):
+        names = f"others such as {names}"
+    return _filled(kind, " … ".join(ends), names)
+
+
+def _filled(kind: str, x: str, names: str) -> str:
+    return kind.replace("{x}", x).replace("{names}", names)
+
+
+NONE = Reason("")
 
 
 class Entry(NamedTuple):
@@ -69,7 +103,7 @@ class Entry(NamedTuple):
     upstream: float
     local: float
     contribution: float
-    reason: str
+    reason: Reason
     operand: int
 
     @property
@@ -88,7 +122,7 @@ class Arrival(NamedTuple):
     slopes: NDArray[Any]
     sent: NDArray[Any]
 
-    def entry(self, k: int, reason: str) -> Entry:
+    def entry(self, k: int, reason: Reason) -> Entry:
         """Return the contribution of link k."""
         unit = tuple(int(n) for n in np.unravel_index(self.units[k], self.node.shape))
         g, slope, sent = (float(x[k]) for x in (self.g, self.slopes, self.sent))
@@ -134,7 +168,7 @@ class GradientExplainer:
         found = []
         for arrival in self.arrivals(node, cell, known):
             for k in range(len(arrival.units)):
-                reason = ""
+                reason = NONE
                 if not arrival.sent[k]:
                     link = Link(arrival.node, arrival.operand, cell, int(arrival.units[k]))
                     reason = self._reason(link, float(arrival.g[k]), float(arrival.slopes[k]))
@@ -145,8 +179,8 @@ class GradientExplainer:
         """List the contributions of each step above to one element."""
         for step, i in self.users.get(node, ()):
             if step.contributions[i] is not None:
-                links = _links_into(step.node, i, cell, known=known)
-                yield _arrival(step, i, cell, *_and_flat(step, cell, *links))
+                links = links_into(step.node, i, cell, known=known)
+                yield _arrival(step, i, cell, *with_flat_links(step, cell, *links))
 
     def bad_arrivals(self, node: Node, cell: int) -> Iterator[Arrival]:
         """List the steps that sent a NaN or an infinity to one element.
@@ -157,39 +191,40 @@ class GradientExplainer:
         """
         for step, i in self.users.get(node, ()):
             c = step.contributions[i]
-            if c is not None and not np.isfinite(np.reshape(c, -1)[cell]):
+            if c is not None and not np.isfinite(number_at(c, cell)):
                 row = row_of(step.node, cell)
                 bad = np.flatnonzero(~np.isfinite(np.reshape(step.upstream, -1)))
                 bad = bad if row is None else np.intersect1d(bad, row)
-                links = _links_into(step.node, i, cell, bad)
+                links = links_into(step.node, i, cell, bad)
                 if not len(links[0]):
-                    links = _links_into(step.node, i, cell)
+                    links = links_into(step.node, i, cell)
                 if not len(links[0]):
                     links = bad[:1], np.zeros(len(bad[:1]), step.node.dtype)
                 yield _arrival(step, i, cell, *links)
 
-    def reason(self, step: Step, i: int) -> str:
+    def reason(self, step: Step, i: int) -> Reason:
         """Explain why a scalar node sends 0 to a scalar operand."""
         local = sum(sparse_jacobian(step.node, i).weight.tolist())
         return self._reason(Link(step.node, i, 0, 0), float(step.upstream), local)
 
-    def _reason(self, link: Link, upstream: float, local: float) -> str:
+    def _reason(self, link: Link, upstream: float, local: float) -> Reason:
         """Explain why the contribution of one link is 0."""
         if local and upstream:
             dtypes = link.node.dtype, link.node.parents[link.i].dtype
             narrower = min(dtypes, key=lambda dtype: dtype.itemsize)
-            return f"it underflows, as {upstream:.3g} × {local:.3g} is too small for {narrower}"
+            sent = f"{upstream:.3g} × {local:.3g}"
+            return Reason(f"it underflows, as {sent} is too small for {narrower}")
         if local:
-            return "the upstream gradient is 0"
+            return Reason("the upstream gradient is 0")
         off = traits_of(link.node.rule).off
         if off and "{x}" not in off:  # it holds whatever was set since
-            return off
+            return Reason(off)
         if stale := set_since([link.node]):
-            names = several([*map(self.call, stale)])
-            return f"{names} changed after the forward pass; run it again"
+            leaves = several([*map(self.call, stale)])
+            return Reason("{names} changed after the forward pass; run it again", names=leaves)
         if off:
-            return off.format(x=link.value)
-        return self._lost(link) or f"{flat(link.node, link.seen)} at {link.value}"
+            return Reason(off, link.x)
+        return self._lost(link) or Reason(f"{flat(link.node, link.seen)} at {{x}}", link.x)
 
     def cause(self, below: Node, cell: int, entry: Entry) -> str:
         """Explain why one unit sends 0 to an element below it."""
@@ -200,14 +235,14 @@ class GradientExplainer:
         """Name one element of a node."""
         return self.call(node) + subscript(np.unravel_index(cell, node.shape))
 
-    def _lost(self, link: Link) -> str:
-        """Name the winner of a maximum, and its margin; "" if the node is not a max or a min."""
+    def _lost(self, link: Link) -> Reason | None:
+        """Name the winner of a maximum, and its margin; None if the node is not a max or a min."""
         node = link.node
         if node not in self._candidates:
             self._candidates[node] = candidates_of(node)
         candidates = self._candidates[node]
         if candidates is None:
-            return ""
+            return None
         if (node, link.unit) not in self._winners:
             here = candidates.within(link.unit)
             won = np.argmax(candidates.weight[here.start : here.stop] != 0)
@@ -215,97 +250,16 @@ class GradientExplainer:
         i, cell = self._winners[node, link.unit]
         p = node.parents[i]
         winner = self.at(p, cell) if isinstance(p, Node) else "a constant"
-        best, own = _number_at(node, i, cell), _number_at(node, link.i, link.cell)
+        best, own = number_at(operands_of(node)[i], cell), link.x
         if best == own or np.isnan(own):
-            return f"it lost to {winner} in a tie"
-        how = "which is nan" if np.isnan(best) else f"by {number(abs(best - own))}"
-        return f"it lost to {winner}, {how}"
-
-
-def _number_at(node: Node, i: int, cell: int) -> float:
-    """Return one number of operand i."""
-    return float(np.reshape(operands_of(node)[i], -1)[cell])
+            return Reason("it lost to {names} in a tie", names=winner)
+        how = "which is nan" if np.isnan(best) else "by {x}"
+        return Reason(f"it lost to {{names}}, {how}", abs(best - own), winner)
 
 
 def _arrival(step: Step, i: int, cell: int, units: Indices, slopes: NDArray[Any]) -> Arrival:
     g = np.reshape(step.upstream, -1)[units]
-    return Arrival(step.node, i, units, g, slopes, _sent(step, i, cell, units, slopes))
-
-
-def _links_into(
-    node: Node, i: int, cell: int, among: Indices | None = None, known: Known | None = None
-) -> tuple[Indices, NDArray[Any]]:
-    """List the units of a node that look at one cell of operand i, and the weights of these links.
-
-    If the units to search `among` are given, the search stops at the first block with a link.
-    `known` caches the links into all units.
-    """
-    row = row_of(node, cell)
-    asked = np.arange(node.size) if row is None else row
-    if among is not None:
-        asked = np.intersect1d(asked, among)
-    each = len(sparse_jacobian(node, i, asked[:1]).unit) if len(asked) > 1 else 1
-    block = max(1, BLOCK // max(1, each))
-    units, weights = [np.zeros(0, int)], [np.zeros(0, node.dtype)]
-    for first in range(0, len(asked), block):
-        W = _listed(node, i, asked[first : first + block], known if row is None else None)
-        here = W.cell == cell
-        units.append(W.unit[here])
-        weights.append(W.weight[here])
-        if among is not None and np.any(here):
-            break
-    return np.concatenate(units), np.concatenate(weights)
-
-
-def _and_flat(
-    step: Step, cell: int, units: Indices, slopes: NDArray[Any]
-) -> tuple[Indices, NDArray[Any]]:
-    """Add the links of a softmax whose slope rounds to 0, from units whose gradient is not 0."""
-    row = row_of(step.node, cell)
-    if row is None:
-        return units, slopes
-    flat = np.setdiff1d(row[np.reshape(step.upstream, -1)[row] != 0], units)
-    return np.append(units, flat), np.append(slopes, np.zeros(flat.shape, slopes.dtype))
-
-
-def _listed(node: Node, i: int, units: Indices, known: Known | None) -> Weights:
-    """List the links into some units; `known` caches them by the first of these."""
-    if known is None:
-        return sparse_jacobian(node, i, units)
-    key = node, i, int(units[0])
-    if key not in known:
-        if sum(len(W.unit) for W in known.values()) > KEPT:
-            known.clear()
-        known[key] = sparse_jacobian(node, i, units)
-    return known[key]
-
-
-def row_of(node: Node, cell: int) -> Indices | None:
-    """List the units of a softmax in the row of a cell, which all see it; None for other rules."""
-    if traits_of(node.rule).unit != "softmax":
-        return None
-    place: list[Any] = [*np.unravel_index(cell, node.shape)]
-    for axis in axes_of(node.shape, node.options.get("axis", -1), node.op):
-        place[axis] = slice(None)
-    row: Indices = np.arange(node.size).reshape(node.shape)[tuple(place)].reshape(-1)
-    return row
-
-
-def _sent(step: Step, i: int, cell: int, units: Indices, weights: NDArray[Any]) -> NDArray[Any]:
-    """Split a step's contribution to a cell among the units that sent it."""
-    total = np.asarray(step.contributions[i]).reshape(-1)[cell]
-    if len(units) == 1:
-        return np.array([total])
-    own = step.node.parents[i].dtype
-    sent: NDArray[Any] = (np.reshape(step.upstream, -1)[units] * weights).astype(own)
-    masked = (weights == 0) & ~np.isfinite(sent)  # ∞ × 0, which the closure may have left out
-    with np.errstate(all="ignore"):
-        others = sent[~masked].sum()
-    if np.isfinite(total) or (not np.isfinite(others) and np.isnan(others) == np.isnan(total)):
-        sent[masked] = 0
-    if total == 0 and not (np.any(sent < 0) and np.any(sent > 0)):  # underflow, not cancellation
-        sent[:] = 0
-    return sent
+    return Arrival(step.node, i, units, g, slopes, sent_by_links(step, i, cell, units, slopes))
 
 
 def flat(node: Node, seen: Sequence[Any] = ()) -> str:
@@ -315,7 +269,7 @@ def flat(node: Node, seen: Sequence[Any] = ()) -> str:
     """
     row = row_of(node, 0)
     if row is not None and len(row) == 1:
-        always = number(float(np.reshape(node._numbers, -1)[0]))
+        always = number(number_at(node._numbers, 0))
         return f"{node.op} of one number is always {always}, so its local derivative is 0"
     how = traits_of(node.rule).vanishes or "is 0"
     return f"the local derivative of {node.op} {UNDERFLOWS if _underflows(node, seen) else how}"

@@ -9,6 +9,7 @@ import numpy as np
 from tinygrad_pool.derivatives.candidates import Candidates, candidates_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number
+from tinygrad_pool.recording.links import number_at
 from tinygrad_pool.recording.recording import Recording
 from tinygrad_pool.rules import elementwise
 from tinygrad_pool.rules.arithmetic import nudge
@@ -70,7 +71,7 @@ class _Side(NamedTuple):
         """Write the number in a cell of operand i."""
         p = self.node.parents[i]
         data = self.recording.data_of(p) if isinstance(p, Node) else p
-        return number(float(np.reshape(data, -1)[cell]))
+        return number(number_at(data, cell))
 
     def operands(self) -> list[str]:
         """Name the operands."""
@@ -112,7 +113,7 @@ def _other_winners(x: _Side, y: _Side) -> list[int]:
 def _moved(x: _Side, y: _Side, unit: int) -> Moved:
     name = y.recording.ledger.at(y.node, unit)
     g = y.recording.gradients.get(y.node)
-    gradient = None if g is None else float(np.reshape(g, -1)[unit])
+    gradient = None if g is None else number_at(g, unit)
     describe = _state if y.node.rule is elementwise.relu else _winner
     before, _ = describe(x, unit, ("won", "shared"))
     after, goes = describe(y, unit, ("does" if len(x.winners(unit)) == 1 else "wins", "share"))

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number, on_a_line
-from tinygrad_pool.recording.ledger import Arrival, Entry, GradientExplainer, row_of
+from tinygrad_pool.recording.ledger import NONE, Arrival, Entry, GradientExplainer
+from tinygrad_pool.recording.links import number_at, row_of
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.rules import arithmetic, elementwise
 from tinygrad_pool.rules.traits import traits_of
@@ -63,7 +64,7 @@ def _above(ledger: GradientExplainer, node: Node, cell: int) -> Entry | Culprit:
     """Find the unit that sent a bad number to an element, or what made it bad there."""
     if node is ledger.loss:
         return Culprit(None, "the backward pass started with this gradient")
-    g = float(np.reshape(ledger.grads[node], -1)[cell])
+    g = number_at(ledger.grads[node], cell)
     entry = _worst([*ledger.bad_arrivals(node, cell)], bool(np.isnan(g)))
     if entry is None:
         sums = f"the sum of its contributions overflows {node.dtype}"
@@ -77,7 +78,7 @@ def behind_data(ledger: GradientExplainer, node: Node, cell: int) -> Culprit:
     A NaN is followed down to the node that made it. If that made it from infinities which were
     computed, they are the origin; if they were constants, as in a mask, the NaN is.
     """
-    is_nan = np.isnan(np.reshape(node._numbers, -1)[cell])
+    is_nan = np.isnan(number_at(node._numbers, cell))
     end = _end(node, cell, np.isnan if is_nan else np.isinf)
     infinite = _below(end.node, end.cell, np.isinf) if is_nan and end.made else None
     began = _end(*infinite, np.isinf) if infinite else end
@@ -112,11 +113,9 @@ def _below(node: Node, unit: int, bad: Test, but: int | None = None) -> tuple[No
     for of in _looked_at(node, unit):
         if isinstance(of.operand, Node) and of.i != but:
             places = np.flatnonzero(bad(of.x))
-            weightless = of.weights[places] == 0
-            found += [
-                (bool(weightless[k]), of.operand, int(of.cells[places[k]]))
-                for k in np.argsort(weightless, kind="stable")[:1]
-            ]
+            if len(places):
+                k = places[np.argmin(of.weights[places] == 0)]  # the first with weight, if any
+                found.append((of.weights[k] == 0, of.operand, int(of.cells[k])))
     first = min(found, key=lambda item: item[0], default=None)
     return first and first[1:]
 
@@ -149,7 +148,7 @@ def _worst(arrivals: list[Arrival], nan: bool) -> Entry | None:
         for arrival in arrivals:
             bad = np.flatnonzero(test(arrival.sent))
             if len(bad):
-                return arrival.entry(int(bad[0]), "")
+                return arrival.entry(int(bad[0]), NONE)
     return None
 
 
@@ -160,7 +159,7 @@ def _behind_step(ledger: GradientExplainer, entry: Entry) -> Culprit:
         slope = number(local)
         how = f": {number(entry.upstream)} × {slope} overflows {node.dtype}"
     else:
-        own = np.reshape(node._numbers, -1)[unit]
+        own = number_at(node._numbers, unit)
         for bad in (np.isnan if np.isnan(local) else np.isinf, not_finite):
             others = _below(node, unit, bad, entry.operand)
             below = others or _below(node, unit, bad) or ((node, unit) if bad(own) else None)
@@ -178,7 +177,7 @@ def not_finite(x: Any) -> Any:
 def _says(ledger: GradientExplainer, end: _End) -> str:
     """Write whether a node made a bad number or got it."""
     node, name = end.node, ledger.at(end.node, end.cell)
-    x = number(float(np.reshape(node._numbers, -1)[end.cell]))
+    x = number(number_at(node._numbers, end.cell))
     if not node.parents:
         how = "was set to" if node.rule is None else "is"  # a result may have no operands, too
         return f"{name} {how} {x}{made_at(node)}"
@@ -192,7 +191,7 @@ def _overflow(end: _End) -> str:
     node, unit = end.node, traits_of(end.node.rule).unit
     grows = node.rule in GROWING or unit in ("product", "sum", "power", "norm")
     inverse = unit == "power" and any(np.any(of.x == 0) for of in _looked_at(node, end.cell))
-    large = end.made and np.isinf(np.reshape(node._numbers, -1)[end.cell])
+    large = end.made and np.isinf(number_at(node._numbers, end.cell))
     return f" overflows {node.dtype}" if large and grows and not inverse else ""
 
 
@@ -220,7 +219,7 @@ def cancelled(
     ledger: GradientExplainer, node: Node, cell: int, sent: Iterable[float]
 ) -> Cancelled | None:
     """Explain that contributions to an element cancel; None if more than rounding errors remain."""
-    left = float(np.reshape(ledger.grads[node], -1)[cell])
+    left = number_at(ledger.grads[node], cell)
     sizes = [*map(abs, sent)]
     terms = sum(sizes)
     if not sizes[1:] or not abs(left) <= ROUNDING * np.finfo(node.dtype).eps * terms < inf:

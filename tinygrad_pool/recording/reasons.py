@@ -13,13 +13,17 @@ from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.formatting import number, several, subscript
 from tinygrad_pool.recording.freshness import numbers_taken, was_set
 from tinygrad_pool.recording.gains import TREND
-from tinygrad_pool.recording.ledger import Entry, GradientExplainer, Known, flat
+from tinygrad_pool.recording.ledger import Entry, GradientExplainer, flat, in_common
+from tinygrad_pool.recording.links import Known, number_at
 from tinygrad_pool.recording.naming import place_in
 from tinygrad_pool.recording.origins import behind_data, behind_gradient, behind_rounding, cancelled
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.rules.traits import traits_of
 
 LISTED = 8
+
+SINGLY = 3
+"""Zeros of one node are explained one by one up to this number, and in one line beyond."""
 
 PLACES = 2000
 """How many elements are searched for the origin of a zero; a cause says if there are more."""
@@ -42,24 +46,42 @@ class Explanation(NamedTuple):
     def __repr__(self) -> str:
         shown = "not computed" if self.grad is None else number(self.grad)
         lines = [f"grad of {self.name} is {shown}"]
-        entries = self.entries[:LISTED]
-        if len(self.entries) > LISTED:  # zeros come last
-            entries = [e for e in entries if e.contribution] or entries
-        hidden = self.entries[len(entries) :]
+        rows = self._rows()
+        if len(rows) > LISTED:  # zeros come last
+            rows = ([row for row in rows if row[0].contribution] or rows)[:LISTED]
+        hidden = len(self.entries) - sum(map(len, rows))
         if len(self.entries) > 1:
-            first, *others = (number(e.contribution) for e in entries)
+            first, *others = [number(e.contribution) for e, *more in rows if not more] or ["0"]
             added = (f" − {x[1:]}" if x.startswith("−") else f" + {x}" for x in others)
-            more = f" + … ({len(self.entries)} in all)" if hidden else ""
+            left_out = len(others) + 1 < len(self.entries)
+            more = f" + … ({len(self.entries)} in all)" if left_out else ""
             lines[0] += f" = {first}{''.join(added)}{more}"
-        for e in entries:
-            sent = f"{number(e.upstream)} × {number(e.local)} = {number(e.contribution)}"
-            why = f"   {e.reason}" if e.reason else ""
-            lines.append(f"  from {self.call(e.node)}{subscript(e.unit)}: {sent}{why}")
+        lines += [self._line(row) for row in rows]
         if hidden:
-            zeros = "" if any(e.contribution for e in hidden) else ", all 0"
-            lines.append(f"  … and {len(hidden):,} more{zeros}")
+            zeros = "" if self.entries[LISTED].contribution else ", all 0"
+            lines.append(f"  … and {hidden:,} more{zeros}")
         lines += [f"  {'' if c.startswith('…') else 'because '}{c}" for c in self.causes]
         return "\n".join([*lines, *(f"  but {note}" for note in self.notes)])
+
+    def _rows(self) -> list[list[Entry]]:
+        """Group the entries by line: many zeros of one node and kind of reason share one."""
+        zeros: dict[tuple[Node, str], list[Entry]] = {}
+        for e in self.entries:
+            if e.reason:
+                zeros.setdefault((e.node, e.reason.kind), []).append(e)
+        rows = [[e] for e in self.entries if not e.reason]
+        for group in zeros.values():
+            rows += [group] if len({e.unit for e in group}) > SINGLY else [[e] for e in group]
+        return rows
+
+    def _line(self, row: list[Entry]) -> str:
+        e = row[0]
+        if len(row) > 1:
+            units = f"{_share(len({x.unit for x in row}), e.node)} units of {self.call(e.node)}"
+            return f"  from {units}: 0   {in_common([x.reason for x in row])}"
+        sent = f"{number(e.upstream)} × {number(e.local)} = {number(e.contribution)}"
+        why = f"   {e.reason}" if e.reason else ""
+        return f"  from {self.call(e.node)}{subscript(e.unit)}: {sent}{why}"
 
 
 def explain(
@@ -78,7 +100,7 @@ def explain(
     if not node.size:
         return Explanation(ledger.call(node), None, [], ["it has no elements"], [], ledger.call)
     cell = _cell(ledger, node, index, g)
-    grad = None if g is None else _at(g, cell)
+    grad = None if g is None else number_at(g, cell)
     with np.errstate(all="ignore"):
         entries = ledger.entries(node, cell)
         causes = _causes(ledger, node, cell, grad, entries)
@@ -95,7 +117,7 @@ def _causes(
         return [f"the loss does not depend on it: it was not used, or it was detached{taken}"]
     if node is ledger.loss:
         causes = ["the backward pass starts here"]
-        if not np.isfinite(x := _at(node._numbers, cell)):
+        if not np.isfinite(x := number_at(node._numbers, cell)):
             causes.append(f"its data is {number(x)}: {behind_data(ledger, node, cell).says}")
         return causes
     if grad is None:
@@ -135,7 +157,7 @@ def _left(
     ledger: GradientExplainer, node: Node, cell: int, grad: float | None, left: Mapping[Node, Any]
 ) -> list[str]:
     """Note what earlier passes left in a gradient."""
-    x = _at(left[node], cell) if node in left else 0.0
+    x = number_at(left[node], cell) if node in left else 0.0
     if not x:
         return []
     total = "" if grad is None else f", so that it is {number(x + grad)} after this one"
@@ -155,27 +177,54 @@ def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Ent
     """Follow zeros upwards to the origin of each."""
     if entries and any(e.contribution for e in entries):
         return ["the contributions cancel"]
-    causes: dict[str, str] = {}  # each with the operation that it is about
+    causes: dict[str | tuple[Node, Node, str], list[tuple[int, Entry]]] = {}  # see `_between`
     known: Known = {}
     seen = {(node, cell)}
     waiting = [(node, cell, entries)]
     while waiting and len(seen) < PLACES:
         below, at, found = waiting.pop()
         if not found:
-            causes[_unseen(ledger, below, at)] = ""
+            causes[_unseen(ledger, below, at)] = []
         for e in found:
             if e.upstream or not e.local:
-                causes[ledger.cause(below, at, e) + made_at(e.node)] = e.node.op
+                causes.setdefault((below, e.node, e.reason.kind), []).append((at, e))
             elif e.node is ledger.loss:
-                causes["the backward pass started with gradient 0"] = ""
+                causes["the backward pass started with gradient 0"] = []
             elif (e.node, e.cell) not in seen:
                 seen.add((e.node, e.cell))
                 above = ledger.entries(e.node, e.cell, known)
                 if above and any(a.contribution for a in above):
-                    causes[f"the contributions to {ledger.at(e.node, e.cell)} cancel"] = ""
+                    causes[f"the contributions to {ledger.at(e.node, e.cell)} cancel"] = []
                 else:
                     waiting.append((e.node, e.cell, above))
-    return _shortened(causes, len(seen) if waiting else 0)
+    texts: dict[str, str] = {}  # each with the operation that it is about
+    for key, zeros in causes.items():
+        if isinstance(key, str):
+            texts[key] = ""
+        else:
+            texts |= dict.fromkeys(_between(ledger, key[0], key[1], zeros), key[1].op)
+    return _shortened(texts, len(seen) if waiting else 0)
+
+
+def _between(
+    ledger: GradientExplainer, below: Node, above: Node, zeros: list[tuple[int, Entry]]
+) -> list[str]:
+    """Explain zeros between two nodes, which have one kind of reason: one by one, or all in one."""
+    cells, units = {at for at, _ in zeros}, {e.cell for _, e in zeros}
+    if max(len(cells), len(units)) <= SINGLY:
+        return [ledger.cause(below, at, e) + made_at(above) for at, e in zeros]
+    what = ledger.call(below) if len(cells) > 1 else ledger.at(below, *cells)
+    source = ledger.call(above) if len(units) > 1 else ledger.at(above, *units)
+    if len(cells) > 1:
+        source += f" at {_share(len(cells), below)} elements"
+    else:
+        source = f"{_share(len(units), above)} units of {source}"
+    reason = in_common([e.reason for _, e in zeros])
+    return [f"{what} gets nothing from {source}: {reason}{made_at(above)}"]
+
+
+def _share(n: int, node: Node) -> str:
+    return f"all {n:,}" if n == node.size else f"{n:,} of {node.size:,}"
 
 
 def _unseen(ledger: GradientExplainer, node: Node, cell: int) -> str:
@@ -186,8 +235,8 @@ def _unseen(ledger: GradientExplainer, node: Node, cell: int) -> str:
         return f"{ledger.at(node, cell)} gets nothing from {listed}: it has no elements"
     if all(traits_of(user.rule).sparsity for user in users):
         return f"{ledger.at(node, cell)} is not used by {listed}{made_at(node)}"
-    x = number(_at(node._numbers, cell))
-    offs = (traits_of(user.rule).off.format(x=x) or f"{flat(user)} at {x}" for user in users)
+    x = number(number_at(node._numbers, cell))
+    offs = (traits_of(user.rule).off.replace("{x}", x) or f"{flat(user)} at {x}" for user in users)
     reasons = f"{' and '.join(dict.fromkeys(offs))}{made_at(users[0])}"
     return f"{ledger.at(node, cell)} gets nothing from {listed}: {reasons}"
 
@@ -214,7 +263,3 @@ def _cell(ledger: GradientExplainer, node: Node, index: int | Sequence[int] | No
         return 0 if g is None else int(np.abs(np.nan_to_num(g, nan=np.inf)).argmax())
     place = place_in(node, index, "why", ledger.call(node))
     return int(np.ravel_multi_index(place, node.shape)) if place else 0
-
-
-def _at(data: Any, cell: int) -> float:
-    return float(np.reshape(data, -1)[cell])

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from math import inf
 from operator import is_
-from types import TracebackType
 from typing import Any, NoReturn, Self, SupportsIndex
 
 import numpy as np
@@ -76,12 +75,7 @@ class Trace(Named):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.seek(0)
 
     def __reduce_ex__(self, _: SupportsIndex) -> NoReturn:
@@ -137,8 +131,9 @@ class Trace(Named):
         take_turn(self.loss, self.nodes, but=self)
         if self._before is None:
             self._before = [node._grad for node in self.nodes]
-            if self._known and not all(map(_is_same, self._before, self._known.before)):
-                self._known = None
+            pairs = zip(self._before, self._known.before, strict=True) if self._known else ()
+            if any(g is not known or isinstance(g, np.ndarray) for g, known in pairs):
+                self._known = None  # an array may have been written to
         HALF_DONE.add(self)
 
     def _arrive(self) -> None:
@@ -306,11 +301,5 @@ class Trace(Named):
 
 
 def _give(nodes: list[Node], grads: list[Any]) -> None:
-    """Set the gradients of nodes."""
     for node, grad in zip(nodes, grads, strict=True):
         node._grad = grad
-
-
-def _is_same(before: Any, known: Any) -> bool:
-    """Return whether a gradient is certainly unchanged; an array may have been written to."""
-    return before is known and not isinstance(before, np.ndarray)

@@ -121,15 +121,15 @@ def test_large_jacobians_are_described_and_not_listed(stand):
 def test_frames_are_the_path_up_to_the_loss(net, line):
     net.ask("setFunctionBreakpoints", breakpoints=[{"name": "a3"}])
     net.move("continue")
-    message = net.ask("stackTrace", threadId=1)
-    names = [frame["name"].split(",")[0] for frame in message["stackFrames"]]
+    reply = net.ask("stackTrace", threadId=1)
+    names = [frame["name"].split(",")[0] for frame in reply["stackFrames"]]
     assert names == ["a3 (Σ w x + b)", "z3 (relu)", "pooled (max)", "sub#18", "E (**)"]
-    assert message["totalFrames"] == 5
-    assert [frame["line"] for frame in message["stackFrames"]] == [
+    assert reply["totalFrames"] == 5
+    assert [frame["line"] for frame in reply["stackFrames"]] == [
         line(text) for text in ("a = tg.w", "z = act", "pooled = ", "E = ", "E = ")
     ]
     part = net.ask("stackTrace", threadId=1, startFrame=1, levels=2)
-    assert part == {"stackFrames": message["stackFrames"][1:3], "totalFrames": 4}
+    assert part == {"stackFrames": reply["stackFrames"][1:3], "totalFrames": 4}
 
 
 def test_without_lines_there_is_no_source(stand):
@@ -153,8 +153,8 @@ def test_a_deep_path_is_sent_in_parts(stand):
         x = x.tanh()
     client = stand(x)
     client.move("continue")
-    message = client.ask("stackTrace", threadId=1)
-    assert len(message["stackFrames"]) == MOST_FRAMES < message["totalFrames"] <= 300
+    reply = client.ask("stackTrace", threadId=1)
+    assert len(reply["stackFrames"]) == MOST_FRAMES < reply["totalFrames"] <= 300
     rest = client.ask("stackTrace", threadId=1, startFrame=MOST_FRAMES, levels=150)
     assert len(rest["stackFrames"]) == 100
     assert rest["totalFrames"] == 300

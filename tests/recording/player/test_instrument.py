@@ -88,6 +88,15 @@ def vanishing():
     return v
 
 
+def crowded():
+    """Return a loss whose w is 0 for more reasons than are listed."""
+    w = Value(0.7, label="w")
+    parts = [(w * -(1.0 + i)).relu() for i in range(11)]
+    with tg.traced():
+        parts.append(tg.maximum(w * 2.0, Value(99.0, label="big")))
+    return sum(parts[1:], parts[0])
+
+
 def deciding():
     """Apply a rule with an if that tests its numbers."""
 
@@ -102,6 +111,7 @@ GRAPHS = [
     *(network, held, tied, pooled, convolved, single, tiny, canceled, averaged, without_gradient),
     underflowing,
     vanishing,
+    crowded,
 ]
 
 
@@ -163,6 +173,8 @@ def test_the_page_describes_the_recorded_numbers_as_python_does(graph, node_js):
         (network, {"a": -1.5, "b": -1.5}),
         *((underflowing, {"x": x}) for x in (0.0, 1.0)),
         (underflowing, {"n": 0.0, "y": 2.0}),
+        (crowded, {"w": 0.5}),
+        (crowded, {"w": -0.5}),
     ],
 )
 def test_the_page_describes_other_numbers_as_python_describes_a_replay(make, change, node_js):
@@ -384,6 +396,11 @@ class TestInABrowser:
         page.locator("#leaf").select_option(label="b")
         page.get_by_label("b were").fill("5")
         assert "it lost to a, which is nan" in page.locator("#sends").text_content()
+
+    def test_infinities_tie(self, opened):
+        a, b = Value(np.inf, label="a"), Value(np.inf, label="b")
+        page = opened(tg.maximum(a, b), "#step=1")
+        assert page.locator("#margin").text_content() == "a and b tie: there is a kink here."
 
     def test_the_page_says_where_the_pass_starts(self, opened):
         page = opened(Value(2.0, label="a") * 3.0)

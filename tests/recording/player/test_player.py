@@ -465,6 +465,19 @@ class TestInABrowser:
         page.get_by_label("Gradient of").select_option("a")
         assert page.locator("#sum").text_content() == "= 4"
 
+    def test_causes_are_listed_as_in_why(self, play):
+        b = Value(np.array([-9.0]), label="b")
+        hidden = (Value(np.ones((9, 1)), label="x") + b).relu()
+        w = Value(0.7, label="w")
+        loss = sum(((w * -(1.0 + i)).relu() for i in range(11)), hidden.sum())
+        page = play(loss, f"#step={len(tg.record(loss))}")
+        for name in ("b", "w"):
+            page.locator("#who").select_option(label=name)
+            said = str(tg.record(loss).why(name)).splitlines()
+            first = next(i for i, line in enumerate(said) if line.startswith("  because "))
+            causes = [line.strip() for line in said[first:]]
+            assert page.locator("#because li").all_text_contents() == causes
+
     def test_a_pooling_shows_its_windows_and_the_gradients_of_its_cells(self, play):
         page = play(pooled(), "#step=3")
         cells = page.locator("#grid .cell")

@@ -24,17 +24,17 @@ LEAVE = ("disconnect", "terminate")
 GONE = Request("disconnect")
 """Queued when the client has closed the connection."""
 
+SUPPORTED = (
+    *("supportsConfigurationDoneRequest", "supportsTerminateRequest", "supportsStepBack"),
+    *("supportsGotoTargetsRequest", "supportsRestartFrame", "supportsDelayedStackTraceLoading"),
+    *("supportsConditionalBreakpoints", "supportsHitConditionalBreakpoints", "supportsLogPoints"),
+    *("supportsFunctionBreakpoints", "supportsDataBreakpoints", "supportsExceptionInfoRequest"),
+    *("supportsBreakpointLocationsRequest", "supportsExceptionFilterOptions"),
+    *("supportsEvaluateForHovers", "supportsSetVariable", "supportsCompletionsRequest"),
+)
+
 CAPABILITIES: dict[str, Any] = {
-    "supportsConfigurationDoneRequest": True,
-    "supportsStepBack": True,
-    "supportsConditionalBreakpoints": True,
-    "supportsHitConditionalBreakpoints": True,
-    "supportsLogPoints": True,
-    "supportsFunctionBreakpoints": True,
-    "supportsDataBreakpoints": True,
-    "supportsBreakpointLocationsRequest": True,
-    "supportsExceptionInfoRequest": True,
-    "supportsExceptionFilterOptions": True,
+    **dict.fromkeys(SUPPORTED, True),
     "exceptionBreakpointFilters": [
         {
             "filter": name,
@@ -45,14 +45,7 @@ CAPABILITIES: dict[str, Any] = {
         }
         for name, (title, _) in FILTERS.items()
     ],
-    "supportsEvaluateForHovers": True,
-    "supportsSetVariable": True,
-    "supportsCompletionsRequest": True,
     "completionTriggerCharacters": [" "],
-    "supportsGotoTargetsRequest": True,
-    "supportsRestartFrame": True,
-    "supportsDelayedStackTraceLoading": True,
-    "supportsTerminateRequest": True,
 }
 """The answer to an initialize request."""
 

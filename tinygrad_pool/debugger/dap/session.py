@@ -13,7 +13,7 @@ from tinygrad_pool.debugger.breakpoints import Breakpoint
 from tinygrad_pool.debugger.dap.stops import Arguments, Body, EditorBreakpoint, Stops, known_path
 from tinygrad_pool.debugger.dap.variables import Variables, frames_of, numbers_in, part_of
 from tinygrad_pool.debugger.dap.wire import Wire
-from tinygrad_pool.debugger.prompt import SHORT, commands_in
+from tinygrad_pool.debugger.prompt import SHORT, commands_in, with_notes
 from tinygrad_pool.debugger.shell import Shell
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
@@ -280,8 +280,7 @@ class Session:
             before.set(node, None)
             if isinstance(error, TinygradPoolError):
                 raise
-            lines = [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]
-            raise OptionError("; ".join(lines)) from error
+            raise OptionError(with_notes(error)) from error
         finally:
             output = self.console.answer("")
         self._then = partial(self._stopped, "goto", output)

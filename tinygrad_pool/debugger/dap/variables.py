@@ -166,12 +166,11 @@ class Variables:
         for i, (name, p) in enumerate(self._operands(node)):
             if isinstance(p, Node):
                 W = weights_of(node, i)
-                small = max(W.shape) <= DENSE
-                dense = W.dense() if small else None
-                if dense is not None and dense.size == 1:
-                    dense = dense.reshape(())
-                v = numbers_in(f"by {name}", dense)
-                slopes.append(v if small else v._replace(text=repr(W)))
+                v = Variable(f"by {name}", repr(W))
+                if max(W.shape) <= DENSE:
+                    dense = W.dense()
+                    v = numbers_in(v.name, dense.reshape(()) if dense.size == 1 else dense)
+                slopes.append(v)
         return slopes
 
     def _why(self, node: Node) -> list[Variable]:

@@ -48,7 +48,7 @@ def page_of(
     story = Story(recording, stage).to_json()
     story |= {"engine": instrument.data, "fixed": instrument.fixed, "opens": start}
     extra = extra_of(__name__, "player", story)
-    script = extra.script
+    script = extra.script + read("figures.js")
     if instrument.data is not None:
         functions = ",\n".join(instrument.functions)
         own = map(read, ("numbers.js", "retelling.js", "whatif.js", "predicting.js"))

@@ -15,7 +15,7 @@ from tinygrad_pool.javascript import program_of
 from tinygrad_pool.javascript.tracing import as_json
 from tinygrad_pool.recording.forks import deciding
 from tinygrad_pool.recording.ledger import UNDERFLOW, flat
-from tinygrad_pool.recording.source import quoted
+from tinygrad_pool.recording.source import made_at, quoted
 from tinygrad_pool.recording.symbols import symbol_of
 from tinygrad_pool.recording.trace import Trace
 from tinygrad_pool.rules.arithmetic import power
@@ -86,12 +86,16 @@ def _facts(
         return fact
     traits = traits_of(node.rule)
     variables = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
-    fact["flat"] = flat(node)
+    fact["op"], rivals = node.op, traits.chooses and traits.sparsity == "elementwise"
+    if node.about.line:
+        fact["made"] = made_at(node)
+    if traits.off:
+        fact["off"] = traits.off
+    elif not rivals:
+        fact["flat"] = flat(node)
     if node.rule in UNDERFLOW and not node.shape:
         fact["factors"] = [_rival(recording, p, names) for p in node.parents]
         fact["ones"] = node.rule is not power
-    if traits.off:
-        fact["off"] = traits.off
     if not node.shape:
         alone = [not np.shape(p._numbers if isinstance(p, Node) else p) for p in node.parents]
         fact["symbols"] = [symbol_of(node, i, called) if alone[i] else "" for i in variables]
@@ -99,9 +103,9 @@ def _facts(
         fact["bends"] = True
     if traits.chooses:
         fact["chooses"], fact["ties"] = traits.unit, node.options.get("ties", "first")
-    if traits.chooses and traits.sparsity == "elementwise":
-        rivals: list[Any] = [*node.parents] if node.rule is not relu else [0.0, *node.parents]
-        fact["rivals"] = [_rival(recording, p, names) for p in rivals]
+    if rivals:
+        operands: list[Any] = [*node.parents] if node.rule is not relu else [0.0, *node.parents]
+        fact["rivals"] = [_rival(recording, p, names) for p in operands]
         fact["places"] = [i + (node.rule is relu) for i in variables]
     return fact
 

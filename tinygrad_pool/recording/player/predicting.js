@@ -8,10 +8,10 @@ const isNear = (x, w) => Math.abs(x - w) <= NEAR * Math.abs(w) + 1e-12;
 
 /** Parse a number as people write it: 0,5 or −1/4 or 2*3. */
 function read(text) {
-  const plain = text.trim().replaceAll("−", "-").replaceAll(",", ".").replaceAll(/[·×]/g, "*");
-  if (!/^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?(?:\s*[*/]\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)*$/i.test(plain)) return NaN;
+  const plain = text.replaceAll("−", "-").replaceAll(",", ".").replaceAll(/[·×]/g, "*");
+  const parsed = (one) => (/^[-+.\de]+$/i.test(one.trim()) ? +one : NaN);
   const [first, ...rest] = plain.split(/(?=[*/])/);
-  return rest.reduce((x, part_) => (part_[0] === "*" ? x * +part_.slice(1) : x / +part_.slice(1)), +first);
+  return rest.reduce((x, one) => (one[0] === "*" ? x * parsed(one.slice(1)) : x / parsed(one.slice(1))), parsed(first));
 }
 
 /** List the questions of a step: each finite contribution; of a large array, its largest element. */
@@ -25,14 +25,10 @@ function questionsOf(n) {
     const some = all.length <= FEW ? all : [all.reduce((a, b) => (Math.abs(c[b]) > Math.abs(c[a]) ? b : a))];
     return some.map((j) => ({ step, n, p, k, j, right: flat(c)[j], whole: all.length === some.length }));
   });
-  const sums = [...new Set(of)].filter((p) => !engine.nodes[p].shape.length && into(p).length > 1
-    && into(p).every(({ n: other }) => other <= n) && engine.nodes[p].kept === undefined && isFinite(done.grads[p]));
+  const sums = [...new Set(of)].filter((p) => !engine.nodes[p].shape.length && into(done, p).length > 1
+    && into(done, p).every(({ n: other }) => other <= n) && engine.nodes[p].kept === undefined && isFinite(done.grads[p]));
   return [...asked_, ...sums.map((p) => ({ step, n, p, j: 0, right: done.grads[p], whole: true }))];
 }
-
-/** List the contributions to a node, step by step. */
-const into = (p) => done.steps.flatMap((step, n) => engine.nodes[step.node].of.flatMap((q, k) => (
-  q === p && step.sent[k] !== null ? [{ n, sent: step.sent[k] }] : [])));
 
 /** Split a contribution into the parts that each unit above sends. */
 function partsOf({ step, k, j }) {
@@ -69,7 +65,7 @@ function misconception(question, x) {
   const name = engine.facts[p].name;
   if (Number.isNaN(x)) return ["not a number", "type a number, such as 0.5 or −1/4"];
   if (k === undefined) {
-    const arrived = into(p).map(({ sent }) => sent);
+    const arrived = into(done, p).map(({ sent }) => sent);
     if (isOneOf(x, arrived)) return ["forgot to add up all uses", `${name} is used ${arrived.length} times, and the contributions ${sumOf(arrived)}`];
     return ["wrong sum", `the contributions ${sumOf(arrived)}`];
   }

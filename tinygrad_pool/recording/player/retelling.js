@@ -3,6 +3,7 @@
 
 const engine = pass.engine && { ...pass.engine, ...loaded(pass.engine.program) };
 const LONGEST = 32;
+const MOST_CAUSES = 8;
 
 /** Write the cells of a small picture as bytes, as Python does. */
 function cellsOf(x, shape, [planes, rows, columns], largest) {
@@ -28,8 +29,8 @@ function contest(done, i) {
   const sign = chooses === "least" ? -1 : 1;
   const values = rivals.map((p) => sign * valueOf(done, p));
   const best = values.reduce(max);
-  const hits = [...values.keys()].filter((k) => Object.is(values[k], best) || values[k] === best);
-  return { values, best, winner: ties === "last" ? hits.at(-1) : hits[0] };
+  const isBest = (one) => one === best || Object.is(one, best); // NaN, too
+  return { values, best, winner: ties === "last" ? values.findLastIndex(isBest) : values.findIndex(isBest) };
 }
 
 /** Say that a slope is 0, or underflows to 0. */
@@ -60,6 +61,10 @@ function reason(done, step, k) {
   return `it lost to ${fact.rivals[winner].name}${how}`;
 }
 
+/** List the contributions to a node, step by step. */
+const into = (done, at) => done.steps.flatMap((step, n) => engine.nodes[step.node].of.flatMap((p, k) => (
+  p === at && step.sent[k] !== null ? [{ step, n, k, sent: step.sent[k] }] : [])));
+
 /** Trace a gradient of 0 upwards to its origin, among numbers. */
 function becauseOf(done, i) {
   const grad = done.grads[i];
@@ -70,26 +75,37 @@ function becauseOf(done, i) {
   if (engine.nodes.some((node) => node.shape.length) || flat(grad).some((g) => !Number.isFinite(g))) {
     return flat(grad).some(Boolean) ? [] : ["of numbers that this page cannot trace; tg.record(…).why can"];
   }
-  const into = (at) => done.steps.flatMap((step) => engine.nodes[step.node].of.flatMap((p, k) => (
-    p === at && step.sent[k] !== null ? [{ step, k, sent: step.sent[k] }] : [])));
-  const [causes, met, waiting] = [new Set(), new Set([i]), [i]];
-  if (into(i).some(({ sent }) => sent)) return ["the contributions cancel"];
+  const [causes, met, waiting] = [new Map(), new Set([i]), [i]]; // each cause with its operation
+  if (into(done, i).some(({ sent }) => sent)) return ["the contributions cancel"];
   while (waiting.length) {
     const below = waiting.pop();
-    for (const { step, k } of into(below)) {
+    for (const { step, k } of into(done, below)) {
       const above = step.node;
       if (step.upstream || !done.backs[above](1)[k]) {
-        causes.add(`${names[below]} gets nothing from ${names[above]}: ${reason(done, step, k)}`);
+        const { op, made = "" } = engine.facts[above];
+        causes.set(`${names[below]} gets nothing from ${names[above]}: ${reason(done, step, k)}${made}`, op);
       } else if (above === engine.nodes.length - 1) {
-        causes.add("the backward pass started with gradient 0");
+        causes.set("the backward pass started with gradient 0", "");
       } else if (!met.has(above)) {
         met.add(above);
-        if (into(above).some(({ sent }) => sent)) causes.add(`the contributions to ${names[above]} cancel`);
+        if (into(done, above).some(({ sent }) => sent)) causes.set(`the contributions to ${names[above]} cancel`, "");
         else waiting.push(above);
       }
     }
   }
-  return [...causes];
+  return shortened(causes);
+}
+
+/** Keep the first causes, at least one of each operation if they fit, and count the others. */
+function shortened(causes) {
+  const times = {};
+  const ranked = [...causes].map(([cause, op], place) => {
+    times[op] = (times[op] ?? 0) + 1;
+    return { cause, place, rank: times[op] };
+  });
+  const kept = ranked.sort((a, b) => a.rank - b.rank).slice(0, MOST_CAUSES).sort((a, b) => a.place - b.place);
+  const more = causes.size - kept.length;
+  return [...kept.map(({ cause }) => cause), ...(more ? [`… and ${more} more`] : [])];
 }
 
 /** Describe the windows of a pooling; a unit's weights are its contributions for g = 1. */
@@ -102,7 +118,7 @@ function gridOf(done, step, old) {
   const table = (x, from, high, n) => Array.from({ length: high }, (_, r) => (
     x.slice(from + r * n, from + (r + 1) * n).map((one) => number(one, 3))));
   const windows = old.windows.map((links, u) => {
-    const one = Array(engine.nodes[i].shape.reduce((a, b) => a * b, 1)).fill(0);
+    const one = Array(upstream.length).fill(0);
     one[unit + u] = 1;
     const [weights] = done.backs[i](one);
     return links.map(([c]) => [c, number(weights[cell + c], 3)]);

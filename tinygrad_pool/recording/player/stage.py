@@ -175,6 +175,8 @@ def _marked(svg: str, last: Mapping[str, list[str]]) -> str:
     for part in root.iter():
         for key in REPEATED:
             part.attrib.pop(key, None)
+        if part.get("text-anchor") == "start":  # the default
+            del part.attrib["text-anchor"]
         for key in ("points", "d", "x", "y"):
             if key in part.attrib:
                 part.set(key, LONG.sub(r"\1", part.attrib[key]))

@@ -69,8 +69,7 @@ class Story:
         if self.folded:
             return {"id": box.id, "name": box.name, "because": []}
         (node,) = box.nodes
-        json: Json = {"id": box.id, "name": box.name}
-        json["data"] = on_a_line(node.data)
+        json: Json = {"id": box.id, "name": box.name, "data": on_a_line(node.data)}
         json["because"] = self._because(node)
         if line := quoted(node.about.line):
             json["line"] = line
@@ -113,7 +112,6 @@ class Story:
         return float(np.sign(x)) * max(0.001, round(share, 3))
 
     def _steps(self) -> Iterator[Json]:
-        """Describe each step."""
         for step, changes in zip(self.recording.steps, self.recording.accumulations(), strict=True):
             known = [c for c in changes if c.after is not None]
             i = self.home[step.node]

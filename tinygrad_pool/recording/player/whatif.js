@@ -157,7 +157,7 @@ function marginOf(step) {
   const { values, winner } = contest(done, node);
   const others = [...values.keys()].filter((k) => k !== winner);
   const next = others.reduce((k, other) => (values[other] > values[k] ? other : k), others[0]);
-  const margin = values[winner] - values[next];
+  const margin = values[winner] === values[next] ? 0 : values[winner] - values[next]; // also of infinities
   if (!(margin >= 0)) return "";
   if (fact.bends) return margin ? `${number(margin)} ${winner ? "above" : "below"} the kink at 0.` : "Exactly at the kink at 0.";
   const names = [winner, next].map((k) => rivalSaid(fact.rivals[k]));
@@ -262,8 +262,7 @@ Object.assign(actions, {
     given = recorded;
     done = compute(engine, given);
     retell();
-    reach();
-    showNumber();
+    choose(leaf, cell);
   },
 });
 

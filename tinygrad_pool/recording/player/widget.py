@@ -17,7 +17,7 @@ class PlayerWidget(anywidget.AnyWidget):
     `step` is the step that the page shows: it changes when the reader moves the page, and setting
     it moves the page. An observer may move the recording, so that `.grad` follows.
 
-    Raises OptionError for a step that does not exist, AxisError for one that is not an integer.
+    Raises OptionError for a step that does not exist, or is not an integer.
     """
 
     _esm = read("widget.js")

@@ -1,11 +1,13 @@
-"""Colours at the prompt: only at a terminal, and not if NO_COLOR is set."""
+"""The terminal: colours unless NO_COLOR is set, and whether the user can be prompted."""
 
 import io
 import re
+import sys
+from types import SimpleNamespace
 
 import pytest
 
-from tinygrad_pool.debugger.colours import MISTAKE, coloured, wants_colours
+from tinygrad_pool.debugger.terminal import MISTAKE, can_ask, coloured, wants_colours
 
 ANSWER = "3 of 9: pooled (max) gets 3\n  sends 0 to z1, whose grad is now 0\n  because it lost\n"
 
@@ -44,3 +46,14 @@ def test_no_color_disables_colours(monkeypatch, name, value):
 
 def test_coloured_text_is_unchanged():
     assert coloured("\x1b[1mE\x1b[0m", Terminal(), {}) == "\x1b[1mE\x1b[0m"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "asks"),
+    [(None, True), (SimpleNamespace(), True), (SimpleNamespace(_allow_stdin=False), False)],
+)
+def test_a_notebook_is_prompted_only_if_it_allows_input(monkeypatch, kernel, asks):
+    session = SimpleNamespace(kernel=kernel)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: session))
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    assert can_ask() is asks

@@ -1,8 +1,12 @@
-"""Colours for the prompt's output: only at a terminal, and not if NO_COLOR is set."""
+"""The terminal of the prompt: whether there is one, completion, and colours."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import IO, Any
 
 STYLES = {
@@ -39,3 +43,31 @@ def coloured(text: str, stream: IO[Any], styles: dict[str, str] = STYLES) -> str
     with console.capture() as output:
         console.print(styled, soft_wrap=True, end="")
     return output.get()
+
+
+@contextmanager
+def completing() -> Iterator[None]:
+    """Complete names such as mul#2 or conv1/w as one word within a with block."""
+    if not find_spec("readline"):  # on Windows
+        yield
+        return
+    import readline
+
+    before = readline.get_completer_delims()
+    readline.set_completer_delims(" \t\n=[")
+    try:
+        yield
+    finally:
+        readline.set_completer_delims(before)
+
+
+def can_ask() -> bool:
+    """Return whether the user can be prompted: at a terminal or in an interactive notebook."""
+    session = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    kernel = getattr(session, "kernel", None)
+    if kernel is not None:
+        return bool(getattr(kernel, "_allow_stdin", True))  # false in nbconvert
+    try:
+        return sys.stdin is not None and sys.stdin.isatty()  # None without a console
+    except ValueError:  # stdin is closed
+        return False
