@@ -307,6 +307,7 @@ class TestBatch:
             lambda torch, x: x.roll(1, 1),
             lambda torch, x: x.repeat(2, 2),
             lambda torch, x: torch.nn.functional.pad(x, (-1, 1)),
+            lambda torch, x: torch.nn.functional.pad(x[:, None], (1, 1), "circular"),
             lambda torch, x: x.view(-1, 2, 2).tril(),
             lambda torch, x: torch.nn.functional.pad(x, (1, 2), value=3.0),
             lambda torch, x: torch.conv_transpose1d(x[:, None], torch.ones(1, 1, 3), None, 2),
@@ -321,6 +322,12 @@ class TestBatch:
         path, more = tg.to_onnx(net, tmp_path / "net.onnx", drawn(2, 4)), drawn(5, 4)
         (y,) = runtime.InferenceSession(str(path)).run(None, {"x": more})
         assert np.array_equal(y, moved(torch, torch.as_tensor(more)).numpy())
+
+    def test_an_instance_norm_leaves_it_free(self, runtime, torch, tmp_path):
+        module, x = torch.nn.InstanceNorm1d(3, affine=True), drawn(2, 3, 4)
+        path = tg.to_onnx(tg.from_torch(module, x), tmp_path / "net.onnx", x)
+        (y,) = runtime.InferenceSession(str(path)).run(None, {"input": drawn(5, 3, 4)})
+        np.testing.assert_allclose(y, module(torch.as_tensor(drawn(5, 3, 4))).detach(), 1e-4, 1e-5)
 
     @pytest.mark.parametrize(
         "f",

@@ -72,6 +72,28 @@ def batch_norm(x: Any, w: Any, b: Any, mean: Any, variance: Any, *options: Any) 
     return y, None, None, mean, variance
 
 
+@translates("aten.instance_norm")
+def instance_norm(
+    x: Any,
+    w: Any,
+    b: Any,
+    mean: Any,
+    variance: Any,
+    training: bool,
+    momentum: float,
+    eps: float,
+    *_: Any,
+) -> Any:
+    """Normalize each channel of each example, and update running statistics; or use these."""
+    if not training:
+        return layers.batch_norm(x, mean, variance, w, b, False, eps=eps)
+    if mean is not None:
+        planes = np.reshape(data_of(x), (*x.shape[:2], -1))
+        mean += momentum * (planes.mean((0, 2)) - mean)
+        variance += momentum * (planes.var(2, ddof=1).mean(0) - variance)
+    return layers.instance_norm(x, None, None, w, b, eps=eps)
+
+
 ACTIVATIONS = """
 celu elu erf erfc gelu hardsigmoid hardswish hardtanh leaky_relu mish prelu relu6 selu silu softplus
 softsign
