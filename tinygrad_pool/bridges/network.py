@@ -116,7 +116,8 @@ class Network(Part):
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Run the network, and update its buffers."""
         program, parts = self._program, dict(named_parts(self))
-        results = {**program.constants, **parts, **self._inputs(inputs, named)}
+        old = {name: parts[name].copy() for name in program.updates}
+        results = {**program.constants, **parts, **old, **self._inputs(inputs, named)}
         for call in program.calls:
             results.update(zip(call.results, _run_call(call, results), strict=False))
         for name, new in program.updates.items():
