@@ -119,7 +119,7 @@ def pad_last_axes(
     return pad(x, sides_of_all, MODES.get(mode, mode), **options)
 
 
-def pad(x: Any, sides: Sequence[tuple[int, int]], mode: str = "constant", **options: Any) -> Any:
+def pad(x: Any, sides: Sequence[tuple[int, int]], mode: Any = "constant", **options: Any) -> Any:
     """Add elements before and after each axis as np.pad does; a negative number cuts some off."""
     if (np.array(sides) < 0).any():
         x = x[tuple(slice(max(-before, 0), min(after, 0) or None) for before, after in sides)]
