@@ -56,6 +56,15 @@ def write(onnx, tmp_path):
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
+def test_lengths_are_equal_if_they_have_one_name(write):
+    inputs, nodes = ("x", "z"), [("MatMul", ["x", "z"], ["y"])]
+    network = tg.from_onnx(write(nodes, inputs=inputs, shape=(None, None)))
+    assert network(X, X.T).shape == (2, 2)
+    network = tg.from_onnx(write(nodes, inputs=inputs, shape=("n", "m")))
+    with pytest.raises(ShapeError, match=r"input z: .* for shape \(n, m\), got \(3, 2\)"):
+        network(X, X.T)
+
+
 def test_a_file_from_pytorch_is_read(onnx, peer, tmp_path):
     torch = peer("torch")
     module = torch.nn.Sequential(

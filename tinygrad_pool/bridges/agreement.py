@@ -63,10 +63,8 @@ class Crosscheck:
             (self.choices if one.choice else self.differences).append(one)
 
     def __repr__(self) -> str:
-        n, summary = (
-            len(self.differences),
-            f"{counted(self.compared, 'node')} computed in PyTorch, too",
-        )
+        n = len(self.differences)
+        summary = f"{counted(self.compared, 'node')} computed in PyTorch, too"
         if self.parameters:
             summary += f", {counted(self.parameters, 'parameter')} compared with the module's"
         agree = "all agree" if self.compared or self.parameters else "nothing was compared"
