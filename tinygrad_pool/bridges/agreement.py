@@ -236,7 +236,7 @@ def _choice(node: Node, operand: int, ours: Any, theirs: Any) -> str:
     candidates = candidates_of(node)
     if candidates is None:
         return ""
-    shared = tied_units(candidates)[np.searchsorted(np.unique(candidates.unit), candidates.unit)]
+    shared = tied_units(candidates)[candidates.unit]
     tied = np.zeros(ours.size, bool)
     tied[candidates.cell[shared & (candidates.operand == operand)]] = True
     if different.reshape(-1)[~tied].any():

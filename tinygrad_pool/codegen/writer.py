@@ -108,12 +108,15 @@ class Writer:
         """Run a node's rule and write its line. Returns the node's data."""
         if node.rule is None or node.is_leaf:
             return node._numbers
-        texts, data = [*map(self.operand, node.parents)], operands
-        y, closure, on_numpy = _run(node.rule, data, call_options(node))
+        texts = [
+            self.name[p] if isinstance(p, Node) else spelled(p) or self._constant(p)
+            for p in node.parents
+        ]
+        y, closure, on_numpy = _run(node.rule, operands, call_options(node))
         if on_numpy:
             self.on_numpy.add(node)
             texts = [f"np.float64({text})" for text in texts]
-        result = y if type(y) is float else to_result(y, data, node.op)
+        result = y if type(y) is float else to_result(y, operands, node.op)
         _check_unchanged(node, result)
         self._closures[node] = closure
         rule, options = self._rules[node.rule], self._options(node)
@@ -126,13 +129,8 @@ class Writer:
         self.forward[node] = filled(head, [*texts, *options], tail)
         return result
 
-    def operand(self, x: Any) -> str:
-        """Write an operand. A large constant becomes a parameter."""
-        if isinstance(x, Node):
-            return self.name[x]
-        return spelled(x) or self._constant(x)
-
     def _constant(self, x: Any, stem: str = "constant") -> str:
+        """Name a constant that has no source text, and make it a parameter."""
         key = key_of(x)
         if key not in self._constants:
             label = self.variables.get(key)
@@ -165,8 +163,7 @@ class Writer:
     def _seed(self, node: Node, g: Any) -> None:
         """Start the backward pass with the gradient g of the loss."""
         self.grads[node] = g
-        text = spelled(g)
-        name = f"g_{self.name[node]}"
+        name, text = f"g_{self.name[node]}", spelled(g)
         if text is None:
             self.given[name] = g
         else:
@@ -183,7 +180,11 @@ class Writer:
             p, text, c = node.parents[i], targets[i], contributions[i]
             if type(c) is not float or type(p._numbers) is not float:
                 text, c = fitted(text, c, p), unbroadcast(node, i, p, c)
-            self.backward[node].append(self._added(p, text, c))
+            g = f"g_{self.name[p]}"
+            if p in self.grads:
+                text, c = f"{g} + {text}", self.grads[p] + c
+            self.grads[p] = c
+            self.backward[node].append(f"    {g} = {text}")
 
     def _call(self, node: Node) -> tuple[Any, str]:
         """Call a node's closure, on NumPy numbers if Python's floats fail, as for 1 / 0.0."""
@@ -205,13 +206,6 @@ class Writer:
             target = f"to_{self.name[p]}" if is_used else "_"
             targets.append(self.names.new(target) if is_used and target in targets else target)
         return targets
-
-    def _added(self, p: Node, text: str, c: Any) -> str:
-        g, total = f"g_{self.name[p]}", c
-        if p in self.grads:
-            total, text = self.grads[p] + c, f"{g} + {text}"
-        self.grads[p] = total
-        return f"    {g} = {text}"
 
     def _write_zeros(self, leaf: Node) -> None:
         """Write the zeros of a leaf that no gradient reaches."""

@@ -55,7 +55,7 @@ def _cumprod(x: Value, axis: int | None = None) -> Any:
 
 
 def _columns(rows: Any) -> list[Any]:
-    """List the cumulative products of columns; None comes first, or 1 if there are no columns."""
+    """List the products of the first i columns; for i = 0 it is None, or 1 if there are none."""
     *lead, n = rows.shape
     return (
         [np.ones(lead) + 0.0 * np.sum(rows, axis=-1)]
