@@ -354,6 +354,13 @@ class TestBatch:
         with pytest.raises(ShapeError, match=r"made for shape \(2, 4\), got \(5, 4\)"):
             again(drawn(5, 4))
 
+    def test_a_number_of_outputs_that_depends_on_it_fixes_it(self, tmp_path):
+        net = Of(lambda x: [x] * (len(x) - 1))
+        again = tg.from_onnx(tg.to_onnx(net, tmp_path / "net.onnx", drawn(2, 4)))
+        assert np.array_equal(again(drawn(2, 4)).data, net(drawn(2, 4))[0].data)
+        with pytest.raises(ShapeError, match=r"made for shape \(2, 4\), got \(5, 4\)"):
+            again(drawn(5, 4))
+
     def test_an_empty_shape_fixes_the_batch_size(self, tmp_path):
         x = np.ones((2, 0), np.float32)
 

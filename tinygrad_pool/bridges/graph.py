@@ -73,15 +73,7 @@ def _of_network(name: str, network: Module, example: Sequence[Any]) -> Graph:
         graph = _recorded(name, network, inputs)
         _check_constants(name, graph, _recorded(name, network, [*map(_other_numbers, inputs)]))
         longer = _longer(name, network, inputs)
-    shapes = _free_shapes(graph, longer) if longer else None
-    if longer is None or shapes is None:
-        return graph
-    ends = ([*g.inputs.values(), *g.outputs] for g in (graph, longer))
-    batch: dict[Node, Any] = {
-        a: tuple(n != m for n, m in zip(a.shape, b.shape, strict=True))
-        for a, b in zip(*ends, strict=True)
-    }
-    return graph._replace(shapes=shapes, batch=batch)
+    return _with_free_batch(graph, longer) if longer else graph
 
 
 @contextmanager
@@ -219,23 +211,29 @@ def _equal(a: Any, b: Any) -> bool:
     return bool(a == b) or a is b
 
 
-def _free_shapes(graph: Graph, longer: Graph) -> dict[Node, Shape] | None:
-    """Return the shapes with −1 for the batch; None if anything else depends on its size."""
-    if len(graph.nodes) != len(longer.nodes):
-        return None
+def _with_free_batch(graph: Graph, longer: Graph) -> Graph:
+    """Mark the axes of the batch, with −1 in shapes; not if anything else depends on its size."""
+    outputs, others = ([*map(g.nodes.index, g.outputs)] for g in (graph, longer))
+    if len(graph.nodes) != len(longer.nodes) or outputs != others:
+        return graph
     shapes: dict[Node, Shape] = {}
     for a, b in zip(graph.nodes, longer.nodes, strict=True):
-        if a in graph.shapes:
-            if a.rule is not b.rule or a.ndim != b.ndim:
-                return None
-            pairs = zip(a.shape, b.shape, strict=True)
-            shapes[a] = tuple(n if n == m else -1 for n, m in pairs)
-            inferable = 0 not in a.shape  # without elements, −1 has no meaning
-            if shapes[a].count(-1) > inferable or not _has_batch(a, shapes[a]):
-                return None
-        elif a.ndim != b.ndim or not _equal_nodes(a, b, graph):
-            return None
-    return shapes
+        if a.ndim != b.ndim:
+            return graph
+        if a not in graph.shapes:
+            if not _equal_nodes(a, b, graph):
+                return graph
+            continue
+        shapes[a] = tuple(n if n == m else -1 for n, m in zip(a.shape, b.shape, strict=True))
+        inferable = 0 not in a.shape  # without elements, −1 has no meaning
+        if a.rule is not b.rule or shapes[a].count(-1) > inferable or not _has_batch(a, shapes[a]):
+            return graph
+    ends = ([*g.inputs.values(), *g.outputs] for g in (graph, longer))
+    batch: dict[Node, Any] = {
+        a: tuple(n != m for n, m in zip(a.shape, b.shape, strict=True))
+        for a, b in zip(*ends, strict=True)
+    }
+    return graph._replace(shapes=shapes, batch=batch)
 
 
 def _has_batch(node: Any, shape: Shape) -> bool:
