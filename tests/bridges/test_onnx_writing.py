@@ -278,17 +278,34 @@ def test_what_onnx_cannot_express_raises(tmp_path, message):
     assert list(tmp_path.iterdir()) == []
 
 
+class Rows(nn.Module):
+    """Selects rows of a table, and scales them."""
+
+    def __init__(self):
+        self.table = tg.Value(drawn(5, 2))
+
+    def forward(self, at, scale):
+        return self.table[at] * scale
+
+
 @pytest.mark.usefixtures("runtime")
-def test_indices_from_an_input_raise(tmp_path):
-    class Rows(nn.Module):
-        def __init__(self):
-            self.table = tg.Value(drawn(5, 2))
-
-        def forward(self, places):
-            return self.table[places.astype(int)]
-
+@pytest.mark.parametrize("at", [[0, 3], [1, 1], [0, 0], [True, False, True, False, False]])
+def test_indices_from_an_input_raise(tmp_path, at):
     with pytest.raises(GraphError, match="the getitem node has a constant that was computed"):
-        tg.to_onnx(Rows(), tmp_path / "net.onnx", np.array([0, 3]))
+        tg.to_onnx(Rows(), tmp_path / "net.onnx", np.array(at), drawn(2, 2))
+
+
+@pytest.mark.usefixtures("runtime")
+def test_a_mask_from_an_input_raises(tmp_path):
+    with pytest.raises(GraphError, match="depends on the numbers of the inputs; with others, mul:"):
+        tg.to_onnx(Rows(), tmp_path / "net.onnx", np.ones(5, bool), drawn(5, 2))
+
+
+@pytest.mark.usefixtures("runtime")
+def test_a_number_among_the_inputs_is_an_option(tmp_path):
+    again = tg.from_onnx(tg.to_onnx(Rows(), tmp_path / "net.onnx", 1, drawn(2, 2)))
+    assert str(again) == "Network(tinygrad_pool: 4 operations on scale)"
+    assert np.array_equal(again(drawn(2, 2)).data, Rows()(1, drawn(2, 2)).data)
 
 
 @pytest.mark.usefixtures("runtime")

@@ -71,7 +71,13 @@ def _of_network(name: str, network: Module, example: Sequence[Any]) -> Graph:
     inputs = [as_operand(x, f"{name}: an input") for x in example]
     with buffers_kept(network):
         graph = _recorded(name, network, inputs)
-        _check_constants(name, graph, _recorded(name, network, [*map(_other_numbers, inputs)]))
+        try:
+            other = _recorded(name, network, [*map(_other_numbers, inputs)])
+        except TinygradPoolError as error:
+            raise GraphError(
+                f"{name}: the graph depends on the numbers of the inputs; with others, {error}"
+            ) from error
+        _check_constants(name, graph, other)
         longer = _longer(name, network, inputs)
     return _with_free_batch(graph, longer) if longer else graph
 
@@ -97,10 +103,11 @@ def _recorded(name: str, network: Module, inputs: Sequence[Any]) -> Graph:
         raise DataError(f"{name}: the network must return Values, got {returns!r:.80}")
     nodes = list(dict.fromkeys(n for y in outputs for n in topological_order(y)))
     nodes.sort(key=lambda n: n._order)
-    leaves = [v for v in operands if isinstance(v, Value)]
-    named = _by_name(leaves, _parameter_names(network), "x")
-    parameters = {n: v for n, v in network.named_parameters() if v in set(nodes)}
-    return _graph(name, nodes, named, parameters, returns)
+    named = _by_name(operands, _parameter_names(network), "x")
+    inputs_by_name = {n: v for n, v in named.items() if isinstance(v, Value)}
+    used = set(nodes)
+    parameters = {n: v for n, v in network.named_parameters() if v in used}
+    return _graph(name, nodes, inputs_by_name, parameters, returns)
 
 
 def _graph(
@@ -157,11 +164,17 @@ def outputs_of(result: Any) -> list[Any]:
 
 
 def _other_numbers(x: Any) -> Any:
-    """Change the numbers of an example: constants computed from them change, too."""
+    """Change the numbers of an example: constants computed from them change, too.
+
+    Indices remain within their range. An integer without axes is an option, and remains.
+    """
     numbers = np.asarray(data_of(x))
-    if numbers.dtype.kind != "f":
-        return np.roll(numbers, 1)
-    return (numbers * -0.7 + 0.1).astype(numbers.dtype)
+    if numbers.dtype.kind == "f":
+        return (numbers * -0.7 + 0.1).astype(numbers.dtype)
+    rolled = np.roll(numbers, 1)
+    if not numbers.ndim or (rolled != numbers).any():
+        return rolled
+    return np.where(numbers > 0, numbers - 1, numbers + 1).astype(numbers.dtype)
 
 
 def _longer(name: str, network: Module, inputs: Sequence[Any]) -> Graph | None:
