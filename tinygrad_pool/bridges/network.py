@@ -212,8 +212,8 @@ def _run_call(call: Call, results: Mapping[str, Any]) -> Sequence[Any]:
         kind = ShapeError if isinstance(error, ValueError) else UnsupportedError
         where = f" {call.place}" if call.place else ""
         raise kind(f"{call.operation}: cannot be computed{where}: {error}") from error
-    several = isinstance(result, list | tuple) and call.operation.startswith("onnx.")
-    return result if several else [result]
+    is_tuple = isinstance(result, list | tuple) and call.operation.startswith("onnx.")
+    return result if is_tuple else [result]
 
 
 def _result(results: Mapping[str, Any], ref: Ref, what: str) -> Any:
