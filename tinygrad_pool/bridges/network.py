@@ -13,7 +13,7 @@ from tinygrad_pool.engine.context import Line, made_at
 from tinygrad_pool.engine.functions import as_value, mapped
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError, TinygradPoolError, UnsupportedError
-from tinygrad_pool.formatting import several
+from tinygrad_pool.formatting import counted, several
 from tinygrad_pool.nn.module import Module
 
 MOST = 2**31
@@ -149,7 +149,7 @@ class Network(Part):
 
     def __repr__(self) -> str:
         inputs, n = ", ".join(self._program.inputs), len(self._program.calls)
-        return f"Network({self._kind}: {n} operations on {inputs})"
+        return f"Network({self._kind}: {counted(n, 'operation')} on {inputs})"
 
 
 def attach(root: Module, name: str, part: Any) -> None:
