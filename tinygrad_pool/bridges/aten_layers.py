@@ -72,18 +72,12 @@ def batch_norm(x: Any, w: Any, b: Any, mean: Any, variance: Any, *options: Any) 
 
 
 @translates("aten.instance_norm")
-def instance_norm(
-    x: Any,
-    w: Any,
-    b: Any,
-    mean: Any,
-    variance: Any,
-    training: bool,
-    momentum: float,
-    eps: float,
-    *_: Any,
-) -> Any:
-    """Normalize each channel of each example, and update running statistics; or use these."""
+def instance_norm(x: Any, w: Any, b: Any, mean: Any, variance: Any, *options: Any) -> Any:
+    """Normalize each channel of each example, and update running statistics; or use these.
+
+    The options are training, momentum, eps and one for cuDNN.
+    """
+    training, momentum, eps, _ = options
     if not training:
         return layers.batch_norm(x, mean, variance, w, b, False, eps=eps)
     if mean is not None:

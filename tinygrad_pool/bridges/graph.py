@@ -231,16 +231,15 @@ def _with_free_batch(graph: Graph, longer: Graph) -> Graph:
         return graph
     shapes: dict[Node, Shape] = {}
     for a, b in zip(graph.nodes, longer.nodes, strict=True):
-        if a.ndim != b.ndim:
+        is_shaped = a in graph.shapes
+        same = a.rule is b.rule if is_shaped else _equal_nodes(a, b, graph)
+        if not same or a.ndim != b.ndim:
             return graph
-        if a not in graph.shapes:
-            if not _equal_nodes(a, b, graph):
+        if is_shaped:
+            shapes[a] = tuple(n if n == m else -1 for n, m in zip(a.shape, b.shape, strict=True))
+            inferable = 0 not in a.shape  # without elements, −1 has no meaning
+            if shapes[a].count(-1) > inferable or not _has_batch(a, shapes[a]):
                 return graph
-            continue
-        shapes[a] = tuple(n if n == m else -1 for n, m in zip(a.shape, b.shape, strict=True))
-        inferable = 0 not in a.shape  # without elements, −1 has no meaning
-        if a.rule is not b.rule or shapes[a].count(-1) > inferable or not _has_batch(a, shapes[a]):
-            return graph
     ends = ([*g.inputs.values(), *g.outputs] for g in (graph, longer))
     batch: dict[Node, Any] = {
         a: tuple(n != m for n, m in zip(a.shape, b.shape, strict=True))

@@ -122,13 +122,14 @@ def random_tangents(node: Node) -> dict[Node, NDArray[np.float64]]:
 
 
 def affects_gradient(candidates: Candidates, tangents: dict[Node, NDArray[np.float64]]) -> Mask:
-    """Return, for each unit, whether its tied candidates have different tangents, constants 0."""
-    own, tied = np.zeros(candidates.unit.shape), candidates.tied
+    """Return, for each unit, whether the tangents of its tied candidates differ."""
+    own = np.zeros(candidates.unit.shape)  # the tangents; 0 for constants
     for i, p in enumerate(candidates.node.parents):
         if isinstance(p, Node):
             here = candidates.operand == i
             with np.errstate(over="ignore"):  # a long double may exceed float64
                 own[here] = np.reshape(tangents[p], -1)[candidates.cell[here]]
+    tied = candidates.tied
     low = np.minimum.reduceat(np.where(tied, own, np.inf), candidates.starts)
     high = np.maximum.reduceat(np.where(tied, own, -np.inf), candidates.starts)
     equal: Mask = (low == high) & np.isfinite(low)
