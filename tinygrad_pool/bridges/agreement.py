@@ -35,8 +35,8 @@ class Crosscheck:
     """The result of `crosscheck`: errors, documented choices, and nodes that were not compared.
 
     `differences` and `choices` are in the order of the graph: the first is nearest to the leaves.
-    `unknown` lists the nodes without a counterpart in PyTorch; `compared` counts the others, and
-    `parameters` those that were compared with a module's.
+    `unknown` lists the nodes without a counterpart in PyTorch, and `compared` counts the others.
+    `parameters` counts those that were compared with a module's.
     """
 
     def __init__(self, recording: Recording) -> None:

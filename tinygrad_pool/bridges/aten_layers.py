@@ -73,9 +73,10 @@ def batch_norm(x: Any, w: Any, b: Any, mean: Any, variance: Any, *options: Any) 
 
 @translates("aten.instance_norm")
 def instance_norm(x: Any, w: Any, b: Any, mean: Any, variance: Any, *options: Any) -> Any:
-    """Normalize each channel of each example, and update running statistics; or use these.
+    """Normalize each channel of each example, and update running statistics if there are any.
 
-    The options are training, momentum, eps and one for cuDNN.
+    The options are training, momentum, eps and one for cuDNN. In evaluation, running statistics
+    are used.
     """
     training, momentum, eps, _ = options
     if not training:

@@ -225,7 +225,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _with_free_batch(graph: Graph, longer: Graph) -> Graph:
-    """Mark the axes of the batch, with −1 in shapes; not if anything else depends on its size."""
+    """Mark the axes of the batch, with −1 in shapes, unless anything else depends on its size."""
     outputs, others = ([*map(g.nodes.index, g.outputs)] for g in (graph, longer))
     if len(graph.nodes) != len(longer.nodes) or outputs != others:
         return graph

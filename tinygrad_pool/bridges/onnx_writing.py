@@ -36,8 +36,8 @@ def to_onnx(network: Module | Value, path: str | os.PathLike[str], *inputs: Any)
     """Write a network, or the graph of a Value, as an ONNX file, and return its path.
 
     A network is recorded on `inputs`, an example; the batch size, the first axis, is free if no
-    operation depends on it. Of a Value, `inputs` are the leaves that become inputs, and the other
-    leaves are parameters. Parameters keep their names. ONNX checks the model, and the file is
+    operation depends on it. For a Value, `inputs` are the leaves that become inputs; the other
+    leaves become parameters. Parameters keep their names. ONNX checks the model, and the file is
     written completely or not at all.
 
     Raises ToolError without the package onnx; UnsupportedError, with the line of source, for a rule

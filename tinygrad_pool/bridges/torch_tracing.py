@@ -59,7 +59,7 @@ def traced(torch: Any, module: Any, inputs: tuple[Any, ...], free: bool) -> Any:
 
 
 def _detach_without_grad(torch: Any, graph_module: Any) -> None:
-    """Detach the results of a block under torch.no_grad(), which decompositions dissolve."""
+    """Detach the results of a block under torch.no_grad(): decompositions remove the block."""
     for node in graph_module.graph.nodes:
         if node.target is torch.ops.higher_order.wrap_with_set_grad_enabled and not node.args[0]:
             graph = getattr(graph_module, node.args[1].target).graph
