@@ -22,12 +22,10 @@ from tinygrad_pool.nn.module import Module
 from tinygrad_pool.rules.arguments import Shape, axes_of
 from tinygrad_pool.rules.rule import is_ours
 
-PLAIN = {
-    rule: kind for kind, rule in (reading.NUMPY | reading.EXTREMES | reading.OPERATORS).items()
-}
-PLAIN |= {"div": "Div", "sigmoid": "Sigmoid", "relu": "Relu", "erf": "Erf", "det": "Det"}
-PLAIN |= {"leaky_relu": "PRelu"}
-"""Rules that are one operation with the same operands and no options."""
+READ = reading.NUMPY | reading.EXTREMES | reading.OPERATORS
+PLAIN = {rule: kind for kind, rule in READ.items()} | {"div": "Div", "leaky_relu": "PRelu"}
+PLAIN |= {"sigmoid": "Sigmoid", "relu": "Relu", "erf": "Erf", "det": "Det"}
+"""Rules that are one operation with the same operands and no options, except for ties."""
 
 NORMS = {1.0: "ReduceL1", 2.0: "ReduceL2"}
 
@@ -67,7 +65,7 @@ def _written(op: Writer, node: Any, inputs: list[str]) -> str:
         raise refused(node, "ONNX has no operation for this rule")
     if node.options.get("ties", "first") != "first":
         raise refused(node, f"resolves ties by {node.options['ties']!r}; ONNX cannot express that")
-    if rule in PLAIN and not node.options.keys() - {"ties"}:
+    if rule in PLAIN:
         return op(PLAIN[rule], *inputs)
     return WRITTEN[rule](op, node, *inputs)
 
