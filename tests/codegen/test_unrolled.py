@@ -406,6 +406,18 @@ def test_a_user_rule_is_imported_or_becomes_a_parameter(tmp_path, monkeypatch):
     assert "__main__" not in local.source
 
 
+def test_a_rule_without_operands():
+    def two():
+        def two_backward(g):
+            return ()
+
+        return 2.0, two_backward
+
+    x = Value(3.0, label="x")
+    outcome = tg.unroll(tg.lift(two)() * x)()
+    assert outcome == (6.0, {"x": 2.0})
+
+
 def test_options_other_than_the_default_are_written_or_become_parameters():
     x = Value(2.0, label="x")
     lifted = tg.lift(cube)

@@ -16,6 +16,7 @@ from tinygrad_pool.bridges.window_counterparts import (
     torch,
 )
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.running import data_of
 from tinygrad_pool.rules import (
     accumulations,
     activations,
@@ -56,8 +57,8 @@ def in_torch(node: Node, xs: Sequence[Any]) -> Any:
     The tensors are first converted to the dtype that NumPy would choose: PyTorch rejects mixed
     dtypes, or prefers an array's to a number's. Raises NoCounterpartError if PyTorch has none.
     """
-    given = [p._numbers if isinstance(p, Node) else p for p in node.parents]
-    dtypes = [x.dtype for p, x in zip(given, xs, strict=True) if type(p) not in PYTHON]
+    operands = data_of(node.parents)
+    dtypes = [x.dtype for p, x in zip(operands, xs, strict=True) if type(p) not in PYTHON]
     if len(xs) > 1 and dtypes:
         dtype = reduce(torch().promote_types, dtypes)
         xs = [x.to(dtype) for x in xs]
