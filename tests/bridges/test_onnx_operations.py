@@ -52,9 +52,9 @@ def test_every_case_of_a_translated_operation_passes(peer, tmp_path):
         given = [numbers(onnx, i) for i in inputs]
         try:
             with np.errstate(all="ignore"):
-                made = network(*(tg.Value(i) if is_float(i) else i for i in given))
-            made = made if isinstance(made, tuple) else (made,)
-            for y, result in zip(made, results, strict=True):
+                outputs = network(*(tg.Value(i) if is_float(i) else i for i in given))
+            outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+            for y, result in zip(outputs, results, strict=True):
                 data = y.data if isinstance(y, tg.Value) else y
                 np.testing.assert_allclose(data, numbers(onnx, result), 1e-3, 1e-6)
         except (TinygradPoolError, AssertionError) as error:

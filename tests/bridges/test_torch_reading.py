@@ -224,11 +224,11 @@ def test_diagnose_finds_a_layer_killed_on_purpose(torch, nets, name):
     network = tg.from_torch(module, x)
     y = network(x)
     E = (y["kind"] ** 2).sum() + y["size"][0].sum() if name == "two heads" else -y[:, 0].mean()
-    said = str(tg.diagnose(E, parameters=network.parameters()))
+    findings = str(tg.diagnose(E, parameters=network.parameters()))
     group = "body" if name == "two heads" else KILLED[name]
-    assert f"no gradient: {group}.*" in said.replace("conv1.*, conv2", "conv2")
+    assert f"no gradient: {group}.*" in findings.replace("conv1.*, conv2", "conv2")
     off_everywhere = r"the relu is off at all [\d,]+ units where a gradient arrives"
-    assert re.search(off_everywhere, " ".join(said.split()))
+    assert re.search(off_everywhere, " ".join(findings.split()))
     why = str(tg.record(E).why(dict(network.named_parameters())[f"{KILLED[name]}.weight"]))
     assert "relu is off" in why
 

@@ -149,9 +149,9 @@ def test_a_call_creates_no_closures():
     before = closures()
     gc.disable()
     outcome = unrolled()
-    made = closures() - before
+    new = closures() - before
     gc.enable()
-    assert made < 10
+    assert new < 10
     assert len(outcome.gradients) == 3 + 113 - 3
 
 
