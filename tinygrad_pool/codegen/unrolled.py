@@ -50,9 +50,7 @@ class Unrolled:
         nodes = topological_order(loss)
         (seed,) = grad(loss, loss, gradient)
         check_not_stale(nodes, create_graph=True)
-        writer = Writer(nodes, variables)
-        with np.errstate(all="ignore"):
-            writer.write(nodes, loss, seed)
+        writer = Writer(nodes, seed, variables)
         self._loss, self._gradient, self._count = loss, gradient, len(nodes)
         self._traced = any(node.about.line for node in nodes)
         self._writer: Any = writer  # until it is compiled
