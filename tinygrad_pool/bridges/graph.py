@@ -171,8 +171,10 @@ def _other_numbers(x: Any) -> Any:
     numbers = np.asarray(data_of(x))
     if numbers.dtype.kind == "f":
         return (numbers * -0.7 + 0.1).astype(numbers.dtype)
+    if not numbers.ndim:
+        return x
     rolled = np.roll(numbers, 1)
-    if not numbers.ndim or (rolled != numbers).any():
+    if (rolled != numbers).any():
         return rolled
     return np.where(numbers > 0, numbers - 1, numbers + 1).astype(numbers.dtype)
 
