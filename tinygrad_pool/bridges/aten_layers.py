@@ -75,10 +75,9 @@ def batch_norm(x: Any, w: Any, b: Any, mean: Any, variance: Any, *options: Any) 
 def instance_norm(x: Any, w: Any, b: Any, mean: Any, variance: Any, *options: Any) -> Any:
     """Normalize each channel of each example, and update running statistics if there are any.
 
-    The options are training, momentum, eps and one for cuDNN. In evaluation, running statistics
-    are used.
+    In evaluation, the running statistics are used.
     """
-    training, momentum, eps, _ = options
+    training, momentum, eps, _ = options  # the last is for cuDNN
     if not training:
         return layers.batch_norm(x, mean, variance, w, b, False, eps=eps)
     if mean is not None:
@@ -110,8 +109,7 @@ REDUCTIONS = ("none", "mean", "sum")
 """PyTorch's graphs number them."""
 
 LOSSES = {
-    "mse_loss": "reduction",
-    "l1_loss": "reduction",
+    **dict.fromkeys(("mse_loss", "l1_loss"), "reduction"),
     "huber_loss": "reduction delta",
     "smooth_l1_loss": "reduction beta",
     "binary_cross_entropy": "weight reduction",

@@ -104,19 +104,16 @@ def copy(x: Any, new: Any, dtype: Any = None, **_: Any) -> Any:
     return np.broadcast_to(cast(new if isinstance(new, Value) else np.asarray(new), own), x.shape)
 
 
-MODES = {"replicate": "edge", "circular": "wrap"}
-"""Modes of padding whose names differ in NumPy."""
-
-
 @translates("aten.pad")
 def pad_last_axes(
     x: Any, sides: Sequence[int], mode: str = "constant", value: float | None = None
 ) -> Any:
     """Add elements on both sides of the last axes; `sides` lists the last axis first."""
     last_axes = [*zip(sides[::2], sides[1::2], strict=True)][::-1]
-    options = {"constant_values": value or 0.0} if mode == "constant" else {}
-    sides_of_all = [(0, 0)] * (x.ndim - len(last_axes)) + last_axes
-    return pad(x, sides_of_all, MODES.get(mode, mode), **options)
+    all_axes = [(0, 0)] * (x.ndim - len(last_axes)) + last_axes
+    if mode == "constant":
+        return pad(x, all_axes, constant_values=value or 0.0)
+    return pad(x, all_axes, {"replicate": "edge", "circular": "wrap"}.get(mode, mode))
 
 
 def pad(x: Any, sides: Sequence[tuple[int, int]], mode: Any = "constant", **options: Any) -> Any:
@@ -153,8 +150,7 @@ def repeat(x: Any, times: Sequence[int]) -> Any:
 SIMPLE: dict[str, Callable[..., Any]] = {
     "constant_pad_nd": lambda x, sides, value=0.0: pad_last_axes(x, sides, "constant", value),
     **dict.fromkeys(
-        ("view", "reshape", "_unsafe_view", "_reshape_copy"),
-        lambda x, shape: np.reshape(x, tuple(shape)),
+        ("view", "reshape", "_unsafe_view"), lambda x, shape: np.reshape(x, tuple(shape))
     ),
     "transpose": lambda x, one, other: np.swapaxes(x, one, other) if x.ndim else x,
     "flip": lambda x, axes: np.flip(x, tuple(axes)),

@@ -225,16 +225,16 @@ def _quantile(options: Options, x: Any) -> Any:
     return y if q.ndim else y.to(x.dtype)
 
 
-def _linalg(name: str) -> Counterpart:
-    return lambda _, *xs: getattr(torch().linalg, name)(*xs)
-
-
 def _cbrt(_: Options, x: Any) -> Any:
     """Take the root on each side of 0 separately: its slope at 0 is inf, and not NaN."""
     below = x < 0
     sizes = (torch().where(side, size, 1.0) for side, size in ((~below, x), (below, -x)))
     up, down = (size ** (1 / 3) for size in sizes)
     return torch().where(below, -down, up)
+
+
+def _linalg(name: str) -> Counterpart:
+    return lambda _, *xs: getattr(torch().linalg, name)(*xs)
 
 
 COUNTERPARTS: dict[Rule, Counterpart] = {

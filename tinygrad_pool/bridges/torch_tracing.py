@@ -47,14 +47,13 @@ def traced(torch: Any, module: Any, inputs: tuple[Any, ...], free: bool) -> Any:
         _detach_without_grad(torch, exported.graph_module)
         table = torch.export.default_decompositions()
         while table:
-            for operation in list(table):
-                if name_of(operation) in TRANSLATIONS:
-                    del table[operation]
+            for operation in [o for o in table if name_of(o) in TRANSLATIONS]:
+                del table[operation]
             exported = exported.run_decompositions(table)
             targets = {n.target for n in exported.graph.nodes if n.op == "call_function"}
-            table = torch._decomp.get_decompositions(
-                [t for t in targets if hasattr(t, "_schema") and name_of(t) not in TRANSLATIONS]
-            )
+            operations = (t for t in targets if hasattr(t, "_schema"))
+            unknown = [t for t in operations if name_of(t) not in TRANSLATIONS]
+            table = torch._decomp.get_decompositions(unknown)
     return exported
 
 

@@ -73,11 +73,6 @@ def _over_windows(name: str, windows: Any, x: Any, fill: float, *operands: Any) 
     return y[(..., *(slice(n) for n in windows.over(shape)))]
 
 
-def _max_pool(options: Options, x: Any) -> Any:
-    windows = options["windows"]
-    return _over_windows("max_pool", windows, x, -np.inf, windows.kernel)
-
-
 def _window_sums(windows: Any, x: Any) -> Any:
     """Sum each window: a convolution with ones, which supports dilation."""
     ones = torch().ones((1, 1, *windows.kernel), dtype=x.dtype)
@@ -100,7 +95,9 @@ def _lp_pool(options: Options, x: Any) -> Any:
 
 WINDOW_COUNTERPARTS: dict[Rule, Counterpart] = {
     convolution.conv: _conv,
-    pooling.max_pool: _pool("max", _max_pool),
+    pooling.max_pool: _pool(
+        "max", lambda o, x: _over_windows("max_pool", o["windows"], x, -np.inf, o["windows"].kernel)
+    ),
     pooling.avg_pool: _pool("avg", _avg_pool),
     pooling.lp_pool: _pool("lp", _lp_pool),
 }

@@ -247,11 +247,7 @@ def _slopes_then(node: Node, i: int, unit: Indices, cell: Indices) -> NDArray[An
     return np.where(known[at] == asked, np.append(weight, 0)[at], 0)
 
 
-_POOLED: dict[str, Callable[..., NDArray[Any]]] = {
-    "largest": _won,
-    "sum": _averaged,
-    "norm": _normed,
-}
+_POOLED: dict[str, Callable[..., Any]] = {"largest": _won, "sum": _averaged, "norm": _normed}
 SPARSITY: dict[str, Pattern] = {
     "elementwise": _elementwise,
     "reduction": _reduction,
