@@ -81,13 +81,13 @@ class TestDifferences:
         )
 
     @pytest.mark.parametrize(
-        "made",
+        "rule",
         [lambda x: 2.0, lambda x: x.sum() if isinstance(x, np.ndarray) else x],
         ids=["no tensor", "another shape"],
     )
-    def test_a_rule_with_another_result_in_torch_is_unknown(self, made):
+    def test_a_rule_with_another_result_in_torch_is_unknown(self, rule):
         def odd(x):
-            return made(x), lambda g: (g * np.ones(2),)
+            return rule(x), lambda g: (g * np.ones(2),)
 
         assert [n.op for n in tg.crosscheck(tg.lift(odd)(tg.Value([1.0, 2.0]))).unknown] == ["odd"]
 
@@ -254,8 +254,8 @@ def operands_of_rows():
 @pytest.mark.usefixtures("torch")
 @pytest.mark.parametrize("name", ROWS)
 def test_rules_of_rows_agree(name):
-    made = ROWS[name](*operands_of_rows())
-    for y in made if isinstance(made, list) else [made]:
+    values = ROWS[name](*operands_of_rows())
+    for y in values if isinstance(values, list) else [values]:
         result = tg.crosscheck(y)
         assert result.ok, result
         assert not result.unknown

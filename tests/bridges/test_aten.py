@@ -64,6 +64,8 @@ CASES = {
     "slice steps": ("slice", CUBE, 2, None, None, 2),
     "slice all": ("slice", CUBE, 1, 0, 99),
     "split": ("split", X, 3, 1),
+    "sort with NaN": ("sort", np.array([1.0, np.nan, 3.0, 3.0]), -1, True),
+    "topk with NaN": ("topk", np.array([1.0, np.nan, 3.0, 4.0]), 2),
     "split_with_sizes": ("split_with_sizes", X, [1, 3], 1),
     "cat": ("cat", [X, Y], 1),
     "stack": ("stack", [X, Y], -1),

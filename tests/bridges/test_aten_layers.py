@@ -25,16 +25,13 @@ CASES = {
     "avg_pool2d": (PLANES, [2], [1, 2], [1], True, False),
     "avg_pool2d divided": (PLANES, [2], [], [0], False, True, 3),
     "adaptive_avg_pool2d": (PLANES, [3, 2]),
-    "_adaptive_avg_pool2d": (PLANES, [3, 2]),
     "adaptive_max_pool2d": (PLANES, [2, 3]),
-    "_prelu_kernel": (X, X[:1]),
     "prelu": (X, B[:4]),
     "threshold": (X, 0.5, 7.0),
     "hardtanh": (X, -0.3, 0.4),
     "softplus": (X * 20, 2.0, 5.0),
     "layer_norm": (X, [4], B[:4], B[1:]),
     "group_norm": (PLANES, 2, B[:4], None, 1e-3),
-    "dropout": (X, 0.5, False),
 }
 
 

@@ -38,7 +38,7 @@ def test_a_network_is_a_module_with_scopes_and_lines():
     y = net(tg.Value(2.0))
     assert (y.data, y.about.scope, str(y.about.line)) == (6.0, "block", "net.py:7")
     assert net.block.w is net.parameters()[0]
-    assert repr(net) == "Network(Net: 1 operations on x)"
+    assert repr(net) == "Network(Net: 1 operation on x)"
     assert net(2.0).data == 6.0
     net.load_state_dict({"block.w": 4.0})
     with tg.scope("outer"):

@@ -52,9 +52,9 @@ def test_every_case_of_a_translated_operation_passes(peer, tmp_path):
         given = [numbers(onnx, i) for i in inputs]
         try:
             with np.errstate(all="ignore"):
-                made = network(*(tg.Value(i) if is_float(i) else i for i in given))
-            made = made if isinstance(made, tuple) else (made,)
-            for y, result in zip(made, results, strict=True):
+                outputs = network(*(tg.Value(i) if is_float(i) else i for i in given))
+            outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+            for y, result in zip(outputs, results, strict=True):
                 data = y.data if isinstance(y, tg.Value) else y
                 np.testing.assert_allclose(data, numbers(onnx, result), 1e-3, 1e-6)
         except (TinygradPoolError, AssertionError) as error:
@@ -71,14 +71,18 @@ def is_float(given):
     return isinstance(given, np.ndarray) and given.dtype.kind == "f"
 
 
-def test_unsupported_options_raise():
-    for operation, options in {
-        "BatchNormalization": {"training_mode": 1},
-        "ConvTranspose": {"auto_pad": "SAME_UPPER"},
-    }.items():
-        x = np.ones((1, 1, 2), np.float32)
-        with pytest.raises(UnsupportedError, match=f"onnx.{operation}: "):
-            TRANSLATIONS[f"onnx.{operation}"](*[x] * 5, **options)
+@pytest.mark.parametrize(
+    ("operation", "options", "message"),
+    [
+        ("BatchNormalization", {"training_mode": 1}, "training_mode=1 is not supported"),
+        ("ConvTranspose", {"auto_pad": "SAME_UPPER"}, "needs pads, got auto_pad or output_shape"),
+        ("ConvTranspose", {"output_shape": [3]}, "needs pads, got auto_pad or output_shape"),
+    ],
+)
+def test_unsupported_options_raise(operation, options, message):
+    x = np.ones((1, 1, 2), np.float32)
+    with pytest.raises(UnsupportedError, match=f"onnx.{operation}: {message}"):
+        TRANSLATIONS[f"onnx.{operation}"](*[x] * 5, **options)
 
 
 def test_windows_over_four_axes_raise():

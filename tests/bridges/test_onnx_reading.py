@@ -32,17 +32,17 @@ def write(onnx, tmp_path):
     def write(nodes, tensors=(), inputs=("x",), outputs=("y",), shape=(2, 3), opset=17, **more):
         h = onnx.helper
         floats = onnx.TensorProto.FLOAT
-        made = [h.make_node(*node[:3], **node[3] if len(node) > 3 else {}) for node in nodes]
-        held = [
+        operations = [h.make_node(*node[:3], **node[3] if len(node) > 3 else {}) for node in nodes]
+        initializers = [
             a if isinstance(a, onnx.TensorProto) else onnx.numpy_helper.from_array(a, name)
             for name, a in dict(tensors).items()
         ]
         graph = h.make_graph(
-            made,
+            operations,
             "written",
             [h.make_tensor_value_info(i, floats, shape) for i in inputs],
             [h.make_tensor_value_info(o, floats, ()) for o in outputs],
-            held,
+            initializers,
         )
         opsets = [h.make_opsetid("", opset), h.make_opsetid("mylib", 1)]
         model = h.make_model(graph, opset_imports=opsets, ir_version=8, **more)
@@ -54,6 +54,15 @@ def write(onnx, tmp_path):
 
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def test_lengths_are_equal_if_they_have_one_name(write):
+    inputs, nodes = ("x", "z"), [("MatMul", ["x", "z"], ["y"])]
+    network = tg.from_onnx(write(nodes, inputs=inputs, shape=(None, None)))
+    assert network(X, X.T).shape == (2, 2)
+    network = tg.from_onnx(write(nodes, inputs=inputs, shape=("n", "m")))
+    with pytest.raises(ShapeError, match=r"input z: .* for shape \(n, m\), got \(3, 2\)"):
+        network(X, X.T)
 
 
 def test_a_file_from_pytorch_is_read(onnx, peer, tmp_path):

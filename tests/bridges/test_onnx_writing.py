@@ -278,17 +278,34 @@ def test_what_onnx_cannot_express_raises(tmp_path, message):
     assert list(tmp_path.iterdir()) == []
 
 
+class Rows(nn.Module):
+    """Selects rows of a table, and scales them."""
+
+    def __init__(self):
+        self.table = tg.Value(drawn(5, 2))
+
+    def forward(self, at, scale):
+        return self.table[at] * scale
+
+
 @pytest.mark.usefixtures("runtime")
-def test_indices_from_an_input_raise(tmp_path):
-    class Rows(nn.Module):
-        def __init__(self):
-            self.table = tg.Value(drawn(5, 2))
-
-        def forward(self, places):
-            return self.table[places.astype(int)]
-
+@pytest.mark.parametrize("at", [[0, 3], [1, 1], [0, 0], [True, False, True, False, False]])
+def test_indices_from_an_input_raise(tmp_path, at):
     with pytest.raises(GraphError, match="the getitem node has a constant that was computed"):
-        tg.to_onnx(Rows(), tmp_path / "net.onnx", np.array([0, 3]))
+        tg.to_onnx(Rows(), tmp_path / "net.onnx", np.array(at), drawn(2, 2))
+
+
+@pytest.mark.usefixtures("runtime")
+def test_a_mask_from_an_input_raises(tmp_path):
+    with pytest.raises(GraphError, match="depends on the numbers of the inputs; with others, mul:"):
+        tg.to_onnx(Rows(), tmp_path / "net.onnx", np.ones(5, bool), drawn(5, 2))
+
+
+@pytest.mark.usefixtures("runtime")
+def test_a_number_among_the_inputs_is_an_option(tmp_path):
+    again = tg.from_onnx(tg.to_onnx(Rows(), tmp_path / "net.onnx", 1, drawn(2, 2)))
+    assert str(again) == "Network(tinygrad_pool: 4 operations on scale)"
+    assert np.array_equal(again(drawn(2, 2)).data, Rows()(1, drawn(2, 2)).data)
 
 
 @pytest.mark.usefixtures("runtime")
@@ -307,6 +324,7 @@ class TestBatch:
             lambda torch, x: x.roll(1, 1),
             lambda torch, x: x.repeat(2, 2),
             lambda torch, x: torch.nn.functional.pad(x, (-1, 1)),
+            lambda torch, x: torch.nn.functional.pad(x[:, None], (1, 1), "circular"),
             lambda torch, x: x.view(-1, 2, 2).tril(),
             lambda torch, x: torch.nn.functional.pad(x, (1, 2), value=3.0),
             lambda torch, x: torch.conv_transpose1d(x[:, None], torch.ones(1, 1, 3), None, 2),
@@ -321,6 +339,12 @@ class TestBatch:
         path, more = tg.to_onnx(net, tmp_path / "net.onnx", drawn(2, 4)), drawn(5, 4)
         (y,) = runtime.InferenceSession(str(path)).run(None, {"x": more})
         assert np.array_equal(y, moved(torch, torch.as_tensor(more)).numpy())
+
+    def test_an_instance_norm_leaves_it_free(self, runtime, torch, tmp_path):
+        module, x = torch.nn.InstanceNorm1d(3, affine=True), drawn(2, 3, 4)
+        path = tg.to_onnx(tg.from_torch(module, x), tmp_path / "net.onnx", x)
+        (y,) = runtime.InferenceSession(str(path)).run(None, {"input": drawn(5, 3, 4)})
+        np.testing.assert_allclose(y, module(torch.as_tensor(drawn(5, 3, 4))).detach(), 1e-4, 1e-5)
 
     @pytest.mark.parametrize(
         "f",
@@ -344,6 +368,13 @@ class TestBatch:
     def test_a_function_of_the_batch_size_fixes_it(self, tmp_path, f):
         again = tg.from_onnx(tg.to_onnx(Of(f), tmp_path / "net.onnx", drawn(2, 4)))
         np.testing.assert_allclose(again(drawn(2, 4)).data, Of(f)(drawn(2, 4)).data, 1e-6)
+        with pytest.raises(ShapeError, match=r"made for shape \(2, 4\), got \(5, 4\)"):
+            again(drawn(5, 4))
+
+    def test_a_number_of_outputs_that_depends_on_it_fixes_it(self, tmp_path):
+        net = Of(lambda x: [x] * (len(x) - 1))
+        again = tg.from_onnx(tg.to_onnx(net, tmp_path / "net.onnx", drawn(2, 4)))
+        assert np.array_equal(again(drawn(2, 4)).data, net(drawn(2, 4))[0].data)
         with pytest.raises(ShapeError, match=r"made for shape \(2, 4\), got \(5, 4\)"):
             again(drawn(5, 4))
 

@@ -78,6 +78,7 @@ LAYERS = {
     "LayerNorm(6)": (3, 6),
     "GroupNorm(2, 6)": (3, 6, 4),
     "InstanceNorm1d(6, affine=True)": (3, 6, 4),
+    "InstanceNorm1d(6, track_running_stats=True).eval()": (3, 6, 4),
     "BatchNorm1d(6)": (3, 6),
     "BatchNorm3d(2, affine=False)": (3, 2, 2, 2, 2),
     "BatchNorm2d(2, track_running_stats=False)": (3, 2, 2, 2),
@@ -94,6 +95,9 @@ LAYERS = {
     "LPPool2d(2, 2)": (1, 2, 4, 4),
     "ConstantPad2d((1, 2, 0, 1), 3.0)": (2, 1, 4, 4),
     "ReflectionPad1d(1)": (2, 1, 4),
+    "ReplicationPad2d((0, 3, 1, 0))": (2, 1, 4, 3),
+    "CircularPad1d((-1, 2))": (2, 1, 4),
+    "Conv1d(2, 2, 3, padding=1, padding_mode='circular')": (2, 2, 4),
     "Upsample(scale_factor=2)": (1, 2, 3, 3),
     "PixelShuffle(2)": (2, 4, 3, 3),
     "Dropout(0.5).eval()": (3, 6),
@@ -104,6 +108,7 @@ LAYERS = {
 
 ALONE = {
     "BatchNorm2d(2, track_running_stats=False)",
+    "InstanceNorm1d(6, track_running_stats=True).eval()",
     "MaxPool1d(3, 2, 1, ceil_mode=True)",
     "ReflectionPad1d(1)",
 }
@@ -145,12 +150,13 @@ FUNCTIONS = {
     "arithmetic": "x ** 2, 2 ** x, x / (1 + x * x), 1 - x, (x * x + 1).rsqrt(), x.abs(), x.exp()",
     "bounds": "torch.clamp(y, x), torch.clamp(y, max=x[0, 0]), torch.clamp(x, y, x * x + y)",
     "masked": "F.scaled_dot_product_attention(x[None], x[None], x[None], y[:, :3].tril(-1) != 0)",
-    "places of an order": "x.argsort(1) * x, x.sort(stable=True, dim=0)[1] * x, x.topk(2)[1] * 1.5",
-    "so far": "x.cumsum(1), x.cumsum(0).cumprod(1), torch.copysign(x, y), torch.remainder(x, y)",
-    "cells that are set": "x.index_put((torch.tensor([0, 2]), torch.tensor([1, 0])), y[0, :2]), "
+    "indices": "x.argsort(1) * x, x.sort(stable=True, dim=0)[1] * x, x.topk(2)[1] * 1.5",
+    "running sums": "x.cumsum(1), x.cumsum(0).cumprod(1), torch.copysign(x, y)",
+    "replaced cells": "x.index_put((torch.tensor([0, 2]), torch.tensor([1, 0])), y[0, :2]), "
     "torch.zeros_like(x).scatter(1, k[:, None], x[:, 3:4]), x.scatter(0, k[None, :1], 2.0)",
     "norms": "x.norm(), (x * 0).norm(), x.norm(p=3, dim=0), x.norm(p=0, dim=1).abs(), x.norm(1, 1)",
-    "ends": "x.norm(p=float('inf'), dim=1), x.norm(p=-float('inf')), (x > 0).double().norm(dim=0)",
+    "infinite norms": "x.norm(p=float('inf'), dim=1), x.norm(p=-float('inf')), "
+    "(x > 0).double().norm(dim=0)",
     "kinks": "torch.clamp(x, -0.5, 0.5), torch.where(x > 0, x, -x), x.masked_fill(x > 0, 0.0)",
     "trigonometry": "x.sin(), x.cos(), x.erf(), (x * x + 1).log(), x.expm1(), x.sigmoid()",
     "shapes": "x.reshape(-1, 2), x.flatten(), x.unsqueeze(1).expand(-1, 4, -1), x.split([2, 4], 1)",
@@ -168,19 +174,20 @@ FUNCTIONS = {
     "orders": "x.sort(1)[0], x.sort(dim=0, descending=True, stable=True)[0], x.topk(2)[0], "
     "x.topk(1, 0, False)[0]",
     "factors": "x.prod(), x.prod(1, keepdim=True), x.cumprod(0), torch.atan2(x, y)",
-    "lengths and rests": "torch.hypot(x, y), torch.fmod(x, 0.7), torch.remainder(x, -0.7)",
+    "hypotenuses and remainders": "torch.hypot(x, y), torch.fmod(x, 0.7), "
+    "torch.remainder(x, -0.7), torch.remainder(x, y)",
     "rows": "F.embedding(k, x.T), F.one_hot(k, 6) * x, x.gather(1, k[:, None])",
 }
 
 
 FUNCTIONS_ALONE = {
-    "cells that are set",
-    "ends",
+    "infinite norms",
     "losses",
     "masked",
     "norms",
     "orders",
     "places",
+    "replaced cells",
     "rows",
 }
 
@@ -217,11 +224,11 @@ def test_diagnose_finds_a_layer_killed_on_purpose(torch, nets, name):
     network = tg.from_torch(module, x)
     y = network(x)
     E = (y["kind"] ** 2).sum() + y["size"][0].sum() if name == "two heads" else -y[:, 0].mean()
-    said = str(tg.diagnose(E, parameters=network.parameters()))
+    findings = str(tg.diagnose(E, parameters=network.parameters()))
     group = "body" if name == "two heads" else KILLED[name]
-    assert f"no gradient: {group}.*" in said.replace("conv1.*, conv2", "conv2")
+    assert f"no gradient: {group}.*" in findings.replace("conv1.*, conv2", "conv2")
     off_everywhere = r"the relu is off at all [\d,]+ units where a gradient arrives"
-    assert re.search(off_everywhere, " ".join(said.split()))
+    assert re.search(off_everywhere, " ".join(findings.split()))
     why = str(tg.record(E).why(dict(network.named_parameters())[f"{KILLED[name]}.weight"]))
     assert "relu is off" in why
 
@@ -241,17 +248,40 @@ def test_record_draw_and_unroll_work_on_a_translated_network(torch, nets, tmp_pa
     assert "conv2d" in tg.unroll(E).source
 
 
-def test_running_statistics_are_updated_as_in_the_module(torch):
-    module = torch.nn.BatchNorm1d(3).double()
-    x = torch.randn(5, 3).double()
+@pytest.mark.parametrize("kind", ["BatchNorm1d", "InstanceNorm1d"])
+def test_running_statistics_are_updated_as_in_the_module(torch, kind):
+    module = getattr(torch.nn, kind)(3, track_running_stats=True).double()
+    x = torch.randn(5, 3, 2).double()
     network = tg.from_torch(module, x)
     assert network.num_batches_tracked == module.num_batches_tracked == 0
     for _ in range(2):
         network(x), module(x)
     np.testing.assert_allclose(network.running_mean, module.running_mean, 1e-12)
     np.testing.assert_allclose(network.running_var, module.running_var, 1e-12)
-    assert network.num_batches_tracked == 2
+    assert network.num_batches_tracked == module.num_batches_tracked
     assert set(network.state_dict()) == set(module.state_dict())
+
+
+def test_buffers_are_updated_after_the_pass(torch):
+    class Swap(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("a", torch.zeros(2))
+            self.register_buffer("b", torch.ones(2))
+
+        def forward(self, x):
+            old = self.a.clone()
+            self.a.copy_(self.b)
+            self.b.copy_(old)
+            return x + self.a, old
+
+    module, x = Swap(), torch.ones(2)
+    network = tg.from_torch(module, x)
+    for _ in range(3):
+        for y, t in zip(network(x), module(x), strict=True):
+            assert y.data.tolist() == t.tolist()
+        assert network.a.tolist() == module.a.tolist()
+        assert network.b.tolist() == module.b.tolist()
 
 
 def test_shared_parameters_remain_shared(torch, same):

@@ -13,10 +13,7 @@ from tinygrad_pool.engine.backward import topological_order
 
 
 def program(loss, g=1.0):
-    writer = Writer(nodes := topological_order(loss), {})
-    with np.errstate(all="ignore"):
-        writer.write(nodes, loss, g)
-    return Program(writer)
+    return Program(Writer(topological_order(loss), g, {}))
 
 
 def lines(loss, g=1.0):

@@ -149,9 +149,9 @@ def test_a_call_creates_no_closures():
     before = closures()
     gc.disable()
     outcome = unrolled()
-    made = closures() - before
+    new = closures() - before
     gc.enable()
-    assert made < 10
+    assert new < 10
     assert len(outcome.gradients) == 3 + 113 - 3
 
 
@@ -404,6 +404,18 @@ def test_a_user_rule_is_imported_or_becomes_a_parameter(tmp_path, monkeypatch):
     assert "    square,  # a function" in local.source.splitlines()
     assert local() == (4.0, {"x": 4.0})
     assert "__main__" not in local.source
+
+
+def test_a_rule_without_operands():
+    def two():
+        def two_backward(g):
+            return ()
+
+        return 2.0, two_backward
+
+    x = Value(3.0, label="x")
+    outcome = tg.unroll(tg.lift(two)() * x)()
+    assert outcome == (6.0, {"x": 2.0})
 
 
 def test_options_other_than_the_default_are_written_or_become_parameters():

@@ -9,9 +9,7 @@ from tinygrad_pool.engine.backward import topological_order
 
 
 def written(loss, g=1.0):
-    writer = Writer(nodes := topological_order(loss), {})
-    writer.write(nodes, loss, g)
-    return writer
+    return Writer(topological_order(loss), g, {})
 
 
 def test_contributions_are_unpacked():

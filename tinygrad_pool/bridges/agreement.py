@@ -35,8 +35,8 @@ class Crosscheck:
     """The result of `crosscheck`: errors, documented choices, and nodes that were not compared.
 
     `differences` and `choices` are in the order of the graph: the first is nearest to the leaves.
-    `unknown` lists the nodes without a counterpart in PyTorch; `compared` counts the others, and
-    `parameters` those that were compared with a module's.
+    `unknown` lists the nodes without a counterpart in PyTorch, and `compared` counts the others.
+    `parameters` counts those that were compared with a module's.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -63,10 +63,8 @@ class Crosscheck:
             (self.choices if one.choice else self.differences).append(one)
 
     def __repr__(self) -> str:
-        n, summary = (
-            len(self.differences),
-            f"{counted(self.compared, 'node')} computed in PyTorch, too",
-        )
+        n = len(self.differences)
+        summary = f"{counted(self.compared, 'node')} computed in PyTorch, too"
         if self.parameters:
             summary += f", {counted(self.parameters, 'parameter')} compared with the module's"
         agree = "all agree" if self.compared or self.parameters else "nothing was compared"
@@ -238,7 +236,7 @@ def _choice(node: Node, operand: int, ours: Any, theirs: Any) -> str:
     candidates = candidates_of(node)
     if candidates is None:
         return ""
-    shared = tied_units(candidates)[np.searchsorted(np.unique(candidates.unit), candidates.unit)]
+    shared = tied_units(candidates)[candidates.unit]
     tied = np.zeros(ours.size, bool)
     tied[candidates.cell[shared & (candidates.operand == operand)]] = True
     if different.reshape(-1)[~tied].any():

@@ -67,7 +67,7 @@ def _over(f: Callable[..., Any], **options: Any) -> Callable[..., Any]:
 def _promoting(f: Callable[..., Any]) -> Callable[..., Any]:
     """Give arrays of integers, and numbers, the dtype of a floating operand, as PyTorch does.
 
-    What is computed from integers alone is in single precision.
+    Floating results of integers alone are in single precision.
     """
 
     def promoted(*xs: Any, **options: Any) -> Any:

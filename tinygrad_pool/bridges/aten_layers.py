@@ -56,11 +56,10 @@ def _pool(name: str, **options: Any) -> Callable[..., Any]:
     return lambda x, *windows: pool(x, *map(_per_axis, windows), **options)
 
 
-for _n in (1, 2, 3):
-    for _name in (f"max_pool{_n}d", f"avg_pool{_n}d", f"adaptive_avg_pool{_n}d"):
+for _n in ("1d", "2d", "3d"):
+    for _name in (f"max_pool{_n}", f"avg_pool{_n}", f"adaptive_avg_pool{_n}"):
         TRANSLATIONS[f"aten.{_name}"] = _pool(_name)
-    TRANSLATIONS[f"aten._adaptive_avg_pool{_n}d"] = _pool(f"adaptive_avg_pool{_n}d")
-    for _name, _suffix in ((f"max_pool{_n}d", "_with_indices"), (f"adaptive_max_pool{_n}d", "")):
+    for _name, _suffix in ((f"max_pool{_n}", "_with_indices"), (f"adaptive_max_pool{_n}", "")):
         TRANSLATIONS[f"aten.{_name}{_suffix}"] = _pool(_name, return_indices=True)
 
 
@@ -72,19 +71,32 @@ def batch_norm(x: Any, w: Any, b: Any, mean: Any, variance: Any, *options: Any) 
     return y, None, None, mean, variance
 
 
+@translates("aten.instance_norm")
+def instance_norm(x: Any, w: Any, b: Any, mean: Any, variance: Any, *options: Any) -> Any:
+    """Normalize each channel of each example, and update running statistics if there are any.
+
+    In evaluation, the running statistics are used.
+    """
+    training, momentum, eps, _ = options  # the last is for cuDNN
+    if not training:
+        return layers.batch_norm(x, mean, variance, w, b, False, eps=eps)
+    if mean is not None:
+        planes = np.reshape(data_of(x), (*x.shape[:2], -1))
+        mean += momentum * (planes.mean((0, 2)) - mean)
+        variance += momentum * (planes.var(2, ddof=1).mean(0) - variance)
+    return layers.instance_norm(x, None, None, w, b, eps=eps)
+
+
 ACTIVATIONS = """
 celu elu erf erfc gelu hardsigmoid hardswish hardtanh leaky_relu mish prelu relu6 selu silu softplus
-softsign
 """
 SIMPLE: dict[str, Callable[..., Any]] = {
     **{name: getattr(activations, name) for name in ACTIVATIONS.split()},
-    "_prelu_kernel": lambda x, slope: np.where(data_of(x) > 0, x, x * slope),
     "log_sigmoid": activations.logsigmoid,
     "threshold": lambda x, least, value: np.where(data_of(x) > least, x, value),
     "linear": layers.linear,
     "layer_norm": lambda *operands: layers.layer_norm(*operands[:5]),  # the sixth is for cuDNN
     "group_norm": lambda *operands: layers.group_norm(*operands[:5]),
-    "dropout": layers.dropout,
     "bernoulli": lambda x, p: (np.random.default_rng().random(x.shape) < p).astype(x.dtype),
     "_native_batch_norm_legit": lambda x, w, b, *more: batch_norm(x, w, b, None, None, *more),
     "_native_batch_norm_legit_no_training": lambda x, w, b, mean, variance, *more: batch_norm(
@@ -97,8 +109,7 @@ REDUCTIONS = ("none", "mean", "sum")
 """PyTorch's graphs number them."""
 
 LOSSES = {
-    "mse_loss": "reduction",
-    "l1_loss": "reduction",
+    **dict.fromkeys(("mse_loss", "l1_loss"), "reduction"),
     "huber_loss": "reduction delta",
     "smooth_l1_loss": "reduction beta",
     "binary_cross_entropy": "weight reduction",
@@ -118,7 +129,5 @@ def _loss(name: str) -> Callable[..., Any]:
     return loss
 
 
-TRANSLATIONS.update({f"aten.{name}": _loss(name) for name in LOSSES})
-TRANSLATIONS["aten.cross_entropy_loss"] = TRANSLATIONS.pop("aten.cross_entropy")
-for _name in ("nll_loss2d", "nll_loss_nd"):
-    TRANSLATIONS[f"aten.{_name}"] = TRANSLATIONS["aten.nll_loss"]
+RENAMED = {"cross_entropy": "cross_entropy_loss", "nll_loss": "nll_loss_nd"}
+TRANSLATIONS.update({f"aten.{RENAMED.get(name, name)}": _loss(name) for name in LOSSES})

@@ -104,31 +104,34 @@ def copy(x: Any, new: Any, dtype: Any = None, **_: Any) -> Any:
     return np.broadcast_to(cast(new if isinstance(new, Value) else np.asarray(new), own), x.shape)
 
 
-@translates("aten.constant_pad_nd")
-def constant_pad(x: Any, sides: Sequence[int], value: float = 0.0) -> Any:
-    """Add a constant on both sides of the last axes; `sides` lists the last axis first."""
+@translates("aten.pad")
+def pad_last_axes(
+    x: Any, sides: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Any:
+    """Add elements on both sides of the last axes; `sides` lists the last axis first."""
     last_axes = [*zip(sides[::2], sides[1::2], strict=True)][::-1]
-    return pad(x, [(0, 0)] * (x.ndim - len(last_axes)) + last_axes, value)
+    all_axes = [(0, 0)] * (x.ndim - len(last_axes)) + last_axes
+    if mode == "constant":
+        return pad(x, all_axes, constant_values=value or 0.0)
+    return pad(x, all_axes, {"replicate": "edge", "circular": "wrap"}.get(mode, mode))
 
 
-def pad(x: Any, sides: Sequence[tuple[int, int]], value: float = 0.0) -> Any:
-    """Add a constant before and after each axis; a negative number cuts elements off."""
+def pad(x: Any, sides: Sequence[tuple[int, int]], mode: Any = "constant", **options: Any) -> Any:
+    """Add elements before and after each axis as np.pad does; a negative number cuts some off."""
     if (np.array(sides) < 0).any():
         x = x[tuple(slice(max(-before, 0), min(after, 0) or None) for before, after in sides)]
     added = np.maximum(sides, 0)
-    return np.pad(x, added, constant_values=value) if added.any() else x
+    return np.pad(x, added, mode, **options) if added.any() else x
 
 
 @translates("aten.sort")
 def sort(x: Any, dim: int = -1, descending: bool = False, *, stable: Any = None) -> Any:  # noqa: ARG001
     """Sort along an axis, and return the index of each, too. Equal elements keep their order."""
-    numbers = data_of(x)
-    order = np.argsort(np.flip(numbers, dim) if descending else numbers, axis=dim, kind="stable")
     if descending:
-        order = numbers.shape[dim] - 1 - np.flip(order, dim)
-    if not isinstance(x, Value):
-        return np.take_along_axis(numbers, order, axis=dim), order
-    return -np.sort(-x, axis=dim) if descending else np.sort(x, axis=dim), order
+        y, order = sort(np.flip(x, dim), dim)
+        return np.flip(y, dim), x.shape[dim] - 1 - np.flip(order, dim)
+    order = np.argsort(data_of(x), axis=dim, kind="stable")
+    return np.sort(x, axis=dim, kind="stable"), order
 
 
 @translates("aten.topk")
@@ -145,9 +148,9 @@ def repeat(x: Any, times: Sequence[int]) -> Any:
 
 
 SIMPLE: dict[str, Callable[..., Any]] = {
+    "constant_pad_nd": lambda x, sides, value=0.0: pad_last_axes(x, sides, "constant", value),
     **dict.fromkeys(
-        ("view", "reshape", "_unsafe_view", "_reshape_copy"),
-        lambda x, shape: np.reshape(x, tuple(shape)),
+        ("view", "reshape", "_unsafe_view"), lambda x, shape: np.reshape(x, tuple(shape))
     ),
     "transpose": lambda x, one, other: np.swapaxes(x, one, other) if x.ndim else x,
     "flip": lambda x, axes: np.flip(x, tuple(axes)),

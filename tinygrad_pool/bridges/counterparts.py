@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
+from tinygrad_pool.bridges.window_counterparts import (
+    WINDOW_COUNTERPARTS,
+    Counterpart,
+    Options,
+    torch,
+)
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.extras import extra
+from tinygrad_pool.engine.running import data_of
 from tinygrad_pool.rules import (
     accumulations,
     activations,
     arithmetic,
     contractions,
-    convolution,
     elementwise,
     entropies,
     inverses,
     linear,
     moves,
-    pooling,
     powers,
     quantiles,
     reductions,
     shaping,
 )
 from tinygrad_pool.rules.arguments import axes_of, kept
-from tinygrad_pool.rules.cells import counts_of
 from tinygrad_pool.rules.primitive import PYTHON
 from tinygrad_pool.rules.rule import Rule, is_ours
 from tinygrad_pool.rules.sparse_weights import weight_layer
 from tinygrad_pool.rules.traits import traits_of
-from tinygrad_pool.rules.windows import AdaptiveWindows
-
-Options: TypeAlias = Mapping[str, Any]
-Counterpart: TypeAlias = Callable[..., Any]
 
 METHODS: dict[str, Callable[[Any], Any]] = {
     "linear": lambda t: t,
@@ -52,19 +51,14 @@ class NoCounterpartError(Exception):
     """PyTorch has no counterpart of a rule with these options."""
 
 
-def torch() -> Any:
-    """Return the package torch. Raises ToolError if it is missing."""
-    return extra("torch", "crosscheck")
-
-
 def in_torch(node: Node, xs: Sequence[Any]) -> Any:
     """Compute a node from tensors with PyTorch's own operations.
 
     The tensors are first converted to the dtype that NumPy would choose: PyTorch rejects mixed
     dtypes, or prefers an array's to a number's. Raises NoCounterpartError if PyTorch has none.
     """
-    given = [p._numbers if isinstance(p, Node) else p for p in node.parents]
-    dtypes = [x.dtype for p, x in zip(given, xs, strict=True) if type(p) not in PYTHON]
+    operands = data_of(node.parents)
+    dtypes = [x.dtype for p, x in zip(operands, xs, strict=True) if type(p) not in PYTHON]
     if len(xs) > 1 and dtypes:
         dtype = reduce(torch().promote_types, dtypes)
         xs = [x.to(dtype) for x in xs]
@@ -144,83 +138,6 @@ def _getitem(options: Options, x: Any) -> Any:
 def _weighted_sum(_: Options, *terms: Any) -> Any:
     n = len(terms) // 2
     return sum((w * x for w, x in zip(terms[:n], terms[n:-1], strict=True)), start=terms[-1])
-
-
-# -- windows
-
-
-def _padded(x: Any, sides: Sequence[tuple[int, int]], value: float = 0.0) -> Any:
-    flat = [n for pair in reversed(sides) for n in pair]
-    return torch().nn.functional.pad(x, flat, value=value)
-
-
-def _batched(x: Any, axes: int) -> Any:
-    """Merge the leading axes into one, the batch of PyTorch's layers; the last axes remain."""
-    lead = x.ndim - axes
-    return x.reshape(math.prod(x.shape[:lead]), *x.shape[lead:])
-
-
-def _conv(options: Options, x: Any, w: Any, *b: Any) -> Any:
-    windows, ndim = options["windows"], len(options["windows"].kernel)
-    lead = x.shape[: -ndim - 1]
-    convolve = getattr(torch().nn.functional, f"conv{ndim}d")
-    x = _batched(_padded(x, windows.padding), ndim + 1)
-    y = convolve(
-        x, w, *(b or (None,)), windows.stride, 0, windows.dilation, options.get("groups", 1)
-    )
-    return y.reshape(*lead, *y.shape[1:])
-
-
-def _pool(kind: str, slide: Counterpart) -> Counterpart:
-    """Return a pool, which slides or is adaptive. PyTorch pools a batch of planes."""
-
-    def pool(options: Options, x: Any) -> Any:
-        windows, ndim = options["windows"], len(options["windows"].kernel)
-        if isinstance(windows, AdaptiveWindows):
-            adaptive = getattr(torch().nn.functional, f"adaptive_{kind}_pool{ndim}d")
-            y = adaptive(_batched(x, ndim)[None], windows.output_size)
-        else:
-            y = slide(options, x)
-        return y.reshape(*x.shape[: x.ndim - ndim], *windows.over(tuple(x.shape)))
-
-    return pool
-
-
-def _over_windows(name: str, windows: Any, x: Any, fill: float, *operands: Any) -> Any:
-    """Pad and pool planes, and drop the windows that start in the padding, as `ceil_mode` does.
-
-    Padding first allows any: PyTorch's pools pad evenly, and by half a window at most.
-    """
-    shape, ndim = tuple(x.shape), len(windows.kernel)
-    planes = _batched(_padded(x, windows.overhang(shape), fill), ndim)[:, None]
-    pool = getattr(torch().nn.functional, f"{name}{ndim}d")
-    y = pool(planes, *operands, windows.stride, 0, windows.dilation)[:, 0]
-    return y[(..., *(slice(n) for n in windows.over(shape)))]
-
-
-def _max_pool(options: Options, x: Any) -> Any:
-    windows = options["windows"]
-    return _over_windows("max_pool", windows, x, -np.inf, windows.kernel)
-
-
-def _window_sums(windows: Any, x: Any) -> Any:
-    """Sum each window: a convolution with ones, which supports dilation."""
-    ones = torch().ones((1, 1, *windows.kernel), dtype=x.dtype)
-    return _over_windows("conv", windows, x, 0.0, ones, None)
-
-
-def _avg_pool(options: Options, x: Any) -> Any:
-    windows, divisor = options["windows"], options.get("divisor_override")
-    if divisor is None:
-        space = tuple(x.shape[x.ndim - len(windows.kernel) :])
-        counts = counts_of(windows, space, options.get("count_include_pad", True))
-        divisor = torch().tensor(counts, dtype=x.dtype)
-    return _window_sums(windows, x) / divisor
-
-
-def _lp_pool(options: Options, x: Any) -> Any:
-    p = float(options.get("norm_type", 2.0))
-    return _window_sums(options["windows"], x.abs() ** p) ** (1 / p)
 
 
 def _weight_layer(options: Options, *xs: Any) -> Any:
@@ -308,16 +225,16 @@ def _quantile(options: Options, x: Any) -> Any:
     return y if q.ndim else y.to(x.dtype)
 
 
-def _linalg(name: str) -> Counterpart:
-    return lambda _, *xs: getattr(torch().linalg, name)(*xs)
-
-
 def _cbrt(_: Options, x: Any) -> Any:
     """Take the root on each side of 0 separately: its slope at 0 is inf, and not NaN."""
     below = x < 0
     sizes = (torch().where(side, size, 1.0) for side, size in ((~below, x), (below, -x)))
     up, down = (size ** (1 / 3) for size in sizes)
     return torch().where(below, -down, up)
+
+
+def _linalg(name: str) -> Counterpart:
+    return lambda _, *xs: getattr(torch().linalg, name)(*xs)
 
 
 COUNTERPARTS: dict[Rule, Counterpart] = {
@@ -334,7 +251,6 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     elementwise.where: _plain(lambda holds, x, w: torch().where(holds != 0, x, w)),
     linear.weighted_sum: _weighted_sum,
     linear.matmul: _plain(lambda x, w: x @ w),
-    convolution.conv: _conv,
     **{getattr(reductions, name): _fold(name) for name in ("maximum", "minimum")},
     shaping.reshape: lambda options, x: x.reshape(_shape(options)),
     shaping.broadcast_to: lambda options, x: x.expand(_shape(options)),
@@ -352,9 +268,7 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
         getattr(torch(), np.dtype(options.get("dtype", np.float64)).name)
     ),
     shaping.detach: _plain(lambda x: x.detach()),
-    pooling.max_pool: _pool("max", _max_pool),
-    pooling.avg_pool: _pool("avg", _avg_pool),
-    pooling.lp_pool: _pool("lp", _lp_pool),
+    **WINDOW_COUNTERPARTS,
     weight_layer: _weight_layer,
     **{getattr(reductions, name): _reduction(name) for name in ("sum", "mean", "logsumexp")},
     reductions.max: _reduction("amax"),  # which divides the gradient evenly among ties

@@ -27,8 +27,8 @@ UNUSED = {"allow_unused": True, "materialize_grads": True}
 class Difference(NamedTuple):
     """The largest difference in a node's data, or in a contribution that it sends.
 
-    `what` says in which; `place` is an index. `choice` describes the documented choice that
-    explains the difference, and is "" for an error.
+    `what` names the array; `place` is an index into it. `choice` describes the documented choice
+    that explains the difference, and is "" for an error.
     """
 
     node: Node | None

@@ -71,17 +71,15 @@ def _of_network(name: str, network: Module, example: Sequence[Any]) -> Graph:
     inputs = [as_operand(x, f"{name}: an input") for x in example]
     with buffers_kept(network):
         graph = _recorded(name, network, inputs)
-        _check_constants(name, graph, _recorded(name, network, [*map(_other_numbers, inputs)]))
+        try:
+            other = _recorded(name, network, [*map(_other_numbers, inputs)])
+        except TinygradPoolError as error:
+            raise GraphError(
+                f"{name}: the graph depends on the numbers of the inputs; with others, {error}"
+            ) from error
+        _check_constants(name, graph, other)
         longer = _longer(name, network, inputs)
-    shapes = _free_shapes(graph, longer) if longer else None
-    if longer is None or shapes is None:
-        return graph
-    ends = ([*g.inputs.values(), *g.outputs] for g in (graph, longer))
-    batch: dict[Node, Any] = {
-        a: tuple(n != m for n, m in zip(a.shape, b.shape, strict=True))
-        for a, b in zip(*ends, strict=True)
-    }
-    return graph._replace(shapes=shapes, batch=batch)
+    return _with_free_batch(graph, longer) if longer else graph
 
 
 @contextmanager
@@ -105,10 +103,11 @@ def _recorded(name: str, network: Module, inputs: Sequence[Any]) -> Graph:
         raise DataError(f"{name}: the network must return Values, got {returns!r:.80}")
     nodes = list(dict.fromkeys(n for y in outputs for n in topological_order(y)))
     nodes.sort(key=lambda n: n._order)
-    leaves = [v for v in operands if isinstance(v, Value)]
-    named = _by_name(leaves, _parameter_names(network), "x")
-    parameters = {n: v for n, v in network.named_parameters() if v in set(nodes)}
-    return _graph(name, nodes, named, parameters, returns)
+    named = _by_name(operands, _parameter_names(network), "x")
+    inputs_by_name = {n: v for n, v in named.items() if isinstance(v, Value)}
+    used = set(nodes)
+    parameters = {n: v for n, v in network.named_parameters() if v in used}
+    return _graph(name, nodes, inputs_by_name, parameters, returns)
 
 
 def _graph(
@@ -165,11 +164,19 @@ def outputs_of(result: Any) -> list[Any]:
 
 
 def _other_numbers(x: Any) -> Any:
-    """Change the numbers of an example: constants computed from them change, too."""
+    """Change the numbers of an example: constants computed from them change, too.
+
+    Indices remain within their range. An integer without axes is an option, and remains.
+    """
     numbers = np.asarray(data_of(x))
-    if numbers.dtype.kind != "f":
-        return np.roll(numbers, 1)
-    return (numbers * -0.7 + 0.1).astype(numbers.dtype)
+    if numbers.dtype.kind == "f":
+        return (numbers * -0.7 + 0.1).astype(numbers.dtype)
+    if not numbers.ndim:
+        return x
+    rolled = np.roll(numbers, 1)
+    if (rolled != numbers).any():
+        return rolled
+    return np.where(numbers > 0, numbers - 1, numbers + 1).astype(numbers.dtype)
 
 
 def _longer(name: str, network: Module, inputs: Sequence[Any]) -> Graph | None:
@@ -219,23 +226,28 @@ def _equal(a: Any, b: Any) -> bool:
     return bool(a == b) or a is b
 
 
-def _free_shapes(graph: Graph, longer: Graph) -> dict[Node, Shape] | None:
-    """Return the shapes with −1 for the batch; None if anything else depends on its size."""
-    if len(graph.nodes) != len(longer.nodes):
-        return None
+def _with_free_batch(graph: Graph, longer: Graph) -> Graph:
+    """Mark the axes of the batch, with −1 in shapes, unless anything else depends on its size."""
+    outputs, others = ([*map(g.nodes.index, g.outputs)] for g in (graph, longer))
+    if len(graph.nodes) != len(longer.nodes) or outputs != others:
+        return graph
     shapes: dict[Node, Shape] = {}
     for a, b in zip(graph.nodes, longer.nodes, strict=True):
-        if a in graph.shapes:
-            if a.rule is not b.rule or a.ndim != b.ndim:
-                return None
-            pairs = zip(a.shape, b.shape, strict=True)
-            shapes[a] = tuple(n if n == m else -1 for n, m in pairs)
+        is_shaped = a in graph.shapes
+        same = a.rule is b.rule if is_shaped else _equal_nodes(a, b, graph)
+        if not same or a.ndim != b.ndim:
+            return graph
+        if is_shaped:
+            shapes[a] = tuple(n if n == m else -1 for n, m in zip(a.shape, b.shape, strict=True))
             inferable = 0 not in a.shape  # without elements, −1 has no meaning
             if shapes[a].count(-1) > inferable or not _has_batch(a, shapes[a]):
-                return None
-        elif a.ndim != b.ndim or not _equal_nodes(a, b, graph):
-            return None
-    return shapes
+                return graph
+    ends = ([*g.inputs.values(), *g.outputs] for g in (graph, longer))
+    batch: dict[Node, Any] = {
+        a: tuple(n != m for n, m in zip(a.shape, b.shape, strict=True))
+        for a, b in zip(*ends, strict=True)
+    }
+    return graph._replace(shapes=shapes, batch=batch)
 
 
 def _has_batch(node: Any, shape: Shape) -> bool:

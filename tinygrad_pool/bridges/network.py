@@ -13,7 +13,7 @@ from tinygrad_pool.engine.context import Line, made_at
 from tinygrad_pool.engine.functions import as_value, mapped
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError, TinygradPoolError, UnsupportedError
-from tinygrad_pool.formatting import several
+from tinygrad_pool.formatting import counted, several
 from tinygrad_pool.nn.module import Module
 
 MOST = 2**31
@@ -116,7 +116,8 @@ class Network(Part):
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Run the network, and update its buffers."""
         program, parts = self._program, dict(named_parts(self))
-        results = {**program.constants, **parts, **self._inputs(inputs, named)}
+        old = {name: parts[name].copy() for name in program.updates}
+        results = {**program.constants, **parts, **old, **self._inputs(inputs, named)}
         for call in program.calls:
             results.update(zip(call.results, _run_call(call, results), strict=False))
         for name, new in program.updates.items():
@@ -148,7 +149,7 @@ class Network(Part):
 
     def __repr__(self) -> str:
         inputs, n = ", ".join(self._program.inputs), len(self._program.calls)
-        return f"Network({self._kind}: {n} operations on {inputs})"
+        return f"Network({self._kind}: {counted(n, 'operation')} on {inputs})"
 
 
 def attach(root: Module, name: str, part: Any) -> None:
@@ -211,8 +212,8 @@ def _run_call(call: Call, results: Mapping[str, Any]) -> Sequence[Any]:
         kind = ShapeError if isinstance(error, ValueError) else UnsupportedError
         where = f" {call.place}" if call.place else ""
         raise kind(f"{call.operation}: cannot be computed{where}: {error}") from error
-    several = isinstance(result, list | tuple) and call.operation.startswith("onnx.")
-    return result if several else [result]
+    is_tuple = isinstance(result, list | tuple) and call.operation.startswith("onnx.")
+    return result if is_tuple else [result]
 
 
 def _result(results: Mapping[str, Any], ref: Ref, what: str) -> Any:

@@ -1,6 +1,6 @@
 """ONNX's operations on Values: inputs in order, attributes by name.
 
-A parameter that was an attribute in older versions has its name as an input of later ones.
+An input that was an attribute in older versions of ONNX has one parameter here for both.
 
 NumPy's functions are used where possible, since they accept Values and arrays alike: shapes,
 indices and masks remain arrays.

@@ -120,7 +120,7 @@ def _network(onnx: Any, model: Any, path: Path) -> Network:
     inputs = [i for i in graph.input if i.name not in parts and i.name not in constants]
     outputs = [Ref(o.name) for o in graph.output]
     program = Program(
-        inputs={i.name: _lengths(i.type.tensor_type) for i in inputs},
+        inputs={i.name: _lengths(i.name, i.type.tensor_type) for i in inputs},
         takes=(tuple(Ref(i.name) for i in inputs), {}),
         calls=tuple(calls),
         returns=outputs[0] if len(outputs) == 1 else tuple(outputs),
@@ -181,13 +181,13 @@ def _attribute(onnx: Any, operation: str, attribute: Any) -> Any:
     return list(value) if attribute.type in (attribute.INTS, attribute.FLOATS) else value
 
 
-def _lengths(kind: Any) -> list[Length] | None:
-    """Read the lengths of an input: one without a number is free."""
+def _lengths(name: str, kind: Any) -> list[Length] | None:
+    """Read the lengths of an input. One without a number is free, and its own if it has no name."""
     if not kind.HasField("shape"):
         return None
     return [
         Length(str(n.dim_value), n.dim_value, n.dim_value)
         if n.HasField("dim_value")
-        else Length(n.dim_param or f"n{i}")
+        else Length(n.dim_param or f"{name}[{i}]")
         for i, n in enumerate(kind.shape.dim)
     ]

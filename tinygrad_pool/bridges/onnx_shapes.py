@@ -78,8 +78,8 @@ def pad(x: Any, pads: Any, value: Any = None, axes: Any = None, mode: Any = "con
     for i, axis in enumerate(integers(axes) or range(n)):
         sides[axis] = widths[i], widths[i + n]
     if mode != "constant":
-        return np.pad(x, sides, mode)
-    return aten_shapes.pad(x, sides, 0.0 if value is None else float(np.asarray(value)))
+        return aten_shapes.pad(x, sides, mode)
+    return aten_shapes.pad(x, sides, constant_values=float(np.asarray(value or 0.0)))
 
 
 @translates("onnx.Tile")

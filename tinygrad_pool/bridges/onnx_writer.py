@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,9 +17,12 @@ OPSET, IR = 21, 10
 
 BATCH = "batch"
 
+Written: TypeAlias = Callable[..., str]
+"""Takes the writer, a node and the names of its operands; returns the name of its result."""
+
 
 class Writer:
-    """Writes the operations of a model, and names their results: writer.Add("x", 1.0)."""
+    """Writes the operations of a model, and names their results: writer("Add", "x", 1.0)."""
 
     def __init__(self, onnx: Any, graph: Graph) -> None:
         self.onnx, self.graph = onnx, graph
@@ -81,10 +83,7 @@ class Writer:
         shape = [BATCH if grows else n for n, grows in zip(value.shape, free, strict=True)]
         return helper.make_tensor_value_info(name, kind, shape)
 
-    def __getattr__(self, kind: str) -> Callable[..., str]:
-        return partial(self.operation, kind)
-
-    def operation(self, kind: str, *inputs: Any, more: int = 0, **attributes: Any) -> str:
+    def __call__(self, kind: str, *inputs: Any, more: int = 0, **attributes: Any) -> str:
         """Write one operation and return the name of its first result; `more` counts the others.
 
         An input is a name, a float of the node's dtype, or integers.
@@ -109,7 +108,7 @@ class Writer:
     def cast(self, name: str, dtype: Any) -> str:
         """Write a conversion to another dtype."""
         kind = self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-        return self.operation("Cast", name, to=kind)
+        return self("Cast", name, to=kind)
 
     def new(self, name: str) -> str:
         """Return this name, with a number if it is taken."""

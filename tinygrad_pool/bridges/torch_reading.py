@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
-import logging
-import operator
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Mapping
 from functools import partial
-from io import StringIO
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.bridges.differences import Difference, compared
 from tinygrad_pool.bridges.graph import buffers_kept, outputs_of
-from tinygrad_pool.bridges.network import (
-    MOST,
-    Call,
-    Length,
-    Network,
-    Program,
-    Ref,
-    check_known,
-)
-from tinygrad_pool.bridges.translations import TRANSLATIONS, copied, data_of, returned
-from tinygrad_pool.engine.context import Line, no_grad
+from tinygrad_pool.bridges.network import MOST, Call, Length, Network, Program, Ref, check_known
+from tinygrad_pool.bridges.torch_tracing import name_of, own_lines, traced, two_rows, untraceable
+from tinygrad_pool.bridges.translations import copied, data_of, returned
+from tinygrad_pool.engine.context import no_grad
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError, UnsupportedError
 from tinygrad_pool.extras import extra
@@ -35,8 +23,6 @@ from tinygrad_pool.formatting import several
 
 LEFT_OUT = {"device", "layout", "memory_format", "pin_memory", "non_blocking", "generator"}
 """Options that say where a tensor is stored, and not what is in it."""
-
-_FRAME = re.compile(r'File "([^"\n]+)", line (\d+), in (\S+)')
 
 
 def from_torch(module: Any, *example: Any) -> Network:
@@ -65,9 +51,9 @@ def from_torch(module: Any, *example: Any) -> Network:
     with torch.no_grad(), torch.random.fork_rng():
         expected = returned("from_torch", copied(torch, module), inputs)
     errors: list[Exception] = []
-    for traced_inputs, free in ((_two_rows(torch, inputs), True), (inputs, True), (inputs, False)):
+    for traced_inputs, free in ((two_rows(torch, inputs), True), (inputs, True), (inputs, False)):
         try:
-            exported = _traced(torch, module, traced_inputs, free)
+            exported = traced(torch, module, traced_inputs, free)
         except Exception as error:  # noqa: BLE001  # torch.export raises many kinds
             errors.append(error)
             continue
@@ -76,7 +62,7 @@ def from_torch(module: Any, *example: Any) -> Network:
             network._origin = copied(torch, module)
             _warn_of_differences(torch, network, module, inputs)
             return network
-    raise _untraceable(torch, module, errors[-1]) from errors[-1]
+    raise untraceable(torch, module, errors[-1]) from errors[-1]
 
 
 def _tensor(torch: Any, x: Any) -> Any:
@@ -84,101 +70,6 @@ def _tensor(torch: Any, x: Any) -> Any:
     if isinstance(x, Value | np.ndarray):
         return torch.tensor(data_of(x))
     return x.detach().clone() if isinstance(x, torch.Tensor) else x
-
-
-# -- tracing
-
-
-def _two_rows(torch: Any, inputs: tuple[Any, ...]) -> Any:
-    """Double tensors with one row, since torch.export always fixes a length of 1."""
-
-    def doubled(x: Any) -> Any:
-        one_row = isinstance(x, torch.Tensor) and x.ndim and x.shape[0] == 1
-        return torch.cat([x, x]) if one_row else x
-
-    return torch.utils._pytree.tree_map(doubled, inputs)
-
-
-def _traced(torch: Any, module: Any, inputs: tuple[Any, ...], free: bool) -> Any:
-    """Export a module, and decompose its operations until all of them have translations.
-
-    With `free`, axes may have any length where the code allows it.
-    """
-
-    def lengths(x: Any) -> Any:
-        if isinstance(x, torch.Tensor) and free:
-            return dict.fromkeys(range(x.ndim), torch.export.Dim.AUTO)
-        return None
-
-    arguments = inspect.signature(module.forward).bind(*inputs).arguments
-    shapes = torch.utils._pytree.tree_map(lengths, dict(arguments))
-    with _quietly():
-        exported = torch.export.export(module, inputs, dynamic_shapes=shapes)
-        _detach_without_grad(torch, exported.graph_module)
-        table = torch.export.default_decompositions()
-        while table:
-            for operation in list(table):
-                if _name_of(operation) in TRANSLATIONS:
-                    del table[operation]
-            exported = exported.run_decompositions(table)
-            targets = {n.target for n in exported.graph.nodes if n.op == "call_function"}
-            table = torch._decomp.get_decompositions(
-                [t for t in targets if hasattr(t, "_schema") and _name_of(t) not in TRANSLATIONS]
-            )
-    return exported
-
-
-def _detach_without_grad(torch: Any, graph_module: Any) -> None:
-    """Detach the results of a block under torch.no_grad(), which decompositions dissolve."""
-    for node in graph_module.graph.nodes:
-        if node.target is torch.ops.higher_order.wrap_with_set_grad_enabled and not node.args[0]:
-            graph = getattr(graph_module, node.args[1].target).graph
-            output = graph.output_node()
-            with graph.inserting_before(output):
-                results = output.all_input_nodes
-                detach = torch.ops.aten.detach.default
-                cut = {x: graph.call_function(detach, (x,)) for x in results}
-            output.args = torch.fx.map_arg(output.args, cut.__getitem__)
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Silence what torch.export prints for its own users."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
-
-def _untraceable(torch: Any, module: Any, error: Exception) -> UnsupportedError:
-    """Return the error for a module that torch.export rejects, with its line and the reason."""
-    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    lines = _own_lines(torch, str(error))
-    at = f", at {lines[-1]}" if lines else ""
-    return UnsupportedError(
-        f"from_torch: torch.export cannot trace this {type(module).__name__}{at}: {reason:.300}; "
-        "a branch on the numbers in a tensor has no graph: translate the parts around it"
-    )
-
-
-def _own_lines(torch: Any, trace: str) -> list[Line]:
-    """List the lines of a stack trace outside PyTorch, the innermost last."""
-    frames = _FRAME.findall(trace)
-    home = str(torch.__file__).removesuffix("__init__.py")
-    return [Line(f, int(n), function) for f, n, function in frames if not f.startswith(home)]
-
-
-def _name_of(target: Any) -> str:
-    """Name an operation without its overload: aten.conv2d, python.mul, mylib.myop."""
-    if hasattr(target, "_schema"):
-        return str(target._schema.name).replace("::", ".")
-    name = getattr(target, "__name__", str(target))
-    library = "python" if getattr(operator, name, None) is target else "torch"
-    return f"{library}.{name}"
 
 
 # -- checking
@@ -293,11 +184,11 @@ def _network(torch: Any, exported: Any, module: Any) -> Network:
 def _call(torch: Any, refs: Callable[[Any], Any], lone: str, node: Any) -> Call:
     """Read a node: its operation and operands, its layer and its line in the module's source."""
     options = {k: refs(v) for k, v in node.kwargs.items() if k not in LEFT_OUT}
-    lines = _own_lines(torch, node.meta.get("stack_trace") or "")
+    lines = own_lines(torch, node.meta.get("stack_trace") or "")
     stack = [*(node.meta.get("nn_module_stack") or {}).values()]
     path = re.sub(r"@\d+", "", stack[-1][0]) if stack else ""
     scope, line = path.replace(".", "/") or lone, lines[-1] if lines else None
-    return Call((node.name,), _name_of(node.target), refs(node.args), options, scope, line)
+    return Call((node.name,), name_of(node.target), refs(node.args), options, scope, line)
 
 
 def _refs(torch: Any, renamed: Mapping[str, str], x: Any) -> Any:

@@ -200,23 +200,20 @@ def _replayed(torch: Any, graph: Graph) -> Any:
             results: dict[Any, Any] = {v: parameters[n] for n, v in graph.parameters.items()}
             results.update(zip(graph.inputs.values(), inputs, strict=True))
             for node in graph.nodes:
-                if node not in results:
-                    xs = [
-                        results[p] if isinstance(p, Node) else constant(p, node.dtype)
-                        for p in node.parents
-                    ]
-                    results[node] = _computed(node, xs, graph)
+                if node in results:
+                    continue
+                xs = [
+                    results[p] if isinstance(p, Node) else constant(p, node.dtype)
+                    for p in node.parents
+                ]
+                if node in graph.shapes:  # which follow the present batch
+                    change = xs[0].reshape if node.rule is shaping.reshape else xs[0].expand
+                    results[node] = change(graph.shapes[node])
+                else:
+                    results[node] = in_torch(node, xs)
             return mapped(lambda x: results[x] if isinstance(x, Value) else x, graph.returns)
 
     return Replayed()
-
-
-def _computed(node: Node, xs: list[Any], graph: Graph) -> Any:
-    """Compute a node; the shapes of reshapes and broadcasts follow the present batch."""
-    shape = graph.shapes.get(node)
-    if shape is None:
-        return in_torch(node, xs)
-    return xs[0].reshape(shape) if node.rule is shaping.reshape else xs[0].expand(shape)
 
 
 def _attach(torch: Any, root: Any, name: str, parameter: Any) -> None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 from tinygrad_pool.engine.data import to_constant
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.rules.rule import Function, entering
 
-Translation: TypeAlias = Callable[..., Any]
-
-TRANSLATIONS: dict[str, Translation] = {}
+TRANSLATIONS: dict[str, Callable[..., Any]] = {}
 """The function for each operation: "aten.relu" is PyTorch's, "onnx.Relu" is ONNX's."""
 
 

@@ -47,8 +47,9 @@ def _may_leave_the_floats(node: Node) -> bool:
 
     This may be a root, a maximum of integers, or a rule of the user.
     """
-    rule, n = node.rule, node.parents[-1]
+    rule = node.rule
     if rule is power:
+        n = node.parents[1]
         return isinstance(n, Node) or not float(n).is_integer()
     has_integers = any(type(p) in (int, bool) for p in node.parents)
     return not is_ours(rule) or (has_integers and rule not in (add, sub, mul, div))

@@ -31,7 +31,7 @@ from tinygrad_pool.javascript.tracing import (
 )
 from tinygrad_pool.rules.activations import area_above, area_below
 from tinygrad_pool.rules.masks import truth
-from tinygrad_pool.rules.rule import entering, is_ours
+from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.tie_breaking import first_wins, winners_among
 
 LARGE = 32
@@ -63,9 +63,6 @@ OPERATORS: dict[Any, tuple[str, int]] = {
     np.where: ("{1:1} if {0:1} else {2:1}", LOOSE),
 }
 """NumPy's functions that are Python operators; {:2} is an operand that must bind like a sum."""
-
-HANDLERS: dict[Any, Handler] = {}
-"""Other functions on traced numbers. A ufunc that is in neither table is called by its name."""
 
 GIVEN = {"_erf": math.erf, "_erfc": math.erfc}
 """Functions in expressions that NumPy does not have; names of nodes never begin with "_"."""
@@ -250,7 +247,6 @@ def _result(x: Any) -> Text:
     return _form("{:5}", ATOM, 0, x if isinstance(x, Traced) else float(x))
 
 
-@entering(HANDLERS, [np.where])
 def _where(condition: Any, x: Any, w: Any) -> Any:
     if not isinstance(condition, Mask):
         return x if condition else w
@@ -259,7 +255,6 @@ def _where(condition: Any, x: Any, w: Any) -> Any:
     return tape.written(numbers, *OPERATORS[np.where], condition, x, w)
 
 
-@entering(HANDLERS, [np.power])
 def _power(x: Any, n: Any) -> Any:
     tape: Any = tape_of((x, n))
     if isinstance(n, Constant):
@@ -269,23 +264,11 @@ def _power(x: Any, n: Any) -> Any:
     return tape.written(np.power(bare(x), bare(n)), *form, x, n)
 
 
-@entering(HANDLERS, [np.clip])
 def _clip(x: Any, low: Any, high: Any) -> Any:
     y = np.where(x <= low, low, x)
     return np.where(y >= high, high, y)
 
 
-@entering(HANDLERS, [np.maximum])
-def _maximum(x: Any, w: Any) -> Any:
-    return np.where(first_wins(x, w), x, w)
-
-
-@entering(HANDLERS, [np.minimum])
-def _minimum(x: Any, w: Any) -> Any:
-    return np.where(first_wins(x, w, least=True), x, w)
-
-
-@entering(HANDLERS, [winners_among])
 def _winners_among(*xs: Any, ties: str, name: str, least: bool = False) -> tuple[list[Any], int]:
     if ties != "first":
         raise NotTraced(f"{name} with ties={ties!r}")
@@ -296,16 +279,15 @@ def _winners_among(*xs: Any, ties: str, name: str, least: bool = False) -> tuple
     return [np.equal(k, i) for i in range(len(xs))], 1
 
 
-@entering(HANDLERS, [truth])
-def _truth(condition: Any) -> Any:
-    return np.not_equal(condition, 0.0)
-
-
-@entering(HANDLERS, [area_below])
-def _area_below(x: Any) -> Any:
-    return x.tape.written(x.numbers, "_erf({:0})", ATOM, x)
-
-
-@entering(HANDLERS, [area_above])
-def _area_above(x: Any) -> Any:
-    return x.tape.written(x.numbers, "_erfc({:0})", ATOM, x)
+HANDLERS: dict[Any, Handler] = {
+    np.where: _where,
+    np.power: _power,
+    np.clip: _clip,
+    np.maximum: lambda x, w: np.where(first_wins(x, w), x, w),
+    np.minimum: lambda x, w: np.where(first_wins(x, w, least=True), x, w),
+    winners_among: _winners_among,
+    truth: lambda condition: np.not_equal(condition, 0.0),
+    area_below: lambda x: x.tape.written(x.numbers, "_erf({:0})", ATOM, x),
+    area_above: lambda x: x.tape.written(x.numbers, "_erfc({:0})", ATOM, x),
+}
+"""Other functions on traced numbers. A ufunc that is in neither table is called by its name."""

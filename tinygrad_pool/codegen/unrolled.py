@@ -50,9 +50,7 @@ class Unrolled:
         nodes = topological_order(loss)
         (seed,) = grad(loss, loss, gradient)
         check_not_stale(nodes, create_graph=True)
-        writer = Writer(nodes, variables)
-        with np.errstate(all="ignore"):
-            writer.write(nodes, loss, seed)
+        writer = Writer(nodes, seed, variables)
         self._loss, self._gradient, self._count = loss, gradient, len(nodes)
         self._traced = any(node.about.line for node in nodes)
         self._writer: Any = writer  # until it is compiled
@@ -60,9 +58,7 @@ class Unrolled:
         self.name = writer.name[loss]
         self.leaves: dict[str, Any] = {writer.name[n]: n for n in nodes if n.is_leaf}
         self._name_of = {key: name for name, leaf in self.leaves.items() for key in (name, leaf)}
-        self._numbers = {
-            name: changed(leaf._numbers, {}, name) for name, leaf in self.leaves.items()
-        }
+        self._numbers = {n: changed(leaf._numbers, {}, n) for n, leaf in self.leaves.items()}
         large = {name: data for name, data in self._numbers.items() if spelled(data) is None}
         self._given = {**large, **writer.given}
         gradients = {name: f"g_{name}" for name in self.leaves}
@@ -83,9 +79,7 @@ class Unrolled:
         changed_data: dict[Any, Any] = {**(changes or {}), **leaves}
         new = {self._name_of.get(leaf) or self._refuse(leaf): x for leaf, x in changed_data.items()}
         self._warn(new)
-        data = {
-            name: changed(self._numbers[name], x, f"unrolled: {name}") for name, x in new.items()
-        }
+        data = {n: changed(self._numbers[n], x, f"unrolled: {n}") for n, x in new.items()}
         try:
             loss, gradients = self._run(**self._given | data)
         except (ArithmeticError, TypeError, ValueError):  # 1 / 0.0, or data changed a shape
@@ -94,9 +88,8 @@ class Unrolled:
 
     def _on_numpy(self, data: dict[str, Any]) -> Outcome:
         """Run the graph itself, which uses NumPy numbers where Python's floats fail."""
-        twins = rerun(
-            self._loss, {leaf: (self._numbers | data)[n] for n, leaf in self.leaves.items()}
-        )
+        numbers = self._numbers | data
+        twins = rerun(self._loss, {leaf: numbers[n] for n, leaf in self.leaves.items()})
         loss, leaves = twins[self._loss], [twins[leaf] for leaf in self.leaves.values()]
         gradients = dict(zip(self.leaves, grad(loss, leaves, self._gradient), strict=True))
         return Outcome(_own(loss.data), gradients)
@@ -104,9 +97,8 @@ class Unrolled:
     def _warn(self, new: Mapping[str, Any]) -> None:
         """Warn if new data would change a choice that plain Python made, such as an `if`."""
         if new and self._traced:
-            for choice in choices_undone(
-                rerun(self._loss, {self.leaves[n]: x for n, x in new.items()})
-            ):
+            twins = rerun(self._loss, {self.leaves[n]: x for n, x in new.items()})
+            for choice in choices_undone(twins):
                 warnings.warn(f"unrolled: {choice}", stacklevel=3)
 
     def _text(

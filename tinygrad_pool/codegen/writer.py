@@ -33,9 +33,13 @@ RESERVED = ("np", "float", "slice", "Windows", "AdaptiveWindows", *KEEPERS, "run
 
 
 class Writer:
-    """Run nodes and write a line for each; `given` has objects that have no source text."""
+    """Run both passes of a graph, and write a line for each node.
 
-    def __init__(self, nodes: list[Node], variables: Mapping[Any, str]) -> None:
+    `nodes` are in topological order, and g is the gradient of the last one, the loss. `variables`
+    are names of nodes without a label, and of constants. `given` has objects without source text.
+    """
+
+    def __init__(self, nodes: list[Node], g: Any, variables: Mapping[Any, str]) -> None:
         self.names = Names(RESERVED)
         self.variables = variables
         self.imports: dict[str, set[str]] = {}
@@ -47,28 +51,24 @@ class Writer:
         self.seed: list[str] = []
         self.backward: dict[Node, list[str]] = {}
         self.reached: dict[Node, list[Node]] = {}
-        self.zeros: dict[Node, str] = {}
         self.on_numpy: set[Node] = set()  # nodes that need NumPy numbers, as for 1 / 0.0
-        self.grads: dict[Node, Any] = {}
-        self._closures: dict[Node, Backward] = {}
         self.calls: dict[Node, tuple[str, list[str]]] = {}
+        self._grads: dict[Node, Any] = {}
+        self._closures: dict[Node, Backward] = {}
         self._constants: dict[int, str] = {}
         rules = dict.fromkeys(node.rule for node in nodes if node.is_interior)
         self._rules = {rule: self._import(rule) for rule in rules if rule is not None}
         self.name = {node: self._name(node) for node in nodes}
-
-    def write(self, nodes: list[Node], loss: Node, g: Any) -> None:
-        """Run both passes, forward and backward from the gradient g of the loss."""
-        run_forward(loss, self._forward)
-        self._seed(loss, g)
-        for node in reversed(nodes):
-            if node in self._closures and node in self.grads:
-                self._backward(node)
-        for node in nodes:
-            if node.is_leaf and node not in self.grads:
-                self._write_zeros(node)
+        with np.errstate(all="ignore"):
+            run_forward(nodes[-1], self._forward)
+            self._seed(nodes[-1], g)
+            for node in reversed(nodes):
+                if node in self._closures and node in self._grads:
+                    self._backward(node)
+        unreached = (node for node in nodes if node.is_leaf and node not in self._grads)
+        self.zeros = {leaf: _zeros_like(leaf, self.name[leaf]) for leaf in unreached}
         self._closures.clear()
-        self.grads.clear()
+        self._grads.clear()
 
     @property
     def forward_lines(self) -> list[str]:
@@ -108,12 +108,15 @@ class Writer:
         """Run a node's rule and write its line. Returns the node's data."""
         if node.rule is None or node.is_leaf:
             return node._numbers
-        texts, data = [*map(self.operand, node.parents)], operands
-        y, closure, on_numpy = _run(node.rule, data, call_options(node))
+        texts = [
+            self.name[p] if isinstance(p, Node) else spelled(p) or self._constant(p)
+            for p in node.parents
+        ]
+        y, closure, on_numpy = _run(node.rule, operands, call_options(node))
         if on_numpy:
             self.on_numpy.add(node)
             texts = [f"np.float64({text})" for text in texts]
-        result = y if type(y) is float else to_result(y, data, node.op)
+        result = y if type(y) is float else to_result(y, operands, node.op)
         _check_unchanged(node, result)
         self._closures[node] = closure
         rule, options = self._rules[node.rule], self._options(node)
@@ -126,13 +129,8 @@ class Writer:
         self.forward[node] = filled(head, [*texts, *options], tail)
         return result
 
-    def operand(self, x: Any) -> str:
-        """Write an operand. A large constant becomes a parameter."""
-        if isinstance(x, Node):
-            return self.name[x]
-        return spelled(x) or self._constant(x)
-
     def _constant(self, x: Any, stem: str = "constant") -> str:
+        """Name a constant that has no source text, and make it a parameter."""
         key = key_of(x)
         if key not in self._constants:
             label = self.variables.get(key)
@@ -164,9 +162,8 @@ class Writer:
 
     def _seed(self, node: Node, g: Any) -> None:
         """Start the backward pass with the gradient g of the loss."""
-        self.grads[node] = g
-        text = spelled(g)
-        name = f"g_{self.name[node]}"
+        self._grads[node] = g
+        name, text = f"g_{self.name[node]}", spelled(g)
         if text is None:
             self.given[name] = g
         else:
@@ -183,11 +180,15 @@ class Writer:
             p, text, c = node.parents[i], targets[i], contributions[i]
             if type(c) is not float or type(p._numbers) is not float:
                 text, c = fitted(text, c, p), unbroadcast(node, i, p, c)
-            self.backward[node].append(self._added(p, text, c))
+            g = f"g_{self.name[p]}"
+            if p in self._grads:
+                text, c = f"{g} + {text}", self._grads[p] + c
+            self._grads[p] = c
+            self.backward[node].append(f"    {g} = {text}")
 
     def _call(self, node: Node) -> tuple[Any, str]:
         """Call a node's closure, on NumPy numbers if Python's floats fail, as for 1 / 0.0."""
-        g, name = self.grads[node], self.name[node]
+        g, name = self._grads[node], self.name[node]
         try:
             return self._closures[node](g), f"{name}_backward(g_{name})"
         except ArithmeticError:
@@ -206,19 +207,12 @@ class Writer:
             targets.append(self.names.new(target) if is_used and target in targets else target)
         return targets
 
-    def _added(self, p: Node, text: str, c: Any) -> str:
-        g, total = f"g_{self.name[p]}", c
-        if p in self.grads:
-            total, text = self.grads[p] + c, f"{g} + {text}"
-        self.grads[p] = total
-        return f"    {g} = {text}"
 
-    def _write_zeros(self, leaf: Node) -> None:
-        """Write the zeros of a leaf that no gradient reaches."""
-        zeros = f"np.zeros_like({self.name[leaf]})"
-        if not leaf.shape:
-            zeros = "0.0" if type(leaf._numbers) is float else f"{dtype_of(leaf.dtype)}(0.0)"
-        self.zeros[leaf] = zeros
+def _zeros_like(leaf: Node, name: str) -> str:
+    """Write the gradient of a leaf that no gradient reaches."""
+    if leaf.shape:
+        return f"np.zeros_like({name})"
+    return "0.0" if type(leaf._numbers) is float else f"{dtype_of(leaf.dtype)}(0.0)"
 
 
 def key_of(x: Any) -> Any:

@@ -83,7 +83,7 @@ def candidates_of(node: Node) -> Candidates | None:
 
 
 def links_of(node: Node) -> Candidates | None:
-    """List all inputs of each window in the same form, for averages, too."""
+    """List all inputs of each window as candidates, also for rules that choose none of them."""
     traits = traits_of(node.rule)
     if node.is_leaf or not node.size:
         return None

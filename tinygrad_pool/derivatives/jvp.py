@@ -23,7 +23,7 @@ from tinygrad_pool.rules.rule import Contributions
 def jvp(root: Node, of_leaves: Mapping[Node, Any]) -> dict[Node, Any]:
     """Compute ẏ = Σ_p (∂y/∂p) ṗ for every node that `root` depends on, from ṗ of the leaves.
 
-    Leaves that are not in `of_leaves`, and constants, have the tangent 0.
+    Other leaves, detached Values and constants have the tangent 0.
 
     Raises GraphError if data changed since.
 

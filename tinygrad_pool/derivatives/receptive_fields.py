@@ -156,7 +156,7 @@ def _unit(node: Value, unit: int | Sequence[int] | None) -> Shape:
 
 
 def weights_among(nodes: list[Node]) -> set[Node]:
-    """Return the leaves of `nodes`, in order, that are weights of others, possibly transposed."""
+    """Return the leaves that are weights, also if transposed; `nodes` are in topological order."""
     weights: set[int] = set()
     for node in reversed(nodes):
         for i, p in enumerate(node.parents):

@@ -43,25 +43,21 @@ def rewritten(value: Value) -> dict[Value, Value]:
 
 def _prod(x: Value, axis: Axis = None, keepdims: bool = False) -> Any:
     axes = axes_of(x.shape, axis, "prod")
-    y = _columns(rows_of(x, axes))[-1]
-    return np.reshape(y, kept(x.shape, axes) if keepdims else y.shape)
+    rows = rows_of(x, axes)
+    products = _products(rows) or [1.0 + 0.0 * np.sum(rows, axis=-1)]
+    return np.reshape(products[-1], kept(x.shape, axes) if keepdims else products[-1].shape)
 
 
 def _cumprod(x: Value, axis: int | None = None) -> Any:
     at = 0 if axis is None else axis % x.ndim
     shape = (x.size,) if axis is None else x.shape
-    y = np.stack(_columns(rows_of(np.reshape(x, shape), (at,)))[1:], axis=-1)
-    return out_of_rows(y, shape, (at,))
+    rows = rows_of(np.reshape(x, shape), (at,))
+    return out_of_rows(np.stack(_products(rows), axis=-1), shape, (at,))
 
 
-def _columns(rows: Any) -> list[Any]:
-    """List the cumulative products of columns; None comes first, or 1 if there are no columns."""
-    *lead, n = rows.shape
-    return (
-        [np.ones(lead) + 0.0 * np.sum(rows, axis=-1)]
-        if not n
-        else [None, *accumulate((rows[..., i] for i in range(n)), mul)]
-    )
+def _products(rows: Any) -> list[Any]:
+    """List the first column, the product of the first two, and so on."""
+    return [*accumulate((rows[..., i] for i in range(rows.shape[-1])), mul)]
 
 
 def _var(x: Value, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:

@@ -67,7 +67,7 @@ def explode(value: Value, limit: int = MOST) -> Value:
 
 
 def units_of(value: Value, limit: int, name: str) -> dict[Node, dict[int, Any]]:
-    """Make a scalar of every unit that a number depends on, keyed by node and flat index."""
+    """Make a scalar of every unit that a number depends on: by node, then by flat index."""
     check_value(value, name)
     limit = count_of(limit, f"{name}: limit", 1)
     if value.size != 1:

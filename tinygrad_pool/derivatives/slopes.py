@@ -11,7 +11,9 @@ from tinygrad_pool.engine.vjp import vjp_by_operand
 
 
 def slopes_of(node: Node) -> list[float] | None:
-    """Compute ∂y/∂p of a number y for each operand p, the largest of an array; None if y has axes.
+    """Compute ∂y/∂p of a number y for each operand p: of an array, the largest element.
+
+    Returns None if y is a leaf or an array.
 
     >>> from tinygrad_pool import Value
     >>> slopes_of(Value(2.0) * 3.0)

@@ -52,7 +52,22 @@ def weights_of(node: Node, parent: int | Node = 0) -> Weights:
     array([[0., 1., 0., 0.],
            [0., 0., 1., 0.]])
     """
-    return sparse_jacobian(node, _place(node, parent, "weights_of"))
+    if not isinstance(node, Node):
+        raise DataError(f"weights_of: needs a Value that was computed, got {type(node).__name__}")
+    if node.is_leaf:
+        raise GraphError(
+            f"weights_of: {name_of(node)} has no graph: it was not computed from Values"
+        )
+    check_not_stale([node], create_graph=True, name="weights_of")
+    places = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
+    for i in places:
+        if node.parents[i] is parent or (type(parent) is int and i == parent):
+            return sparse_jacobian(node, i)
+    got = name_of(parent) if isinstance(parent, Node) else f"{parent!r:.80}"
+    raise OptionError(
+        f"weights_of: {name_of(node)} has {counted(len(node.parents), 'operand')}, with Values at "
+        f"{places}; parent must be one of these places or Values, got {got}"
+    )
 
 
 def sparse_jacobian(node: Node, i: int, units: Indices | None = None) -> Weights:
@@ -82,24 +97,6 @@ def pooling_weights(loss: Value, name: str) -> dict[Value, list[Weights]]:
 def operands_of(node: Node) -> list[Any]:
     """List the numbers that a node was computed from."""
     return data_of(node.parents)
-
-
-def _place(node: Node, parent: int | Node, name: str) -> int:
-    """Return an operand's place among the parents, or raise if there is no such Value."""
-    if not isinstance(node, Node):
-        raise DataError(f"{name}: needs a Value that was computed, got {type(node).__name__}")
-    if node.is_leaf:
-        raise GraphError(f"{name}: {name_of(node)} has no graph: it was not computed from Values")
-    check_not_stale([node], create_graph=True, name=name)
-    for i, p in enumerate(node.parents):
-        if isinstance(p, Node) and (p is parent or (type(parent) is int and i == parent)):
-            return i
-    places = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
-    got = name_of(parent) if isinstance(parent, Node) else f"{parent!r:.80}"
-    raise OptionError(
-        f"{name}: {name_of(node)} has {counted(len(node.parents), 'operand')}, with Values at "
-        f"{places}; parent must be one of these places or Values, got {got}"
-    )
 
 
 def unit_slopes(node: Node, i: int) -> Any:
@@ -250,8 +247,7 @@ def _slopes_then(node: Node, i: int, unit: Indices, cell: Indices) -> NDArray[An
     return np.where(known[at] == asked, np.append(weight, 0)[at], 0)
 
 
-_POOLED: dict[str, Callable[..., NDArray[Any]]]
-_POOLED = {"largest": _won, "sum": _averaged, "norm": _normed}
+_POOLED: dict[str, Callable[..., Any]] = {"largest": _won, "sum": _averaged, "norm": _normed}
 SPARSITY: dict[str, Pattern] = {
     "elementwise": _elementwise,
     "reduction": _reduction,

@@ -84,20 +84,20 @@ def find_ties(node: Node) -> Ties:
         raise DataError(f"find_ties: needs a Value that was computed, got {type(node).__name__}")
     nodes = topological_order(node)
     check_not_stale(nodes, create_graph=True, name="find_ties")
-    found = [c for n in nodes if _may_tie(n) and (c := candidates_of(n))]
-    tied = [(c, ties) for c in found if (ties := tied_units(c)).any()]
+    choosing = [c for n in nodes if _may_tie(n) and (c := candidates_of(n))]
+    tied = [(c, ties) for c in choosing if (ties := tied_units(c)).any()]
     if not tied:
         return Ties(0, [])
     tangents = random_tangents(node)
-    arrives = _arrivals(node, [c.node for c, _ in tied])
+    upstream = _upstream(node, [c.node for c, _ in tied])
     harmless, others = 0, []
-    for (of, ties), g in zip(tied, arrives, strict=True):
-        mattering = ties & affects_gradient(of, tangents) & (np.reshape(g, -1) != 0)
-        harmless += int(ties.sum() - mattering.sum())
-        everyone = of.tied
+    for (candidates, ties), g in zip(tied, upstream, strict=True):
+        matters = ties & affects_gradient(candidates, tangents) & (np.reshape(g, -1) != 0)
+        harmless += int(ties.sum() - matters.sum())
+        is_tied = candidates.tied
         others += [
-            _tie(of, unit, [i for i in of.within(unit) if everyone[i]])
-            for unit in np.flatnonzero(mattering).tolist()
+            _tie(candidates, unit, [i for i in candidates.within(unit) if is_tied[i]])
+            for unit in np.flatnonzero(matters).tolist()
         ]
     return Ties(harmless, others)
 
@@ -123,28 +123,20 @@ def random_tangents(node: Node) -> dict[Node, NDArray[np.float64]]:
 
 def affects_gradient(candidates: Candidates, tangents: dict[Node, NDArray[np.float64]]) -> Mask:
     """Return, for each unit, whether the tangents of its tied candidates differ."""
-    moves = tangents_of(candidates, tangents)
-    tied = candidates.tied
-    low = np.minimum.reduceat(np.where(tied, moves, np.inf), candidates.starts)
-    high = np.maximum.reduceat(np.where(tied, moves, -np.inf), candidates.starts)
-    equal: Mask = (low == high) & np.isfinite(low)
-    return ~equal
-
-
-def tangents_of(
-    candidates: Candidates, tangents: dict[Node, NDArray[np.float64]]
-) -> NDArray[np.float64]:
-    """Return the tangent of each candidate; 0 for constants."""
-    found = np.zeros(candidates.unit.shape)
+    own = np.zeros(candidates.unit.shape)  # the tangents; 0 for constants
     for i, p in enumerate(candidates.node.parents):
         if isinstance(p, Node):
             here = candidates.operand == i
             with np.errstate(over="ignore"):  # a long double may exceed float64
-                found[here] = np.reshape(tangents[p], -1)[candidates.cell[here]]
-    return found
+                own[here] = np.reshape(tangents[p], -1)[candidates.cell[here]]
+    tied = candidates.tied
+    low = np.minimum.reduceat(np.where(tied, own, np.inf), candidates.starts)
+    high = np.maximum.reduceat(np.where(tied, own, -np.inf), candidates.starts)
+    equal: Mask = (low == high) & np.isfinite(low)
+    return ~equal
 
 
-def _arrivals(node: Node, nodes: list[Node]) -> list[NDArray[np.float64]]:
+def _upstream(node: Node, nodes: list[Node]) -> list[NDArray[np.float64]]:
     """Return the gradient of each of `nodes`; if `node` is an array, from a random gradient."""
     g = None if node.size == 1 else np.random.default_rng(1).standard_normal(node.shape)
     with np.errstate(all="ignore"):
