@@ -65,22 +65,25 @@ def move_cells(name: str, place: int | None, *operands: Any, **options: Any) -> 
 
 
 def _number_cells(x: Any) -> tuple[Any, Array]:
-    """Assign numbers to the cells of an operand or of nested lists, and flatten them."""
-    leaves: list[Any] = []
-    count = 1
-
-    def number(x: Any) -> Any:
-        nonlocal count
-        if isinstance(x, list | tuple):
-            return type(x)(map(number, x))
-        leaves.append(operand(x))
-        start, count = count, count + np.size(leaves[-1])
-        return np.arange(start, count).reshape(np.shape(leaves[-1]))
-
-    numbers = number(x)
+    """Assign numbers to the cells of an operand or of nested lists; join several operands."""
+    leaves: list[Array] = []
+    numbers, _ = _number_from(1, x, leaves)
     if len(leaves) == 1:
         return numbers, leaves[0]
     return numbers, np.concatenate([np.reshape(leaf, -1) for leaf in leaves])
+
+
+def _number_from(start: int, x: Any, leaves: list[Array]) -> tuple[Any, int]:
+    """Assign numbers from `start`, append operands to `leaves`; return the next number, too."""
+    if isinstance(x, list | tuple):
+        parts = []
+        for part in x:
+            numbers, start = _number_from(start, part, leaves)
+            parts.append(numbers)
+        return type(x)(parts), start
+    leaves.append(operand(x))
+    end = start + np.size(leaves[-1])
+    return np.arange(start, end).reshape(np.shape(leaves[-1])), end
 
 
 def pick_cells(x: Array, at: Any, numbers: Any = None, fill: Any = 0.0) -> Any:
