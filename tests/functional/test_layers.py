@@ -186,6 +186,11 @@ def test_linear_is_x_times_w_transposed(works_everywhere, check_gradient):
         (lambda: tg.group_norm(X, 3), ShapeError, "group_norm: needs .* with channels in 3 groups"),
         (lambda: tg.group_norm(W, 2), ShapeError, r"got shape \(4,\)"),
         (lambda: tg.instance_norm(X), ShapeError, "instance_norm: needs .* of several values"),
+        (
+            lambda: tg.instance_norm(PLANES, use_input_stats=1),
+            OptionError,
+            "use_input_stats must be",
+        ),
         (lambda: tg.instance_norm(PLANES, W, B), DataError, "does not support running statistics"),
     ],
 )

@@ -156,12 +156,8 @@ def numbers(name: str, option: str, value: Any, count: int, least: int) -> Shape
     >>> numbers("conv2d", "stride", 3, 2, least=1)
     (3, 3)
     """
-    items = each(value, count)
-    if len(items) != count:
-        several = f" or {count}" if count > 1 else ""
-        raise OptionError(f"{name}: {option} needs one number{several}, got {value!r}")
     try:
-        whole_numbers = tuple(whole(n, option) for n in items)
+        whole_numbers = tuple(whole(n, option) for n in items_of(name, option, value, count))
     except AxisError:
         kind = "an integer" if count == 1 else "integers"
         raise OptionError(f"{name}: {option} must be {kind}, got {value!r}") from None
@@ -182,6 +178,19 @@ def listed(value: Any) -> list[Any]:
         return list(value)
     except TypeError:
         return [value]
+
+
+def items_of(name: str, option: str, value: Any, count: int) -> Sequence[Any]:
+    """Return `count` items, given as one for all or one each. Raises OptionError for another count.
+
+    >>> items_of("max_pool2d", "padding", [(1, 0), 2], 2), items_of("max_pool2d", "padding", 1, 2)
+    ([(1, 0), 2], (1, 1))
+    """
+    items = each(value, count)
+    if len(items) != count:
+        several = f" or {count}" if count > 1 else ""
+        raise OptionError(f"{name}: {option} needs one number{several}, got {value!r}")
+    return items
 
 
 def each(value: Any, count: int) -> Sequence[Any]:
