@@ -117,6 +117,11 @@ def test_zeros_are_trimmed_from_either_end_or_all():
         (lambda: np.take(V, Value([0.0])), OptionError, "np.take: indices must be a constant"),
         (lambda: np.roll(V, 1, axis=Value(0.0)), OptionError, "np.roll: axis must be a constant"),
         (lambda: np.pad(V, Value(1.0)), OptionError, "np.pad: pad_width must be a constant"),
+        (
+            lambda: np.pad(V, 1, constant_values=Value(1.0)),
+            OptionError,
+            "constant_values must be a",
+        ),
         (lambda: V.take([0], out=np.zeros(1)), OptionError, "no option 'out' on Values"),
         (lambda: np.take(V, [0], None, np.zeros(1)), OptionError, "np.take: no option 'out' on"),
         (lambda: np.select([V.data > 0], [V, V]), OptionError, "got 2 and 1"),

@@ -121,8 +121,8 @@ def _moves_rows(shape: tuple[int, ...], at: Array) -> bool:
     """Return whether each row of cells is picked from the same row, and all in the same way."""
     if len(shape) < 2 or at.shape[:1] != shape[:1] or not at.size * prod(shape):
         return False
-    starts = np.arange(0, prod(shape), prod(shape[1:])).reshape(-1, *[1] * (at.ndim - 1))
-    return np.array_equal(at, np.where(at[0] > 0, at[0] + starts, 0))
+    step = np.where(at[0] > 0, prod(shape[1:]), 0)  # 0 is a new cell, in every row
+    return bool((at[1:] == at[:-1] + step).all())
 
 
 def reorder_axes(name: str, x: Array, *more: Any, **options: Any) -> Array:
@@ -183,13 +183,14 @@ def pad(array: Array, pad_width: Any, mode: Any = "constant", **options: Any) ->
             f"'symmetric' or 'wrap', with reflect_type='even', not {mode!r:.80}; "
             "np.concatenate([...]) joins any computed cells"
         )
-    constant("np.pad: pad_width", pad_width)
     constants = options.pop("constant_values", 0)
+    constant("np.pad: pad_width", pad_width)
+    constant("np.pad: constant_values", constants)
     numbers, x = _number_cells(array)
-    at = np.pad(numbers, pad_width, mode, **options)
-    frame = np.pad(np.zeros(numbers.shape, dtype_of(x)), pad_width, constant_values=constants)
-    y: Array = pick_cells(x, at, fill=frame)
-    return y
+    at, fill = np.pad(numbers, pad_width, mode, **options), 0.0
+    if np.any(constants):
+        fill = np.pad(np.zeros(numbers.shape, dtype_of(x)), pad_width, constant_values=constants)
+    return pick_cells(x, at, fill=fill)
 
 
 @composes("insert")
