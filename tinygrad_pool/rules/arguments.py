@@ -210,7 +210,7 @@ def real(value: object, name: str, least: float = -np.inf, most: float = np.inf)
         with suppress(OverflowError):
             number = float(value)
     if not least <= number <= most:
-        bounds = f", {least:g} … {most:g}" if most < np.inf else f" of at least {least:g}"
+        bounds = f" from {least:g} to {most:g}" if most < np.inf else f" of at least {least:g}"
         bounds = {-np.inf: "", POSITIVE: " above 0"}.get(least, bounds)
         raise OptionError(f"{name} must be a number{bounds}, got {value!r:.80}")
     return number

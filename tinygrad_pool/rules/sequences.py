@@ -23,6 +23,7 @@ def _part(x: Array, axis: int, part: Any) -> Array:
 
 
 def _axis_of(x: Array, axis: Any) -> int:
+    """Return an axis, counted from 0. Errors get the name of the function that was called."""
     return axes_of(np.shape(x), whole(axis, "diff: axis"), "diff")[0]
 
 
