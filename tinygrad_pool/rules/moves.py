@@ -187,7 +187,8 @@ def pad(array: Array, pad_width: Any, mode: Any = "constant", **options: Any) ->
     constant("np.pad: pad_width", pad_width)
     constant("np.pad: constant_values", constants)
     numbers, x = _number_cells(array)
-    at, fill = np.pad(numbers, pad_width, mode, **options), 0.0
+    at = np.pad(numbers, pad_width, mode, **options)
+    fill: Any = 0.0
     if np.any(constants):
         fill = np.pad(np.zeros(numbers.shape, dtype_of(x)), pad_width, constant_values=constants)
     return pick_cells(x, at, fill=fill)
