@@ -168,11 +168,7 @@ def _number(x: float | int, what: str) -> float | int:
 
 
 def fits_together(data: Sequence[Any]) -> bool:
-    """Return whether shapes broadcast.
-
-    >>> fits_together([np.ones(2), 1.0]), fits_together([np.ones(2), np.ones(3)])
-    (True, False)
-    """
+    """Return whether shapes broadcast."""
     try:
         np.broadcast_shapes(*map(np.shape, data))
     except ValueError:

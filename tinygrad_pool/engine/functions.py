@@ -84,11 +84,7 @@ def inside() -> Iterator[None]:
 
 
 def places_of(name: str, f: object, argnums: Any) -> tuple[int, ...]:
-    """Return the positions of arguments, given as one integer or several.
-
-    >>> places_of("grad", len, 0), places_of("grad", len, [0, 2])
-    ((0,), (0, 2))
-    """
+    """Return the positions of arguments, given as one integer or several."""
     if not callable(f):
         raise DataError(f"{name}: needs a function, got {type(f).__name__}")
     several = isinstance(argnums, Sequence) and not isinstance(argnums, str)

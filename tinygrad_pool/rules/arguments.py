@@ -65,9 +65,6 @@ def whole(number: object, name: str) -> int:
     """Return an integer as an int. Raises AxisError for anything else (NaN, 1.5, "1").
 
     Error messages begin with `name`, here and below.
-
-    >>> whole(2, "sum: axis")
-    2
     """
     if not isinstance(number, bool):
         with suppress(TypeError):
@@ -76,11 +73,7 @@ def whole(number: object, name: str) -> int:
 
 
 def count_of(value: object, name: str, least: float = -np.inf, most: float = np.inf) -> int:
-    """Return an integer from `least` to `most` as an int. Raises OptionError for anything else.
-
-    >>> count_of(np.int64(2), "draw: rows", 1)
-    2
-    """
+    """Return an integer from `least` to `most` as an int. Raises OptionError for anything else."""
     with suppress(AxisError):
         if least <= (number := whole(value, name)) <= most:
             return number
@@ -105,11 +98,7 @@ def place_of(index: Any, shape: Shape, name: str) -> Shape | None:
 
 
 def flag(value: object, name: str) -> bool:
-    """Return True or False. Raises OptionError for anything else (1, "no").
-
-    >>> flag(True, "sum: keepdims")
-    True
-    """
+    """Return True or False. Raises OptionError for anything else (1, "no")."""
     if not isinstance(value, bool | np.bool_):
         raise OptionError(f"{name} must be True or False, got {value!r}")
     return bool(value)
@@ -133,9 +122,6 @@ def text(value: object, name: str) -> str:
     """Return text. Raises OptionError for anything else (3, None).
 
     Lone surrogates are rejected: they cannot be printed or written to a file.
-
-    >>> text("A neuron", "draw: title")
-    'A neuron'
     """
     if not isinstance(value, str):
         raise OptionError(f"{name} must be text, got {value!r:.80}")
@@ -200,11 +186,7 @@ def each(value: Any, count: int) -> Sequence[Any]:
 
 
 def real(value: object, name: str, least: float = -np.inf, most: float = np.inf) -> float:
-    """Return a number from `least` to `most` as a float. Raises OptionError for anything else.
-
-    >>> real(1, "softplus: beta", least=0.0)
-    1.0
-    """
+    """Return a number from `least` to `most` as a float. Raises OptionError for anything else."""
     number = np.nan
     if isinstance(value, Real) and not isinstance(value, bool):
         with suppress(OverflowError):
@@ -217,11 +199,7 @@ def real(value: object, name: str, least: float = -np.inf, most: float = np.inf)
 
 
 def floating(dtype: Any, name: str) -> np.dtype[Any]:
-    """Return a floating-point dtype. Raises OptionError for anything else.
-
-    >>> floating("float32", "digits: dtype")
-    dtype('float32')
-    """
+    """Return a floating-point dtype. Raises OptionError for anything else."""
     try:
         result: np.dtype[Any] = np.dtype(dtype)
     except TypeError:

@@ -235,11 +235,7 @@ def float_power(x: Array, n: Array) -> Array:
 
 
 def double(x: Array) -> Array:
-    """Convert to at least double precision, which Python numbers have.
-
-    >>> double(np.ones(1, np.float32)).dtype
-    dtype('float64')
-    """
+    """Convert to at least double precision, which Python numbers have."""
     dtype = np.promote_types(dtype_of(x), np.float64)
     if type(x) in PYTHON or dtype_of(x) == dtype:
         return x
@@ -247,11 +243,7 @@ def double(x: Array) -> Array:
 
 
 def floats(x: Array) -> Array:
-    """Convert integers to double precision; return floats unchanged.
-
-    >>> floats([1, 2])
-    array([1., 2.])
-    """
+    """Convert integers to double precision; return floats unchanged."""
     x = operand(x)
     return x if dtype_of(x).kind == "f" else double(x)
 
