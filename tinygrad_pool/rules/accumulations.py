@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.arguments import Axis, Shape, axes_of, flag, kept, whole
+from tinygrad_pool.rules.comparisons import is_0
 from tinygrad_pool.rules.composition import composes, dtype_of
 from tinygrad_pool.rules.masks import choose
-from tinygrad_pool.rules.powers import is_0
 from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.reductions import as_given, widened
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
