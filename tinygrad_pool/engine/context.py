@@ -250,6 +250,12 @@ def made_at(scope: str, line: Line | None) -> Iterator[None]:
     """Set the scope of the nodes made inside, and the line of source that they belong to, if any.
 
     An interpreter of another program uses this: the line that is executing is its own.
+
+    >>> import tinygrad_pool as tg
+    >>> with made_at("conv1", Line("net.py", 7, "forward")):
+    ...     y = tg.Value(2.0).exp()
+    >>> y.about.scope, str(y.about.line)
+    ('conv1', 'net.py:7')
     """
     now = SETTING.get()
     place = "/".join(filter(None, (now.about.scope, scope)))
