@@ -101,15 +101,15 @@ def pick_cells(x: Array, at: Any, numbers: Any = None, fill: Any = 0.0) -> Any:
     copied = np.ndim(x) and type(numbers) is np.ndarray and not np.may_share_memory(at, numbers)
     if not copied and np.array_equal(flat, own):
         return np.reshape(x, np.shape(at))
-    full = bool(flat.all())
-    stay = not full and at.shape == shape and np.array_equal(flat, np.where(flat > 0, own, 0))
+    full = bool(flat.all())  # there are no new cells
+    in_place = not full and at.shape == shape and np.array_equal(flat, np.where(flat > 0, own, 0))
     fill = np.broadcast_to(np.asarray(fill, dtype_of(x)), np.shape(at))
     if _moves_rows(shape, at):
         at, fill = at[0], fill[0]
         rows = np.reshape(x, (len(x), -1)) if len(shape) > 2 else x
-        y = x if stay else rows[:, np.maximum(at - 1, 0)]
-    elif stay or full:
-        y = x if stay else np.reshape(x, -1)[at - 1]
+        y = x if in_place else rows[:, np.maximum(at - 1, 0)]
+    elif in_place or full:
+        y = x if in_place else np.reshape(x, -1)[at - 1]
     else:
         y = np.concatenate([np.zeros(1, dtype_of(x)), np.reshape(x, -1)])[at]
         full = not fill.any()
