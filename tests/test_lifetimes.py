@@ -96,22 +96,91 @@ INSTRUMENTS = {
 }
 
 
+@contextlib.contextmanager
+def collector_off():
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("look", INSTRUMENTS.values(), ids=INSTRUMENTS)
 @pytest.mark.parametrize("graph", [numbers, arrays])
 def test_a_graph_dies_with_its_last_reference(look, graph, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     look(*graph())  # loads what is loaded on first use
-    gc.collect()
-    gc.disable()
-    try:
+    with collector_off():
         leaf, E = graph()
         gone = [weakref.ref(leaf), weakref.ref(E), weakref.ref(E.parents[0])]
         look(leaf, E)
         del leaf, E
         assert [ref() for ref in gone] == [None] * 3
-    finally:
-        gc.enable()
+
+
+NUMPY = {
+    "roll": lambda v: np.roll(v, 1),
+    "pad": lambda v: np.pad(v, 1),
+    "insert": lambda v: np.insert(v, 0, v[0]),
+    "vstack": lambda v: np.vstack([v, v]),
+    "split": lambda v: np.split(v, 3),
+    "sort": np.sort,
+    "median": np.median,
+    "cov": np.cov,
+    "einsum": lambda v: np.einsum("i,i->", v, v),
+    "interp": lambda v: np.interp(v, v, v),
+}
+
+
+@pytest.mark.parametrize("call", NUMPY.values(), ids=NUMPY)
+def test_a_result_of_a_numpy_function_dies_with_its_last_reference(call):
+    call(Value([1.0, 2.0, 4.0]))  # loads what is loaded on first use
+    with collector_off():
+        v = Value([1.0, 2.0, 4.0])
+        gone = weakref.ref(v)
+        call(v)
+        del v
+        assert gone() is None
+
+
+def raising(x):
+    def raising_backward(g):
+        raise KeyError("a user's error")
+
+    return 2 * x, raising_backward
+
+
+def dividing(x):
+    return 2 * x, lambda g: (1 / 0,)
+
+
+MISTAKES = {
+    "axis": lambda v: v.sum(axis=1),
+    "index": lambda v: v[9],
+    "kind of index": lambda v: v[1.5],
+    "shapes": lambda v: v @ np.ones(2),
+    "window": lambda v: tg.max_pool1d(v, 9),
+    "tie": lambda v: (0 * v).max(ties="error"),
+    "matrix": np.linalg.inv,
+    "function": tg.grad(lambda x: x.sum(axis=1)),
+    "closure": lambda v: tg.lift(raising)(v).sum().backward(),
+    "arithmetic": lambda v: tg.lift(dividing)(v).sum().backward(),
+    "arithmetic of numbers": lambda v: tg.lift(dividing)(v.sum().item() * v[0]).backward(),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+def test_the_operands_of_a_failed_call_die_with_their_last_reference(mistake):
+    with collector_off():
+        v = Value([1.0, 2.0, 4.0])
+        gone = weakref.ref(v)
+        with contextlib.suppress(ValueError, TypeError, LookupError, ArithmeticError):
+            mistake(v)
+            pytest.fail("the call did not fail")
+        del v
+        assert gone() is None
 
 
 @pytest.mark.long

@@ -19,7 +19,14 @@ from tinygrad_pool.codegen.inlining import (
     literal,
 )
 from tinygrad_pool.javascript.tracing import NotTraced, Traced
-from tinygrad_pool.rules import activations, arithmetic, elementwise, powers, trigonometry
+from tinygrad_pool.rules import (
+    activations,
+    arithmetic,
+    comparisons,
+    elementwise,
+    powers,
+    trigonometry,
+)
 from tinygrad_pool.rules.entropies import binary_cross_entropy
 from tinygrad_pool.rules.linear import weighted_sum
 from tinygrad_pool.rules.reductions import maximum, minimum
@@ -254,8 +261,8 @@ for _rule in (of_an_exponent, of_a_function_without_name):
         (of_a_function_without_name, [None], {}),
         (reshape, [None], {"shape": (1,)}),
         (maximum, [None, None], {"ties": "even"}),
-        (powers.ask, [None], {"test": "isnan"}),
-        (powers.nan_to_num, [None], {}),
+        (comparisons.ask, [None], {"test": "isnan"}),
+        (comparisons.nan_to_num, [None], {}),
     ],
 )
 def test_other_rules_are_called(rule, constants, options):

@@ -16,10 +16,11 @@ def test_errors_name_the_convolution_and_the_mistake(name, ndim):
     conv = CONVOLUTIONS[name]
     x, w = np.ones((2, *(4,) * ndim)), np.ones((3, 2, *(2,) * ndim))
     kind = "an integer" if ndim == 1 else "integers"
+    space = {1: "width", 2: "height, width", 3: "depth, height, width"}[ndim]
     for error, message, arguments in [
         (ShapeError, f"weight needs {ndim + 2} axes, got shape (3, 2)", (x, np.ones((3, 2)))),
         (ShapeError, f"weight needs {ndim + 2} axes, got shape ()", (x, 1.0)),
-        (ShapeError, f"needs an input with {ndim} axes after that of its channels", (1.0, w)),
+        (ShapeError, f"needs an input (..., channels, {space}), got shape ()", (1.0, w)),
         (DataError, "needs numbers in a regular shape", (x, [[1.0], [1.0, 2.0]])),
         (DataError, "needs numbers in a regular shape", ([[1.0], [1.0, 2.0]], w)),
         (DataError, "needs real numbers", (x, w, "bias")),

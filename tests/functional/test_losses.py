@@ -272,7 +272,7 @@ def test_ignored_examples_are_left_out_of_the_mean():
         (
             lambda: of.cross_entropy(Y, [0, 1, 2], label_smoothing=2),
             OptionError,
-            "label_smoothing must be a number, 0 … 1, got 2",
+            "label_smoothing must be a number from 0 to 1, got 2",
         ),
         (
             lambda: of.cross_entropy(Y, [0, 1, 2], ignore_index=None),

@@ -30,7 +30,7 @@ class TestDropout:
         np.testing.assert_array_equal(layer(X).data, other(X).data)
 
     def test_options_out_of_range_are_named(self):
-        with pytest.raises(OptionError, match="Dropout: p must be a number, 0 … 1, got 2"):
+        with pytest.raises(OptionError, match="Dropout: p must be a number from 0 to 1, got 2"):
             nn.Dropout(2)
         with pytest.raises(OptionError, match="Dropout: no option 'inplace'"):
             nn.Dropout(0.5, True)

@@ -103,7 +103,7 @@ def test_place_of_needs_integers():
     [
         ((), "f: p must be a number, got 'x'"),
         ((0.0,), "f: p must be a number of at least 0, got 'x'"),
-        ((0.0, 1.0), "f: p must be a number, 0 … 1, got 'x'"),
+        ((0.0, 1.0), "f: p must be a number from 0 to 1, got 'x'"),
     ],
 )
 def test_real_names_its_bounds(bounds, message):

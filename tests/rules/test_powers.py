@@ -1,4 +1,4 @@
-"""Powers, remainders and functions composed of them: kinks, NaN and dtypes."""
+"""Powers, remainders and functions composed of them: kinks, overflow and dtypes."""
 
 import numpy as np
 import pytest
@@ -14,32 +14,8 @@ def slopes(f, *numbers):
 
 def test_slopes_at_kinks():
     assert slopes(np.hypot, 0.0, 0.0) == (0.0, 0.0)
-    assert slopes(np.copysign, 0.0, -1.0) == (0.0, 0.0)
-    assert slopes(np.fmax, 2.0, 2.0) == (1.0, 0.0)  # the first, as in np.maximum
     with np.errstate(all="ignore"):
         assert slopes(np.cbrt, 0.0) == (np.inf,)
-
-
-@pytest.mark.parametrize("mask", [True, np.True_, np.array([True, False])])
-def test_copysign_accepts_bools(mask):
-    w = Value([-2.0, 3.0])
-    y = np.copysign(mask, w)
-    y.sum().backward()
-    np.testing.assert_array_equal(y.data, np.copysign(mask, w.data))
-    assert not w.grad.any()
-
-
-def test_a_number_wins_over_nan_and_gets_the_gradient():
-    assert slopes(np.fmax, np.nan, 2.0) == (0.0, 1.0)
-    assert slopes(np.fmin, 2.0, np.nan) == (1.0, 0.0)
-    assert np.isnan(np.fmin(Value(np.nan), np.nan).data)
-    assert slopes(lambda x: np.nan_to_num(x).sum(), np.array([np.nan, 1.0, np.inf]))[
-        0
-    ].tolist() == [
-        0.0,
-        1.0,
-        0.0,
-    ]
 
 
 @pytest.mark.parametrize("far", [800.0, -800.0, np.inf, -np.inf])

@@ -135,6 +135,13 @@ def test_an_output_size_out_of_its_range_is_named(output_size, message):
         adaptive_windows_of("adaptive_max_pool2d", 2, output_size, (4, 4))
 
 
+def test_one_axis_needs_one_number():
+    with pytest.raises(OptionError, match=r"padding needs one number, got \(1, 2\)"):
+        windows_of("max_pool1d", 1, 4, padding=(1, 2))
+    with pytest.raises(OptionError, match=r"output_size needs one number, got \(1, 2\)"):
+        adaptive_windows_of("adaptive_max_pool1d", 1, (1, 2), (4,))
+
+
 def test_adaptive_windows_need_enough_axes():
     message = r"adaptive_max_pool2d: needs at least 2 axes, got shape \(4,\)"
     with pytest.raises(ShapeError, match=message):

@@ -21,16 +21,17 @@ from tinygrad_pool.rules import (
     accumulations,
     activations,
     arithmetic,
+    comparisons,
     contractions,
     elementwise,
     entropies,
     inverses,
     linear,
-    moves,
     powers,
     quantiles,
     reductions,
     shaping,
+    sorting,
 )
 from tinygrad_pool.rules.arguments import axes_of, kept
 from tinygrad_pool.rules.primitive import PYTHON
@@ -199,7 +200,7 @@ def _sort(options: Options, x: Any) -> Any:
     axis, kth = options.get("axis", -1), options.get("kth")
     if kth is None:
         return x.sort(dim=axis, stable=True)[0]
-    order = moves.order_of(x.detach().numpy(), axis, kth)
+    order = sorting.order_of(x.detach().numpy(), axis, kth)
     return torch().take_along_dim(x, torch().as_tensor(order), axis)
 
 
@@ -281,11 +282,11 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     ),
     accumulations.cumsum: _running("cumsum"),
     accumulations.cumprod: _running("cumprod"),
-    moves.sort: _sort,
+    sorting.sort: _sort,
     quantiles.quantile: _quantile,
     contractions.einsum: lambda options, *xs: torch().einsum(options["subscripts"], *xs),
     powers.cbrt: _cbrt,
-    powers.copysign: _plain(
+    comparisons.copysign: _plain(
         lambda x, w: x * (x.sign() * torch().ones_like(w).copysign(w)).detach()
     ),
     **{getattr(inverses, name): _linalg(name) for name in ("inv", "solve", "det")},

@@ -5,10 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import numpy as np
-
 from tinygrad_pool.engine.backward import topological_order
-from tinygrad_pool.engine.data import same_bits
+from tinygrad_pool.engine.data import copied, same_bits
 from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.node import LeafNode, Node, name_of
 from tinygrad_pool.engine.staleness import check_not_stale
@@ -26,7 +24,7 @@ def deep_copy(root: Node, memo: dict[int, Any]) -> Any:
     for node in nodes:
         if id(node) not in memo:
             twin = _leaf(node, memo) if isinstance(node, LeafNode) else _interior(node, memo)
-            twin._grad = np.copy(node._grad) if isinstance(node._grad, np.ndarray) else node._grad
+            twin._grad = copied(node._grad)
             memo[id(node)] = twin
     return memo[id(root)]
 

@@ -66,6 +66,11 @@ def to_constant(x: Any, what: str) -> Any:
     return array if array.ndim else array[()]
 
 
+def copied(x: Any) -> Any:
+    """Return a copy of an array, and a number unchanged."""
+    return np.array(x) if isinstance(x, np.ndarray) else x
+
+
 def read_only_copy(x: Any) -> Any:
     """Return a read-only copy of an array, also of arrays within a tuple or a list.
 
@@ -168,11 +173,7 @@ def _number(x: float | int, what: str) -> float | int:
 
 
 def fits_together(data: Sequence[Any]) -> bool:
-    """Return whether shapes broadcast.
-
-    >>> fits_together([np.ones(2), 1.0]), fits_together([np.ones(2), np.ones(3)])
-    (True, False)
-    """
+    """Return whether shapes broadcast."""
     try:
         np.broadcast_shapes(*map(np.shape, data))
     except ValueError:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from tinygrad_pool.engine.context import with_graph
+from tinygrad_pool.engine.data import copied
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import AxisError, DataError, OptionError
@@ -84,11 +85,7 @@ def inside() -> Iterator[None]:
 
 
 def places_of(name: str, f: object, argnums: Any) -> tuple[int, ...]:
-    """Return the positions of arguments, given as one integer or several.
-
-    >>> places_of("grad", len, 0), places_of("grad", len, [0, 2])
-    ((0,), (0, 2))
-    """
+    """Return the positions of arguments, given as one integer or several."""
     if not callable(f):
         raise DataError(f"{name}: needs a function, got {type(f).__name__}")
     several = isinstance(argnums, Sequence) and not isinstance(argnums, str)
@@ -177,11 +174,7 @@ def parts_of(tree: Any) -> dict[Any, Any] | None:
 
 def plain(tree: Any, graph: bool) -> Any:
     """Replace Values by their numbers, unless `graph`."""
-    return mapped(lambda x: _numbers_of(x) if isinstance(x, Value) and not graph else x, tree)
-
-
-def _numbers_of(x: Value) -> Any:
-    return np.array(x.data) if isinstance(x.data, np.ndarray) else x.data
+    return mapped(lambda x: x if graph or not isinstance(x, Value) else copied(x._numbers), tree)
 
 
 def _value_of(name: str, x: Any, graph: bool) -> Value:

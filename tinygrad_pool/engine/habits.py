@@ -47,7 +47,7 @@ OF_VALUES = _by_name(
         "cuda contiguous realize block_until_ready": "v",
         "clone": "v  # no operation changes it; tg.Value(v.data) is a new leaf",
         "stop_gradient": "v.detach()",
-        "requires_grad requires_grad_": "v.detach()  # gradients flow through every other Value",
+        "requires_grad requires_grad_": "v.detach()  # no gradient flows through it",
         "grad_fn creator": "v.op, v.rule",
         "children inputs prev": "v.parents",
         "retain_grad": "v.grad  # every Value keeps its gradient",

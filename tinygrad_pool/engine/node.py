@@ -167,7 +167,7 @@ class LeafNode(Node):
 
     @property
     def data(self) -> Any:
-        """The number, or the array, which may be written to. New data must have the same shape."""
+        """The number, or the array, which may be written to. New data keeps the shape and dtype."""
         if isinstance(self._numbers, np.ndarray) and not self._lent:
             self._bits = self._bits or self._numbers.tobytes()
             self._lent = True

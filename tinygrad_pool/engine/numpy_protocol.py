@@ -7,7 +7,6 @@ equivalent, if there is one.
 """
 
 from collections.abc import Callable, Iterable
-from inspect import getattr_static
 from typing import Any, NoReturn
 
 import numpy as np
@@ -104,9 +103,11 @@ class WithHabits:
 
     def __dir__(self) -> Iterable[str]:
         """List the attributes that exist."""
-        names, own = object.__dir__(self), getattr(self, "__dict__", {})
-        habits = {n for n in names if isinstance(getattr_static(type(self), n, None), Habit)}
-        return [n for n in names if n in own or n not in habits]
+        attributes: dict[str, Any] = {}
+        for kind in reversed(type(self).__mro__):
+            attributes.update(vars(kind))
+        attributes.update(getattr(self, "__dict__", {}))
+        return [n for n in object.__dir__(self) if not isinstance(attributes.get(n), Habit)]
 
 
 ELSEWHERE = """

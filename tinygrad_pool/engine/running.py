@@ -92,7 +92,10 @@ def retry_on_numpy(
     ours = isinstance(error, TinygradPoolError)
     if isinstance(error, ValueError) and not ours and not fits_together(data):
         raise broadcast_error(name, data) from error
-    raise error
+    try:
+        raise error
+    finally:
+        del error  # or its traceback and this frame would keep each other, and the operands
 
 
 def _on_numpy(rule: Rule, data: Sequence[Any], options: Mapping[str, Any]) -> tuple[Any, Backward]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from threading import RLock
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakSet
 
 from tinygrad_pool.engine.node import LeafNode, Node, name_of
@@ -19,26 +19,11 @@ from tinygrad_pool.errors import GraphError
 TURN = RLock()
 """Held while a pass runs."""
 
-
-class HalfDone(Protocol):
-    """A pass that is paused between two steps."""
-
-    @property
-    def nodes(self) -> Sequence[Node]:
-        """All nodes of the pass."""
-
-    @property
-    def waiting(self) -> Sequence[Node]:
-        """The nodes whose step is still to come."""
-
-    def give_way(self, to: Node, /) -> None:
-        """Undo what was added to gradients, because the pass from `to` begins."""
+HALF_DONE: WeakSet[Any] = WeakSet()
+"""Paused passes: each is a Paused, or has its `nodes`, `waiting` and `give_way`."""
 
 
-HALF_DONE: WeakSet[HalfDone] = WeakSet()
-
-
-def take_turn(root: Node, nodes: Iterable[Node], but: HalfDone | None = None) -> None:
+def take_turn(root: Node, nodes: Iterable[Node], but: object = None) -> None:
     """Undo paused passes through the same nodes, except `but`, before a pass from `root` begins."""
     if not len(HALF_DONE):
         return
@@ -55,7 +40,10 @@ def still_waiting() -> set[Node]:
 
 
 class Paused:
-    """A pass that is run one step at a time, and what it has added to leaves so far."""
+    """A pass that is run one step at a time, and what it has added to leaves so far.
+
+    `nodes` are all nodes of the pass, `waiting` those whose step is still to come.
+    """
 
     def __init__(self, root: Node, nodes: Sequence[Node]) -> None:
         self.root, self.nodes = root, nodes

@@ -62,7 +62,7 @@ def celu(x: Any, alpha: float = 1.0) -> Value:
 
     y = x where x > 0, else α (exp(x / α) − 1)
 
-    Raises OptionError if α is 0 or not a number.
+    Raises OptionError unless α is a number above 0.
 
     >>> celu([-1000.0, 3.0], 0.5).data
     array([-0.5,  3. ])

@@ -127,7 +127,8 @@ def instance_norm(
     """
     x, name = value(x, "instance_norm"), "instance_norm"
     real(momentum, f"{name}: momentum")
-    if not (running_mean is None is running_var and flag(use_input_stats, f"{name}: use_input")):
+    flag(use_input_stats, f"{name}: use_input_stats")
+    if not (running_mean is None is running_var and use_input_stats):
         raise DataError(f"{name}: does not support running statistics; batch_norm does")
     if x.ndim < 3 or prod(x.shape[2:]) == 1:
         raise ShapeError(f"{name}: needs x (n, channels, ...) of several values, got {x.shape}")

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.arguments import Axis, Shape, axes_of, flag, kept, whole
+from tinygrad_pool.rules.comparisons import is_0
 from tinygrad_pool.rules.composition import composes, dtype_of
 from tinygrad_pool.rules.masks import choose
-from tinygrad_pool.rules.powers import is_0
 from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.reductions import as_given, widened
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -148,11 +148,7 @@ def std(a: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) ->
 
 
 def freedom_of(shape: Shape, axes: Shape, ddof: Any, name: str) -> float:
-    """Return the divisor of a variance, the count less ddof, or 0 if that is negative.
-
-    >>> freedom_of((2, 3), (1,), 1, "var")
-    2.0
-    """
+    """Return the divisor of a variance, the count less ddof, or 0 if that is negative."""
     count = product(shape[i] for i in axes)
     if not isinstance(ddof, int | float | np.number) or ddof != ddof:  # noqa: PLR0124  # NaN
         raise OptionError(f"{name}: ddof must be a number, got {ddof!r:.80}")

@@ -65,9 +65,6 @@ def whole(number: object, name: str) -> int:
     """Return an integer as an int. Raises AxisError for anything else (NaN, 1.5, "1").
 
     Error messages begin with `name`, here and below.
-
-    >>> whole(2, "sum: axis")
-    2
     """
     if not isinstance(number, bool):
         with suppress(TypeError):
@@ -76,11 +73,7 @@ def whole(number: object, name: str) -> int:
 
 
 def count_of(value: object, name: str, least: float = -np.inf, most: float = np.inf) -> int:
-    """Return an integer from `least` to `most` as an int. Raises OptionError for anything else.
-
-    >>> count_of(np.int64(2), "draw: rows", 1)
-    2
-    """
+    """Return an integer from `least` to `most` as an int. Raises OptionError for anything else."""
     with suppress(AxisError):
         if least <= (number := whole(value, name)) <= most:
             return number
@@ -105,11 +98,7 @@ def place_of(index: Any, shape: Shape, name: str) -> Shape | None:
 
 
 def flag(value: object, name: str) -> bool:
-    """Return True or False. Raises OptionError for anything else (1, "no").
-
-    >>> flag(True, "sum: keepdims")
-    True
-    """
+    """Return True or False. Raises OptionError for anything else (1, "no")."""
     if not isinstance(value, bool | np.bool_):
         raise OptionError(f"{name} must be True or False, got {value!r}")
     return bool(value)
@@ -133,9 +122,6 @@ def text(value: object, name: str) -> str:
     """Return text. Raises OptionError for anything else (3, None).
 
     Lone surrogates are rejected: they cannot be printed or written to a file.
-
-    >>> text("A neuron", "draw: title")
-    'A neuron'
     """
     if not isinstance(value, str):
         raise OptionError(f"{name} must be text, got {value!r:.80}")
@@ -156,12 +142,8 @@ def numbers(name: str, option: str, value: Any, count: int, least: int) -> Shape
     >>> numbers("conv2d", "stride", 3, 2, least=1)
     (3, 3)
     """
-    items = each(value, count)
-    if len(items) != count:
-        several = f" or {count}" if count > 1 else ""
-        raise OptionError(f"{name}: {option} needs one number{several}, got {value!r}")
     try:
-        whole_numbers = tuple(whole(n, option) for n in items)
+        whole_numbers = tuple(whole(n, option) for n in items_of(name, option, value, count))
     except AxisError:
         kind = "an integer" if count == 1 else "integers"
         raise OptionError(f"{name}: {option} must be {kind}, got {value!r}") from None
@@ -184,6 +166,19 @@ def listed(value: Any) -> list[Any]:
         return [value]
 
 
+def items_of(name: str, option: str, value: Any, count: int) -> Sequence[Any]:
+    """Return `count` items, given as one for all or one each. Raises OptionError for another count.
+
+    >>> items_of("max_pool2d", "padding", [(1, 0), 2], 2), items_of("max_pool2d", "padding", 1, 2)
+    ([(1, 0), 2], (1, 1))
+    """
+    items = each(value, count)
+    if len(items) != count:
+        several = f" or {count}" if count > 1 else ""
+        raise OptionError(f"{name}: {option} needs one number{several}, got {value!r}")
+    return items
+
+
 def each(value: Any, count: int) -> Sequence[Any]:
     """Return a sequence as it is; repeat anything else, text included, `count` times."""
     several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
@@ -191,28 +186,20 @@ def each(value: Any, count: int) -> Sequence[Any]:
 
 
 def real(value: object, name: str, least: float = -np.inf, most: float = np.inf) -> float:
-    """Return a number from `least` to `most` as a float. Raises OptionError for anything else.
-
-    >>> real(1, "softplus: beta", least=0.0)
-    1.0
-    """
+    """Return a number from `least` to `most` as a float. Raises OptionError for anything else."""
     number = np.nan
     if isinstance(value, Real) and not isinstance(value, bool):
         with suppress(OverflowError):
             number = float(value)
     if not least <= number <= most:
-        bounds = f", {least:g} … {most:g}" if most < np.inf else f" of at least {least:g}"
+        bounds = f" from {least:g} to {most:g}" if most < np.inf else f" of at least {least:g}"
         bounds = {-np.inf: "", POSITIVE: " above 0"}.get(least, bounds)
         raise OptionError(f"{name} must be a number{bounds}, got {value!r:.80}")
     return number
 
 
 def floating(dtype: Any, name: str) -> np.dtype[Any]:
-    """Return a floating-point dtype. Raises OptionError for anything else.
-
-    >>> floating("float32", "digits: dtype")
-    dtype('float32')
-    """
+    """Return a floating-point dtype. Raises OptionError for anything else."""
     try:
         result: np.dtype[Any] = np.dtype(dtype)
     except TypeError:

@@ -29,8 +29,8 @@ COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {}
 """The composition for each NumPy function that has no rule."""
 
 SUBJECTS = """
-accumulations contractions inverses moves powers quantiles sequences statistics trigonometry
-ufunc_methods
+accumulations comparisons contractions inverses moves powers quantiles sequences sorting statistics
+trigonometry ufunc_methods
 """
 """The modules for NumPy's rarer functions, loaded when one is first called."""
 
@@ -121,11 +121,7 @@ def _error_class(error: Exception) -> type[TinygradPoolError]:
 
 
 def operand(x: Any) -> Any:
-    """Return lists of numbers as an array; arrays, Values and numbers unchanged.
-
-    >>> operand([1, 2]), operand(2.0)
-    (array([1, 2]), 2.0)
-    """
+    """Return lists of numbers as an array; arrays, Values and numbers unchanged."""
     return x if hasattr(x, "__array_function__") or type(x) in PYTHON else np.asarray(x)
 
 

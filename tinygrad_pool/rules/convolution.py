@@ -97,9 +97,8 @@ def conv_by_unfolding(
 def _check_conv(x: Shape, w: Shape, biases: list[Shape], windows: Windows, groups: int) -> None:
     name, ndim = windows.name, len(windows.kernel)
     if len(x) < ndim + 1:
-        raise ShapeError(
-            f"{name}: needs an input with {ndim} axes after that of its channels, got shape {x}"
-        )
+        space = ", ".join(("depth", "height", "width")[-ndim:])
+        raise ShapeError(f"{name}: needs an input (..., channels, {space}), got shape {x}")
     channels = x[-ndim - 1]
     if channels % groups or w[0] % groups:
         raise OptionError(

@@ -14,13 +14,12 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
 from tinygrad_pool.rules.arguments import Axis, axes_of
 from tinygrad_pool.rules.composition import composes, constant, dtype_of, numpy_function, operand
 from tinygrad_pool.rules.powers import floats
-from tinygrad_pool.rules.primitive import is_value, observation, primitive
+from tinygrad_pool.rules.primitive import is_value, observation
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 from tinygrad_pool.rules.shaping import scatter
 
@@ -65,22 +64,25 @@ def move_cells(name: str, place: int | None, *operands: Any, **options: Any) -> 
 
 
 def _number_cells(x: Any) -> tuple[Any, Array]:
-    """Assign numbers to the cells of an operand or of nested lists, and flatten them."""
-    leaves: list[Any] = []
-    count = 1
-
-    def number(x: Any) -> Any:
-        nonlocal count
-        if isinstance(x, list | tuple):
-            return type(x)(map(number, x))
-        leaves.append(operand(x))
-        start, count = count, count + np.size(leaves[-1])
-        return np.arange(start, count).reshape(np.shape(leaves[-1]))
-
-    numbers = number(x)
+    """Assign numbers to the cells of an operand or of nested lists; join several operands."""
+    leaves: list[Array] = []
+    numbers, _ = _number_from(1, x, leaves)
     if len(leaves) == 1:
         return numbers, leaves[0]
     return numbers, np.concatenate([np.reshape(leaf, -1) for leaf in leaves])
+
+
+def _number_from(start: int, x: Any, leaves: list[Array]) -> tuple[Any, int]:
+    """Assign numbers from `start`, append operands to `leaves`; return the next number, too."""
+    if isinstance(x, list | tuple):
+        parts = []
+        for part in x:
+            numbers, start = _number_from(start, part, leaves)
+            parts.append(numbers)
+        return type(x)(parts), start
+    leaves.append(operand(x))
+    end = start + np.size(leaves[-1])
+    return np.arange(start, end).reshape(np.shape(leaves[-1])), end
 
 
 def pick_cells(x: Array, at: Any, numbers: Any = None, fill: Any = 0.0) -> Any:
@@ -99,15 +101,15 @@ def pick_cells(x: Array, at: Any, numbers: Any = None, fill: Any = 0.0) -> Any:
     copied = np.ndim(x) and type(numbers) is np.ndarray and not np.may_share_memory(at, numbers)
     if not copied and np.array_equal(flat, own):
         return np.reshape(x, np.shape(at))
-    full = bool(flat.all())
-    stay = not full and at.shape == shape and np.array_equal(flat, np.where(flat > 0, own, 0))
+    full = bool(flat.all())  # there are no new cells
+    in_place = not full and at.shape == shape and np.array_equal(flat, np.where(flat > 0, own, 0))
     fill = np.broadcast_to(np.asarray(fill, dtype_of(x)), np.shape(at))
     if _moves_rows(shape, at):
         at, fill = at[0], fill[0]
         rows = np.reshape(x, (len(x), -1)) if len(shape) > 2 else x
-        y = x if stay else rows[:, np.maximum(at - 1, 0)]
-    elif stay or full:
-        y = x if stay else np.reshape(x, -1)[at - 1]
+        y = x if in_place else rows[:, np.maximum(at - 1, 0)]
+    elif in_place or full:
+        y = x if in_place else np.reshape(x, -1)[at - 1]
     else:
         y = np.concatenate([np.zeros(1, dtype_of(x)), np.reshape(x, -1)])[at]
         full = not fill.any()
@@ -118,8 +120,8 @@ def _moves_rows(shape: tuple[int, ...], at: Array) -> bool:
     """Return whether each row of cells is picked from the same row, and all in the same way."""
     if len(shape) < 2 or at.shape[:1] != shape[:1] or not at.size * prod(shape):
         return False
-    starts = np.arange(0, prod(shape), prod(shape[1:])).reshape(-1, *[1] * (at.ndim - 1))
-    return np.array_equal(at, np.where(at[0] > 0, at[0] + starts, 0))
+    step = np.where(at[0] > 0, prod(shape[1:]), 0)  # 0 is a new cell, in every row
+    return bool((at[1:] == at[:-1] + step).all())
 
 
 def reorder_axes(name: str, x: Array, *more: Any, **options: Any) -> Array:
@@ -180,13 +182,15 @@ def pad(array: Array, pad_width: Any, mode: Any = "constant", **options: Any) ->
             f"'symmetric' or 'wrap', with reflect_type='even', not {mode!r:.80}; "
             "np.concatenate([...]) joins any computed cells"
         )
-    constant("np.pad: pad_width", pad_width)
     constants = options.pop("constant_values", 0)
+    constant("np.pad: pad_width", pad_width)
+    constant("np.pad: constant_values", constants)
     numbers, x = _number_cells(array)
     at = np.pad(numbers, pad_width, mode, **options)
-    frame = np.pad(np.zeros(numbers.shape, dtype_of(x)), pad_width, constant_values=constants)
-    y: Array = pick_cells(x, at, fill=frame)
-    return y
+    fill: Any = 0.0
+    if np.any(constants):
+        fill = np.pad(np.zeros(numbers.shape, dtype_of(x)), pad_width, constant_values=constants)
+    return pick_cells(x, at, fill=fill)
 
 
 @composes("insert")
@@ -252,66 +256,6 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Array], default: Array 
         )
     pairs = list(zip(condlist, choicelist, strict=True))
     return reduce(lambda y, pair: np.where(pair[0], pair[1], y), reversed(pairs), default)
-
-
-# -- by order
-
-
-@observation
-def order_of(x: Array, axis: int, kth: Any = None) -> NDArray[np.int64]:
-    """Return the indices that sort the numbers; equal numbers keep their order, NaN comes last."""
-    if kth is not None:
-        return np.argpartition(x, kth, axis=axis)
-    return np.argsort(x, axis=axis, kind="stable")
-
-
-@composes("sort")
-def sort_along(a: Array, axis: int | None = -1, kind: Any = None, stable: Any = None) -> Array:
-    """Sort along an axis; equal numbers keep their order, for any `kind`."""
-    del kind, stable
-    return _by_order(a, axis)
-
-
-@composes("partition")
-def partition(a: Array, kth: Any, axis: int | None = -1) -> Array:
-    """Move the kth smallest number to index kth, smaller ones before it and larger ones after."""
-    constant("np.partition: kth", kth)
-    return _by_order(a, axis, kth)
-
-
-def _by_order(a: Array, axis: int | None, kth: Any = None) -> Array:
-    x = operand(a)
-    if axis is None:
-        x, axis = np.reshape(x, -1), -1
-    axes_of(np.shape(x), axis, "sort")
-    return in_order(x, axis=axis, kth=kth)
-
-
-@primitive
-def in_order(x: Array, *, axis: int = -1, kth: Any = None) -> Array:
-    """Sort along an axis, or move only the kth numbers to their places."""
-    return np.take_along_axis(x, order_of(x, axis, kth), axis=axis)
-
-
-@implements(in_order)
-def sort(x: Array, *, axis: int = -1, kth: Any = None) -> tuple[Array, Backward]:
-    """Differentiate in_order: each gradient goes back to where its number came from.
-
-    y = x[o]            ∂E/∂x[o] = g
-
-    o sorts x; a rerun computes it again. At ties, equal numbers keep their order. NaN comes last.
-
-    >>> y, backward = sort(np.array([3.0, 1.0, 2.0]))
-    >>> y, backward(np.array([5.0, 6.0, 7.0]))
-    (array([1., 2., 3.]), (array([7., 5., 6.]),))
-    """
-    back = np.argsort(order_of(x, axis, kth), axis=axis)
-
-    def sort_backward(g: Array) -> Contributions:
-        to_x = np.take_along_axis(g, back, axis=axis)
-        return (to_x,)
-
-    return in_order(x, axis=axis, kth=kth), sort_backward
 
 
 @implements(np.trim_zeros)

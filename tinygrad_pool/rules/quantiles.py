@@ -14,11 +14,11 @@ from tinygrad_pool.rules.accumulations import rows_of
 from tinygrad_pool.rules.arguments import Axis, axes_of, flag, kept
 from tinygrad_pool.rules.composition import composes, constant, dtype_of
 from tinygrad_pool.rules.masks import keep
-from tinygrad_pool.rules.moves import order_of
 from tinygrad_pool.rules.powers import double, floats
 from tinygrad_pool.rules.primitive import observation, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 from tinygrad_pool.rules.shaping import scatter
+from tinygrad_pool.rules.sorting import order_of
 
 
 @composes("median")

@@ -18,7 +18,7 @@ from tinygrad_pool.rules.tiles import CELLS
 from tinygrad_pool.rules.windows import AnyWindows, Floats, Units
 
 SHORT = 16
-"""Ranges of up to this many cells are summed together: all first cells, all second cells, …."""
+"""Ranges of up to this many cells are summed together, one cell of each at a time."""
 
 ROW = 128
 """If rows have at least this many cells, a few ranges of rows are summed one by one."""

@@ -29,20 +29,12 @@ def add_up(x: Array, axes: Shape, keepdims: bool = False) -> Array:
 
 
 def widened(x: Array) -> Array:
-    """Convert float16 to float32, to sum without losing digits.
-
-    >>> widened(np.ones(2, np.float16)).dtype
-    dtype('float32')
-    """
+    """Convert float16 to float32, to sum without losing digits."""
     return cast(x, dtype=np.float32) if getattr(x, "dtype", None) == np.float16 else x
 
 
 def as_given(y: Array, x: Array) -> Array:
-    """Convert a result to float16 if the operand is float16.
-
-    >>> as_given(np.float32(1.0), np.ones(2, np.float16)).dtype
-    dtype('float16')
-    """
+    """Convert a result to float16 if the operand is float16."""
     return cast(y, dtype=np.float16) if getattr(x, "dtype", None) == np.float16 else y
 
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
 from tinygrad_pool.rules.arguments import axes_of, named_axes, whole
+from tinygrad_pool.rules.comparisons import is_0, whether
 from tinygrad_pool.rules.composition import call_numpy, composes, constant, dtype_of, operand
 from tinygrad_pool.rules.masks import choose
-from tinygrad_pool.rules.powers import is_0, whether
 from tinygrad_pool.rules.primitive import observation, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 from tinygrad_pool.rules.shaping import scatter
@@ -23,6 +23,7 @@ def _part(x: Array, axis: int, part: Any) -> Array:
 
 
 def _axis_of(x: Array, axis: Any) -> int:
+    """Return an axis, counted from 0. Errors get the name of the function that was called."""
     return axes_of(np.shape(x), whole(axis, "diff: axis"), "diff")[0]
 
 

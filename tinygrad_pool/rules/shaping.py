@@ -243,7 +243,7 @@ def getitem(x: Array, key: Key = ()) -> tuple[Array, Backward]:
     try:
         y = (np.asarray(x) if type(x) is float else x)[key]
     except (IndexError, TypeError, ValueError) as error:
-        reason: Any = error
+        reason = str(error)
         if any(map(is_value, key if isinstance(key, tuple) else (key,))):
             reason = "an index must consist of integers, not a Value: v.data.astype(int)"
         raise SubscriptError(f"getitem: shape {shape} has no element [{key}]: {reason}") from error

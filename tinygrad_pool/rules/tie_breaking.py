@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from math import isnan, prod
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,8 @@ from tinygrad_pool.rules.primitive import PYTHON, observation
 from tinygrad_pool.rules.rule import Array
 
 Ties: TypeAlias = Literal["first", "last", "even", "error"]
-
+TIES: tuple[Ties, ...] = get_args(Ties)
 Mask: TypeAlias = NDArray[np.bool_]
-
-TIES: tuple[Ties, ...] = ("first", "last", "even", "error")
 
 
 def check_ties(ties: object, name: str) -> None:

@@ -12,6 +12,7 @@ from tinygrad_pool.rules import (
     accumulations,
     activations,
     arithmetic,
+    comparisons,
     contractions,
     convolution,
     elementwise,
@@ -26,6 +27,7 @@ from tinygrad_pool.rules import (
     reductions,
     sequences,
     shaping,
+    sorting,
     trigonometry,
     unfolding,
     unpooling,
@@ -80,7 +82,8 @@ class Traits(NamedTuple):
 UNKNOWN = Traits()
 ELEMENTWISE = Traits("elementwise")
 MOVE, COPY = Traits("selection", "move"), Traits("selection", "copy")
-ZERO, ROUNDS, UNDERFLOWS = "the other factor is 0", "rounds to 0", "underflows to 0"
+ZERO, LOST = "the other factor is 0", "it lost to the other operand"
+ROUNDS, UNDERFLOWS = "rounds to 0", "underflows to 0"
 FIRST, HALF, EVENLY = "the first", "half each", "all evenly"
 AMAX, AMIN = f"{FIRST}, amax {EVENLY}", f"{FIRST}, amin {EVENLY}"
 
@@ -142,11 +145,8 @@ TRAITS: dict[Rule | None, Traits] = {
     **dict.fromkeys((trigonometry.tan, trigonometry.arcsin, trigonometry.arccos), ELEMENTWISE),
     **dict.fromkeys((trigonometry.sinh, trigonometry.cosh, trigonometry.arctan2), ELEMENTWISE),
     **dict.fromkeys((trigonometry.arcsinh, trigonometry.arccosh), ELEMENTWISE),
-    **dict.fromkeys((trigonometry.arctanh, trigonometry.sinc, powers.copysign), ELEMENTWISE),
-    **dict.fromkeys(
-        (powers.fmax, powers.fmin), Traits("elementwise", off="it lost to the other operand")
-    ),
-    powers.nan_to_num: ELEMENTWISE,
+    **dict.fromkeys((trigonometry.arctanh, trigonometry.sinc, comparisons.copysign), ELEMENTWISE),
+    **dict.fromkeys((comparisons.fmax, comparisons.fmin), Traits("elementwise", off=LOST)),
     **dict.fromkeys((elementwise.sin, elementwise.cos, arithmetic.nudge), ELEMENTWISE),
     **dict.fromkeys((shaping.reshape, shaping.transpose), MOVE),
     **dict.fromkeys((shaping.expand_dims, shaping.squeeze), MOVE),
@@ -155,10 +155,10 @@ TRAITS: dict[Rule | None, Traits] = {
     **dict.fromkeys((shaping.scatter_rule, unfolding.fold_rule), UNKNOWN),
     masks.keep_rule: Traits(off="it was masked, for example by a relu that is off"),
     **dict.fromkeys((shaping.detach, inverses.sign_of_det), UNKNOWN),
-    **dict.fromkeys((moves.sort, moves.trim_zeros), Traits("", "copy")),
+    **dict.fromkeys((sorting.sort, moves.trim_zeros), Traits("", "copy")),
     quantiles.quantile: Traits("", "sum"),
     **dict.fromkeys((sequences.interp, sequences.unwrap), UNKNOWN),
-    powers.ask: ELEMENTWISE,
+    **dict.fromkeys((comparisons.nan_to_num, comparisons.ask), ELEMENTWISE),
 }
 """The traits of every rule of this package; `with_traits` adds those of your rules."""
 

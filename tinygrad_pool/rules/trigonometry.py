@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygrad_pool.rules.comparisons import is_0
 from tinygrad_pool.rules.composition import composes, operand
 from tinygrad_pool.rules.masks import choose, plain
-from tinygrad_pool.rules.powers import is_0
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 

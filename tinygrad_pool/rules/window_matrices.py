@@ -23,7 +23,7 @@ ROW = 8
 """Shorter rows are summed first, in NumPy's order. For longer rows columns first is faster."""
 
 ZEROS = 10
-"""The most times an axis may be as long as a window: beyond, its matrix is mostly 0."""
+"""An axis is at most this many times as long as a window: beyond that, its matrix is mostly 0."""
 
 
 def sums_by_matrices(planes: Floats, windows: AnyWindows, dtype: np.dtype[Any]) -> Floats | None:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError
-from tinygrad_pool.rules.arguments import Shape, choice, each, flag, numbers
+from tinygrad_pool.rules.arguments import Shape, choice, flag, items_of, numbers
 from tinygrad_pool.rules.primitive import FIXED
 
 Padding: TypeAlias = int | Sequence[int | tuple[int, int]]
@@ -257,9 +257,7 @@ def _windows(
     name: str, ndim: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any
 ) -> Windows:
     kernel = numbers(name, "kernel_size", kernel_size, ndim, least=1)
-    pads = each(padding, ndim)
-    if len(pads) != ndim:
-        raise OptionError(f"{name}: padding needs one number or {ndim}, got {padding!r}")
+    pads = items_of(name, "padding", padding, ndim)
     sides = [numbers(name, "padding", side, 2, least=0) for side in pads]
     return Windows(
         name=name,
@@ -285,12 +283,9 @@ def adaptive_windows_of(name: str, ndim: int, output_size: Any, shape: Shape) ->
 
 
 def _adaptive_windows(name: str, space: Shape, output_size: Any) -> AdaptiveWindows:
-    ndim = len(space)
-    sizes = each(output_size, ndim)
-    if len(sizes) != ndim:
-        raise OptionError(f"{name}: output_size needs one number or {ndim}, got {output_size!r}")
+    sizes = items_of(name, "output_size", output_size, len(space))
     sizes = tuple(n if m is None else m for m, n in zip(sizes, space, strict=True))
-    return AdaptiveWindows(name, space, numbers(name, "output_size", sizes, ndim, least=1))
+    return AdaptiveWindows(name, space, numbers(name, "output_size", sizes, len(space), least=1))
 
 
 def _is_plain(option: Any) -> bool:
