@@ -461,10 +461,9 @@ def test_facts_are_computed_before_boxes_are_written():
     z.backward()
     tg.draw(z)  # import everything first
     assert road(lambda: tg.draw(z)) == [
-        *("computation", "engine", "computation", "engine", "rules"),
-        *("theme", "dot_program", "rules", "words", "formatting", "engine", "formatting"),
-        *("computation", "variables", "labels", "derivatives", "labels", "engine"),
-        *("layout", "formatting", "frames", "wrapping", "edges", "theme"),
-        *("nodes", "boxes", "labels", "rules", "boxes", "formatting", "theme", "boxes"),
-        *("theme", "rules"),
+        *("computation", "engine", "rules", "variables"),
+        *("theme", "dot_program", "words", "formatting", "engine", "formatting"),
+        *("computation", "labels", "derivatives", "labels", "engine"),
+        *("layout", "formatting", "frames", "wrapping", "edges"),
+        *("nodes", "labels", "rules", "boxes", "formatting", "theme", "boxes", "theme"),
     ]

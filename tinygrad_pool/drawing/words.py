@@ -43,12 +43,11 @@ def graph_in_words(value: Node, nodes: Sequence[Node], title: str = "") -> Capti
     """
     data, grad = map(_numbers, (value.data, value.grad))
     gradient = f" and the gradient {grad}" if value.has_grad else "; its gradient is not computed"
-    name = plain(value.label)
     kinds = Counter(node.op.replace("_", " ") or "leaf" for node in nodes)
     listed = [counted(n, kind, "leaves" if kind == "leaf" else kind) for kind, n in kinds.items()]
     if len(listed) > KINDS:
         listed[KINDS:] = [counted(len(listed) - KINDS, "other kind")]
-    size = counted(len(nodes), "node")
+    size, name = counted(len(nodes), "node"), plain(value.label)
     return Caption(
         title or f"Computation graph of {name or name_of(value)}",
         f"{size}: {', '.join(listed)}. {name or 'The result'} has the data {data}{gradient}.",

@@ -94,9 +94,10 @@ class Comparison(NamedTuple):
 
         Raises OptionError if there is no such layer, window or theme.
         """
-        from tinygrad_pool.drawing.theme import in_theme
+        from tinygrad_pool.drawing.theme import check, in_theme
         from tinygrad_pool.pooling_as_weights.side_by_side import draw_side_by_side
 
+        check(theme)
         layers = [links for layer in self.layers if (links := links_of(layer.node))]
         layers.sort(key=lambda c: c.node.op == "relu" or 2 * (not traits_of(c.node.rule).chooses))
         chosen = [links for links in layers if node is None or links.node is node]
