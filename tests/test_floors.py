@@ -28,7 +28,6 @@ ELSEWHERE = {
     "bridges.onnx_writer": "bridges/test_onnx_writing.py",
     "bridges.translations": "bridges/test_network.py",
     "diagnosis.findings": "diagnosis/test_diagnosis.py",
-    "drawing.layout": "drawing/test_wrapping.py",
     "drawing.nodes": "drawing/test_computation.py",
     "drawing.overview": "drawing/test_computation.py",
     "engine.lazy_names": "functional/test_numpy_functions.py",

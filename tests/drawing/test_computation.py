@@ -464,6 +464,6 @@ def test_facts_are_computed_before_boxes_are_written():
         *("computation", "engine", "rules", "variables"),
         *("theme", "dot_program", "words", "formatting", "engine", "formatting"),
         *("computation", "labels", "derivatives", "labels", "engine"),
-        *("layout", "formatting", "frames", "wrapping", "edges"),
+        *("layout", "formatting", "wrapping", "edges"),
         *("nodes", "labels", "rules", "boxes", "formatting", "theme", "boxes", "theme"),
     ]

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import constant_box, name_box, node_box
 from tinygrad_pool.drawing.edges import CHOICES, Style
-from tinygrad_pool.drawing.frames import VISIT, Use
 from tinygrad_pool.drawing.heat import heat
 from tinygrad_pool.drawing.labels import sign
-from tinygrad_pool.drawing.layout import Layout
+from tinygrad_pool.drawing.layout import VISIT, Layout, Use
 from tinygrad_pool.drawing.theme import literal
 from tinygrad_pool.drawing.wrapping import ACROSS
 from tinygrad_pool.engine.node import Node
