@@ -111,9 +111,10 @@ def draw_units(
         above = layers[level + 1] if level + 1 < len(layers) else []
         with graph.subgraph(name=f"layer{level}") as column:
             column.attr(rank="same")
-            order = [f"bias{level}"] if any(unit.has_bias for unit in above) else []
-            for name in order:
-                draw_circle(column, name, ["x₀ = 1"], width, fillcolor=look.CONSTANT)
+            order = []
+            if any(link.source is None for unit in above for link in unit.links):
+                order.append(f"bias{level}")
+                draw_circle(column, order[0], ["x₀ = 1"], width, fillcolor=look.CONSTANT)
             for unit in (unit for unit in above if field.holds(unit)):
                 order.append(f"field_{ids[unit.z]}")
                 draw_field(column, order[-1], field, unit)
