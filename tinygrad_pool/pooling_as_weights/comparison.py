@@ -178,10 +178,9 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     weights = pooling_weights(loss, "compare_weight_layer")
     tangents = random_tangents(loss)
     layers = [_layer(node, Ws, tangents) for node, Ws in weights.items()]
-    operations = operations_of(weights)
     chosen = all(layer.binary and _has_one_winner(layer.node) for layer in layers)
     with with_graph():
-        twins = replaced(loss, operations)
+        twins = replaced(loss, operations_of(weights))
     gradients = grad(loss, twins.keys(), gradient)
     of_twins = grad(twins[loss], twins.values(), gradient)
     slack = 0.0 if chosen else SLACK * max(float(np.finfo(node.dtype).eps) for node in twins)
@@ -189,15 +188,18 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
         ((node._numbers, twin._numbers), (g, h))
         for (node, twin), g, h in zip(twins.items(), gradients, of_twins, strict=True)
     ]
-    distances = [Distance(*(_distance(*p) for p in pair)) for pair in pairs]
+    distances = [
+        Distance(*(float(abs_difference(a, b).max(initial=0.0)) for a, b in pair)) for pair in pairs
+    ]
+    holds = all(
+        np.asarray(a).dtype == np.asarray(b).dtype and distance <= slack * size
+        for pair, both, sizes in zip(pairs, distances, _summed(twins, gradients), strict=True)
+        for (a, b), distance, size in zip(pair, both, sizes, strict=True)
+    )
     return Comparison(
         loss,
         twins[loss],
-        all(
-            _equal(a, b, slack * size)
-            for pair, sizes in zip(pairs, _summed(twins, gradients), strict=True)
-            for (a, b), size in zip(pair, sizes, strict=True)
-        ),
+        holds,
         not np.any(distances),
         layers,
         dict(zip(twins, distances, strict=True)),
@@ -257,16 +259,6 @@ def _window_to_draw(candidates: Candidates, g: NDArray[Any]) -> int:
     np.maximum.at(wins, won.unit, count[place.reshape(-1)])
     size = np.where(wins == wins.max(), np.abs(np.nan_to_num(g)), -1.0)
     return int(size.argmax())
-
-
-def _distance(a: Any, b: Any) -> float:
-    """Return the largest difference between two arrays; NaN equals NaN."""
-    return float(abs_difference(a, b).max(initial=0.0))
-
-
-def _equal(a: Any, b: Any, slack: float) -> bool:
-    """Return whether arrays have the same dtype and differ by `slack` at most."""
-    return np.asarray(a).dtype == np.asarray(b).dtype and _distance(a, b) <= slack
 
 
 def _summed(nodes: Iterable[Node], gradients: Iterable[Any]) -> list[list[float]]:
