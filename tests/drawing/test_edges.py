@@ -204,10 +204,10 @@ def test_a_note_names_gradients_that_are_not_the_sum_of_their_arrows():
 def test_the_legend_explains_local_derivatives():
     a = Value(2.0, label="a")
     E = a * 3.0
-    message = "×: the local derivative"
-    assert message in tg.draw(E, show="local").source
-    assert message in tg.draw(E, show="local,contribution").source
+    line = "×: the local derivative"
+    assert line in tg.draw(E, show="local").source
+    assert line in tg.draw(E, show="local,contribution").source
     E.backward()
-    assert message not in tg.draw(E, show="local,contribution").source
-    assert message not in tg.draw(E).source
-    assert message not in tg.draw(Value([1.0, 2.0]) @ np.ones((2, 2)), show="local").source
+    assert line not in tg.draw(E, show="local,contribution").source
+    assert line not in tg.draw(E).source
+    assert line not in tg.draw(Value([1.0, 2.0]) @ np.ones((2, 2)), show="local").source

@@ -171,8 +171,8 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     Raises as as_weight_layer and Value.backward do.
 
     >>> from tinygrad_pool import max_pool2d
-    >>> found = compare_weight_layer(max_pool2d(Value([[1.0, 3.0], [2.0, 0.0]]), 2).sum())
-    >>> found.holds, found.radius
+    >>> comparison = compare_weight_layer(max_pool2d(Value([[1.0, 3.0], [2.0, 0.0]]), 2).sum())
+    >>> comparison.holds, comparison.radius
     (True, 0.5)
     """
     weights = pooling_weights(loss, "compare_weight_layer")
