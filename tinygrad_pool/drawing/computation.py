@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Set
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.edges import styled_edges
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from graphviz import Digraph
 
 Direction: TypeAlias = Literal["LR", "TB", "RL", "BT"]
-Detail: TypeAlias = Literal["auto", "full", "ops", "scopes", "layers", "forms", "turns"]
-DIRECTIONS = ("LR", "TB", "RL", "BT")
-DETAILS = ("auto", "full", "ops", *WAYS)
+Detail: TypeAlias = Literal["auto", "full", "ops", "scopes", "layers", "turns", "forms"]
 SHOWN = ("data", "grad", "shape", "dtype", "heat", "magnitude", "local", "contribution")
 FULL = 300
 
@@ -79,7 +77,7 @@ def draw(
     nodes = nodes_within(value, depth)
     words = show.split(",") if isinstance(show, str) else listed(show)
     shown = {choice(word, SHOWN, "draw: each word of show") for word in words}
-    choice(detail, DETAILS, "draw: detail")
+    choice(detail, get_args(Detail), "draw: detail")
     if rows is not None:
         rows = count_of(rows, "draw: rows", 1)
     lit = [highlight] if isinstance(highlight, Value) else listed(highlight)
@@ -111,7 +109,7 @@ def draw(
 def check_direction(direction: str | None, name: str) -> None:
     """Raise OptionError for an unknown direction."""
     if direction is not None:
-        choice(direction, DIRECTIONS, f"{name}: direction")
+        choice(direction, get_args(Direction), f"{name}: direction")
 
 
 def check_depth(depth: object, name: str) -> None:
