@@ -80,16 +80,16 @@ def test_the_legend_shows_the_scale():
     E = a * -7.5
     E.backward()
     sent = contributions_of(topological_order(E))
-    first, second = legend(sent).splitlines()
+    first, second = legend(sent)
     assert first == "arrows: gradients sent back; the widest is 7.5"
     assert second == "blue above 0, orange and double below, dashed 0"
     x = Value([1.0, -2.0])
     loss = (x * 3.0).sum()
     loss.backward()
-    message = legend(contributions_of(topological_order(loss)))
-    assert message.endswith("\n" + second + "; for arrays, the largest element")
-    assert legend({}) == ""
-    assert legend({E: [np.inf, np.nan, None]}) == ""
+    _, signs = legend(contributions_of(topological_order(loss)))
+    assert signs == second + "; for arrays, the largest element"
+    assert legend({}) == []
+    assert legend({E: [np.inf, np.nan, None]}) == []
 
 
 def test_edges_of_numbers_show_local_derivatives():
