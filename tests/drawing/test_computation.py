@@ -462,7 +462,7 @@ def test_facts_are_computed_before_boxes_are_written():
     tg.draw(z)  # import everything first
     assert road(lambda: tg.draw(z)) == [
         *("computation", "engine", "rules", "variables"),
-        *("theme", "dot_program", "words", "formatting", "engine", "formatting"),
+        *("theme", "dot_program", "words", "engine", "formatting"),
         *("computation", "labels", "derivatives", "labels", "engine"),
         *("layout", "formatting", "wrapping", "edges"),
         *("nodes", "labels", "rules", "boxes", "formatting", "theme", "boxes", "theme"),
