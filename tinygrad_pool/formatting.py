@@ -113,8 +113,8 @@ def numbers_and_shape(data: Any) -> str:
     """
     if np.ndim(data) == 0:
         return number(float(data))
-    few = ", ".join(number(float(x)) for x in np.ravel(data)[:16])
-    return f"{numbers(data) if is_large(data) else few} (shape {shape(np.shape(data))})"
+    few = "" if is_large(data) else ", ".join(number(float(x)) for x in np.ravel(data))
+    return f"{few or numbers(data)} (shape {shape(np.shape(data))})"
 
 
 def joined(arrays: Sequence[Any]) -> Any:
