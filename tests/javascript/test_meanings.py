@@ -128,6 +128,10 @@ def with_options(v):
     return np.exp(v, where=True), lambda g: (g * np.exp(v),)
 
 
+def without_a_bound(v):
+    return np.clip(v, None, 0.5), lambda g: (g * (v < 0.5),)
+
+
 def summing_doubles(v):
     return np.sum(v, dtype=np.float64), lambda g: (g * np.ones(4),)
 
@@ -144,6 +148,7 @@ def masks_alone(v):
         (sorting, row, "it calls sort"),
         (reducing, row, "it calls add.reduce"),
         (with_options, row, "it calls exp with where="),
+        (without_a_bound, row, "it calls clip with None"),
         (summing_doubles, row, "it calls sum with dtype="),
         (masks_alone, row, "it gives different numbers when it runs again"),
     ],
