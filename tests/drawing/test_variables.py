@@ -50,6 +50,15 @@ def test_the_name_with_the_fewest_indices_is_used():
     assert held_by({"deep": [[w]], "xs": [w]})[id(w)] == "xs[0]"
 
 
+def test_keys_are_formatted_only_for_values():
+    class Key:
+        def __repr__(self):
+            raise AssertionError("of no name")
+
+    w = tg.Value(1.0)
+    assert held_by({"state": {Key(): ["step"]}, "ws": [[w]]})[id(w)] == "ws[0][0]"
+
+
 def test_containers_that_contain_each_other_are_searched_once(count_calls):
     def calls(n):
         nodes = {}

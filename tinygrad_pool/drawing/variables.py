@@ -54,20 +54,21 @@ def values_in(variables: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
 
 def _in_containers(variables: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
     """Yield the Values in containers, then those in containers within these, with their names."""
-    level = [(name, v) for name, v in variables.items() if isinstance(v, CONTAINERS)]
+    level: list[tuple[tuple[Any, ...], Any]]
+    level = [((name,), v) for name, v in variables.items() if isinstance(v, CONTAINERS)]
     seen: set[int] = set()
     for _ in range(DEPTH):
-        below: list[tuple[str, Any]] = []
-        for name, container in level:
+        below = []
+        for path, container in level:
             if id(container) in seen:
                 continue
             seen.add(id(container))
             pairs = container.items() if isinstance(container, dict) else enumerate(container)
             for key, v in pairs:
                 if isinstance(v, Value):
-                    yield f"{name}[{key!r}]", v
+                    yield path[0] + "".join(f"[{k!r}]" for k in (*path[1:], key)), v
                 elif isinstance(v, CONTAINERS) and not _of_numbers(v):
-                    below.append((f"{name}[{key!r}]", v))
+                    below.append(((*path, key), v))
         level = below
 
 
