@@ -53,7 +53,8 @@ def test_without_arguments_it_shows_the_help(capsys):
     [
         (
             ["demo", "--sed", "x"],
-            "unrecognized arguments: --sed x (--help lists the options; put a script's after --)",
+            "unrecognized arguments: --sed x "
+            "(--help lists the options; a script's own go after --)",
         ),
         (["demo", "--seed", "-1"], "needs an integer, 0 or more, got '-1'"),
         (["demo", "--epochs", "0"], "needs an integer, 1 or more, got '0'"),

@@ -61,7 +61,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser that reports errors in one line."""
 
     def error(self, message: str) -> NoReturn:
-        rest = "; put a script's after --" if message.startswith("unrecognized") else ""
+        rest = "; a script's own go after --" if message.startswith("unrecognized") else ""
         print(f"{self.prog}: {message} (--help lists the options{rest})", file=sys.stderr)
         raise SystemExit(2)
 
