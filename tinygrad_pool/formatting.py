@@ -105,6 +105,18 @@ def on_a_line(data: Any) -> str:
     return f"{np.shape(data)} {line}" if np.ndim(data) and is_large(data) else line
 
 
+def numbers_and_shape(data: Any) -> str:
+    """Format a number, or the numbers of an array or their range with its shape, on one line.
+
+    >>> numbers_and_shape(np.array([[1.0], [2.0]])), numbers_and_shape(np.arange(9.0))
+    ('1, 2 (shape 2 × 1)', '0 … 8 (shape 9)')
+    """
+    if np.ndim(data) == 0:
+        return number(float(data))
+    few = "" if is_large(data) else ", ".join(number(float(x)) for x in np.ravel(data))
+    return f"{few or numbers(data)} (shape {shape(np.shape(data))})"
+
+
 def joined(arrays: Sequence[Any]) -> Any:
     """Flatten and concatenate arrays.
 

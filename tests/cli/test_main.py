@@ -34,9 +34,9 @@ def test_version_and_help(capsys):
 def test_the_help_of_each_command(command, about, out, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])
-    lines = capsys.readouterr().out
-    assert about in lines
-    assert out in lines
+    printed = capsys.readouterr().out
+    assert about in printed
+    assert out in printed
 
 
 def test_without_arguments_it_shows_the_help(capsys):
@@ -53,7 +53,8 @@ def test_without_arguments_it_shows_the_help(capsys):
     [
         (
             ["demo", "--sed", "x"],
-            "unrecognized arguments: --sed x (--help lists the options; put a script's after --)",
+            "unrecognized arguments: --sed x "
+            "(--help lists the options; a script's own go after --)",
         ),
         (["demo", "--seed", "-1"], "needs an integer, 0 or more, got '-1'"),
         (["demo", "--epochs", "0"], "needs an integer, 1 or more, got '0'"),

@@ -121,9 +121,9 @@ def test_the_prompt_works_after_quit(write):
     with subprocess.Popen(program, stdin=below, stdout=below, stderr=below) as running:
         os.close(below)
         os.write(above, b"node\nquit\n")
-        answer = b""
-        while b"2 of 2" not in answer:
-            answer += os.read(above, 1000)
+        printed = b""
+        while b"2 of 2" not in printed:
+            printed += os.read(above, 1000)
         assert running.wait(timeout=60) == 0
     os.close(above)
 
@@ -133,9 +133,9 @@ def test_any_other_exit_is_reported_with_its_line(write, capsys, code):
     script = write(f"def main():\n    return {code}\n\nsys.exit(main())\n")
     assert main(["tree", str(script)]) == 1
     printed = capsys.readouterr()
-    answer = str(code).strip("'")
+    status = str(code).strip("'")
     assert printed.err == (
-        f'tinygrad-pool: File "{script}", line 9: sys.exit(main())\nSystemExit: {answer}\n'
+        f'tinygrad-pool: File "{script}", line 9: sys.exit(main())\nSystemExit: {status}\n'
     )
     assert printed.out == ""
 

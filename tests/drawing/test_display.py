@@ -55,8 +55,8 @@ class TestANotebook:
         monkeypatch.setenv(VARIABLE, "absent")
         assert show(Value(2.0)) == {"text/plain": "Value(data=2.0)"}
         recording = tg.record(Value(2.0).exp())
-        answer = "Recording(1 step, at 0)"
-        assert show(recording) == {"text/plain": answer, "text/html": f"<pre>{answer}</pre>"}
+        text = "Recording(1 step, at 0)"
+        assert show(recording) == {"text/plain": text, "text/html": f"<pre>{text}</pre>"}
         assert "pip install 'tinygrad_pool[render]'" in show(tg.draw(Value(2.0)))["text/plain"]
 
     def test_many_operands_are_not_drawn(self, show, count_calls):

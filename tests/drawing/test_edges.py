@@ -80,16 +80,16 @@ def test_the_legend_shows_the_scale():
     E = a * -7.5
     E.backward()
     sent = contributions_of(topological_order(E))
-    first, second = legend(sent).splitlines()
+    first, second = legend(sent)
     assert first == "arrows: gradients sent back; the widest is 7.5"
     assert second == "blue above 0, orange and double below, dashed 0"
     x = Value([1.0, -2.0])
     loss = (x * 3.0).sum()
     loss.backward()
-    message = legend(contributions_of(topological_order(loss)))
-    assert message.endswith("\n" + second + "; for arrays, the largest element")
-    assert legend({}) == ""
-    assert legend({E: [np.inf, np.nan, None]}) == ""
+    _, signs = legend(contributions_of(topological_order(loss)))
+    assert signs == second + "; for arrays, the largest element"
+    assert legend({}) == []
+    assert legend({E: [np.inf, np.nan, None]}) == []
 
 
 def test_edges_of_numbers_show_local_derivatives():
@@ -204,10 +204,10 @@ def test_a_note_names_gradients_that_are_not_the_sum_of_their_arrows():
 def test_the_legend_explains_local_derivatives():
     a = Value(2.0, label="a")
     E = a * 3.0
-    message = "×: the local derivative"
-    assert message in tg.draw(E, show="local").source
-    assert message in tg.draw(E, show="local,contribution").source
+    line = "×: the local derivative"
+    assert line in tg.draw(E, show="local").source
+    assert line in tg.draw(E, show="local,contribution").source
     E.backward()
-    assert message not in tg.draw(E, show="local,contribution").source
-    assert message not in tg.draw(E).source
-    assert message not in tg.draw(Value([1.0, 2.0]) @ np.ones((2, 2)), show="local").source
+    assert line not in tg.draw(E, show="local,contribution").source
+    assert line not in tg.draw(E).source
+    assert line not in tg.draw(Value([1.0, 2.0]) @ np.ones((2, 2)), show="local").source

@@ -130,9 +130,9 @@ def test_a_note_names_leaves_that_were_set_since_the_forward_pass(tmp_path, monk
     }
     assert not [look for look in looks if "set since" in looks[look]()]
     w.data = 5.0
-    output = "w was set since the forward pass: the results are old; run it again"
-    legend = [look for look in looks if output in looks[look]().replace("\N{NO-BREAK SPACE}", " ")]
-    assert legend == [*looks][:-1]
+    note = "w was set since the forward pass: the results are old; run it again"
+    with_note = [look for look in looks if note in looks[look]().replace("\N{NO-BREAK SPACE}", " ")]
+    assert with_note == [*looks][:-1]
     assert "a leaf was set since" in looks["units"]()
     V.data[0] = 4.0  # in the array that was handed out
     assert "w, V were set since" in looks["tree"]()

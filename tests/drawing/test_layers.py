@@ -134,9 +134,9 @@ def test_a_wrong_number_in_a_picture_is_detected(name):
     lines = graph.body
     joined = "".join(lines)
     tails = re.findall(r"^\s*(\w+) -> \w+ \[(?!style=invis)", joined, re.MULTILINE)
-    message = [t for t in tails if re.search(rf"^\s*{t} \[label=.*(?:∂E/∂z|δ) = ", joined, re.M)]
+    units = [t for t in tails if re.search(rf"^\s*{t} \[label=.*(?:∂E/∂z|δ) = ", joined, re.M)]
     for k, line in enumerate(lines):
-        if line.strip().startswith(f"{message[0]} ["):
+        if line.strip().startswith(f"{units[0]} ["):
             wrong = re.sub(r"((?:∂E/∂z|δ) = )(−?[\d.]+)", r"\g<1>77", line, count=1)
             lines[k] = wrong
     with pytest.raises(AssertionError):

@@ -84,7 +84,7 @@ def test_by_depth_shows_the_path_names_and_the_sharpest_step():
     assert axes.get_legend().get_texts()[0].get_text() == "1: h2 → h1, × 0.002"
 
 
-def test_the_number_stands_below_a_line_that_rises():
+def test_the_number_is_below_a_line_that_rises():
     (axes,) = by_depth(SIZES[::-1], {}, [(0, 3, "E → x")], "a title").axes
     assert axes.texts[0].xyann == (10, -14)
 

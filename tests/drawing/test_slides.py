@@ -292,7 +292,10 @@ def test_a_layout_that_fails_leaves_no_file(tmp_path, monkeypatch):
         (alone, {"direction": "up"}, OptionError, "direction must be one of"),
     ],
 )
-def test_invalid_arguments_are_refused(give, options, error, message, tmp_path):
+def test_invalid_arguments_are_refused_before_a_layout(
+    give, options, error, message, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(import_module("tinygrad_pool.drawing.slides"), "picture", None)
     with pytest.raises(error, match=message):
         tg.frames(give(), tmp_path / "s", **options)
     assert list(tmp_path.iterdir()) == []

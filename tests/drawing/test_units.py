@@ -55,8 +55,8 @@ def test_units_show_delta_only_after_a_backward_pass():
     assert "δ" not in tg.draw_units(net.pooled).source
     net.pooled.backward(gradient=-3.0)
     graph = tg.draw_units(net.pooled)
-    message = [re.findall("(∂E/∂z|relu′\\(a\\)|δ) = (−?\\d)", circle) for circle in circles(graph)]
-    assert message == [
+    lines = [re.findall("(∂E/∂z|relu′\\(a\\)|δ) = (−?\\d)", circle) for circle in circles(graph)]
+    assert lines == [
         [],  # x₀ = 1
         [("δ", "−6")],
         [("∂E/∂z", "−3"), ("relu′(a)", "1"), ("δ", "−3")],

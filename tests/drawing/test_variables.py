@@ -9,7 +9,7 @@ from tinygrad_pool.drawing.variables import held_by
 
 
 class Two(tg.nn.Module):
-    """Build two layers with the same labels for their parameters."""
+    """Two layers whose parameters have the same labels."""
 
     def __init__(self):
         rng = np.random.default_rng(0)
@@ -43,6 +43,30 @@ def test_values_in_containers_of_containers_are_named():
     assert tg.record(w * b, names={"W": W}).why("W[1][1]").name == "W[1][1]"
     W[0].append(W)
     assert held_by({"W": W})[id(w)] == "W[1][1]"
+
+
+def test_the_name_with_the_fewest_indices_is_used():
+    w = tg.Value(1.0)
+    assert held_by({"deep": [[w]], "xs": [w]})[id(w)] == "xs[0]"
+
+
+def test_keys_are_formatted_only_for_values():
+    class Key:
+        def __repr__(self):
+            raise AssertionError("of no name")
+
+    w = tg.Value(1.0)
+    assert held_by({"state": {Key(): ["step"]}, "ws": [[w]]})[id(w)] == "ws[0][0]"
+
+
+def test_containers_that_contain_each_other_are_searched_once(count_calls):
+    def calls(n):
+        nodes = {}
+        for i in range(n):
+            nodes[i] = [nodes] * n
+        return count_calls(held_by, {"nodes": nodes})
+
+    assert calls(40) < 5 * calls(20)
 
 
 def test_pictures_trees_and_explanations_use_the_same_name():

@@ -94,7 +94,11 @@ def test_a_user_rule_is_traced_if_it_uses_numpy_only(programs, compare, node_js)
         share = 1 / (1 + np.exp(-v))
         return v * share, lambda g: (g * share * (1 + v * (1 - share)),)
 
+    def weighted(v):
+        return v * [1.0, 2.0] + (0.5, 0.25), lambda g: (np.where(v > 0, g * [1.0, 2.0], [3, 4]),)
+
     passes = [tg.record(tg.lift(swish)(v).sum()) for v in (s, x)]
+    passes.append(tg.record(tg.lift(weighted)(Value([0.5, -1.0])).sum()))
     results = node_js(f"{programs(passes, passes)}console.log(JSON.stringify(results));")
     for passed, one in zip(passes, results, strict=True):
         compare(passed, one, exact=False)
@@ -128,6 +132,10 @@ def with_options(v):
     return np.exp(v, where=True), lambda g: (g * np.exp(v),)
 
 
+def without_a_bound(v):
+    return np.clip(v, None, 0.5), lambda g: (g * (v < 0.5),)
+
+
 def summing_doubles(v):
     return np.sum(v, dtype=np.float64), lambda g: (g * np.ones(4),)
 
@@ -144,6 +152,7 @@ def masks_alone(v):
         (sorting, row, "it calls sort"),
         (reducing, row, "it calls add.reduce"),
         (with_options, row, "it calls exp with where="),
+        (without_a_bound, row, "it calls clip with None"),
         (summing_doubles, row, "it calls sum with dtype="),
         (masks_alone, row, "it gives different numbers when it runs again"),
     ],

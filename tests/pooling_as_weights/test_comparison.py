@@ -65,19 +65,19 @@ class TestTheVerdict:
     def test_it_holds_on_networks_at_random(self, random_net, kind, dtype):
         with np.errstate(all="ignore"):
             for seed in range(100, 110):
-                found = compared(random_net(seed, kind, dtype)[0])
-                assert (found.holds, found.exact) == (True, True)
-                assert set(found.differences.values()) == {(0.0, 0.0)}
+                comparison = compared(random_net(seed, kind, dtype)[0])
+                assert (comparison.holds, comparison.exact) == (True, True)
+                assert set(comparison.differences.values()) == {(0.0, 0.0)}
 
     @pytest.mark.long
     def test_it_holds_on_the_digits_network_over_the_whole_test_set(self):
         _, (x, labels) = datasets.digits()
-        found = tg.compare_weight_layer(nn.cross_entropy(DigitsNet(0)(x), labels))
-        assert (found.holds, found.exact, len(found.layers)) == (True, True, 4)
-        pool = found.layers[1]
+        comparison = tg.compare_weight_layer(nn.cross_entropy(DigitsNet(0)(x), labels))
+        assert (comparison.holds, comparison.exact, len(comparison.layers)) == (True, True, 4)
+        pool = comparison.layers[1]
         assert (pool.links, pool.ones, pool.overlap) == (345_600, 86_400, 0)
         assert pool.ties == pool.harmless > 10_000
-        assert 0 < found.radius < 1e-5
+        assert 0 < comparison.radius < 1e-5
 
     @pytest.mark.parametrize("numbers", [[1.0, 5.0, 2.0, 4.0], [inf, -inf, nan, 1.0]])
     @pytest.mark.parametrize("wrong", [shifted, scaled])
@@ -87,32 +87,32 @@ class TestTheVerdict:
         y = tg.max_pool1d(Value(numbers), 2)
         assert compared(y).holds
         wrong_layers(wrong)
-        found = compared(y)
-        assert not found.holds
-        assert max(max(d) for d in found.differences.values()) > 0
-        assert "data and gradients DIFFER" in str(found)
+        comparison = compared(y)
+        assert not comparison.holds
+        assert max(max(d) for d in comparison.differences.values()) > 0
+        assert "data and gradients DIFFER" in str(comparison)
 
     def test_it_reports_which_node_differs_and_by_how_much(self, wrong_layers):
         x = Value([1.0, 5.0, 2.0, 4.0])
         y = tg.max_pool1d(x, 2)
         wrong_layers(shifted)
-        found = compared(y)
-        assert found.differences == {x: (0.0, 1.0), y: (4.0, 0.0)}
+        comparison = compared(y)
+        assert comparison.differences == {x: (0.0, 1.0), y: (4.0, 0.0)}
 
     def test_a_wrong_gradient_alone_fails(self, wrong_layers):
         x = Value([3.0, 3.0, 1.0, 1.0])
         y = tg.max_pool1d(x, 2, ties="last")
         wrong_layers(swapped)
-        found = compared(y)
-        assert not found.holds
-        assert found.differences == {x: (0.0, 1.0), y: (0.0, 0.0)}
+        comparison = compared(y)
+        assert not comparison.holds
+        assert comparison.differences == {x: (0.0, 1.0), y: (0.0, 0.0)}
 
     def test_wrong_data_alone_fails_and_nan_differs_from_any_number(self, wrong_layers):
         y = tg.max_pool1d(Value([nan, 1.0]), 2)
         wrong_layers(shifted)
-        found = tg.compare_weight_layer(y, gradient=[0.0])
-        assert not found.holds
-        assert found.differences[y] == (inf, 0.0)
+        comparison = tg.compare_weight_layer(y, gradient=[0.0])
+        assert not comparison.holds
+        assert comparison.differences[y] == (inf, 0.0)
 
     def test_another_dtype_is_a_difference(self, monkeypatch):
         right = equivalence.replaced
@@ -129,9 +129,9 @@ class TestTheVerdict:
     def test_averages_and_even_shares_may_differ_in_the_last_places(self, dtype, wrong_layers):
         x = Value(np.linspace(1, 2, 49).reshape(7, 7).astype(dtype))
         y = tg.avg_pool2d(x, 3) * tg.max_pool2d(x.relu() * 0.0, 3, ties="even") + 1.0
-        found = compared(y)
-        assert (found.holds, found.exact) == (True, False)
-        assert "are equal within 32 units in the last place" in str(found)
+        comparison = compared(y)
+        assert (comparison.holds, comparison.exact) == (True, False)
+        assert "are equal within 32 units in the last place" in str(comparison)
         wrong_layers(lambda W: Weights(W.unit, W.cell, W.weight * dtype(1.1), W.y_shape, W.x_shape))
         assert not compared(y).holds
 
@@ -148,33 +148,33 @@ class TestTheVerdict:
     def test_contributions_of_many_windows_may_be_added_in_another_order(self, pool):
         y = pool(Value(np.float32([[1, 2]])))
         w = np.random.default_rng(0).standard_normal(y.shape).astype(np.float32)
-        found = compared(y * w)
-        assert found.holds
-        assert found.exact == (found.differences[y.parents[0]].grad == 0)
+        comparison = compared(y * w)
+        assert comparison.holds
+        assert comparison.exact == (comparison.differences[y.parents[0]].grad == 0)
 
     def test_equal_networks_are_equal_bit_for_bit(self):
-        found = compared(tg.max_pool1d(Value([1.0, 3.0, 2.0]), 2, 1, ties="even"))
-        assert found.exact
-        assert "are equal bit for bit (largest differences 0 and 0)" in str(found)
+        comparison = compared(tg.max_pool1d(Value([1.0, 3.0, 2.0]), 2, 1, ties="even"))
+        assert comparison.exact
+        assert "are equal bit for bit (largest differences 0 and 0)" in str(comparison)
 
     def test_a_sum_that_cancels_is_as_uncertain_as_its_terms(self):
         x = Value([[2.0, 1, -2], [0, -1, 1], [-2, 0, 0], [-1, 0, -2], [-1, 2, -2], [2, 2, 1]])
         y = tg.adaptive_avg_pool2d(x, 1)
-        found = compared(y)
-        assert found.holds
-        assert found.differences[y].data > 0 == y.item()
+        comparison = compared(y)
+        assert comparison.holds
+        assert comparison.differences[y].data > 0 == y.item()
 
     def test_the_lowest_precision_counts(self):
         x = Value(np.linspace(1, 2, 27))
         w = np.random.default_rng(0).standard_normal(25).astype(np.float32)
-        found = compared(tg.avg_pool1d(x.astype(np.float32), 3, 1) * w)
-        assert found.holds
-        assert 0 < found.differences[x].grad < 1e-6
+        comparison = compared(tg.avg_pool1d(x.astype(np.float32), 3, 1) * w)
+        assert comparison.holds
+        assert 0 < comparison.differences[x].grad < 1e-6
 
     def test_a_graph_without_layers_is_unchanged(self):
-        found = tg.compare_weight_layer(Value(2.0).exp())
-        assert (found.holds, found.layers, found.radius) == (True, [], inf)
-        assert str(found) == (
+        comparison = tg.compare_weight_layer(Value(2.0).exp())
+        assert (comparison.holds, comparison.layers, comparison.radius) == (True, [], inf)
+        assert str(comparison) == (
             "Nodes: 2; layers of weights: 0; data and gradients are equal bit for bit "
             "(largest differences 0 and 0)."
         )
@@ -188,8 +188,8 @@ class TestTheVerdict:
         ],
     )
     def test_it_reports_how_far_the_weights_are_valid(self, x, said):
-        found = tg.compare_weight_layer(Value(x).max())
-        assert str(found).splitlines()[1] == f"The weights {said}"
+        comparison = tg.compare_weight_layer(Value(x).max())
+        assert str(comparison).splitlines()[1] == f"The weights {said}"
 
     def test_it_changes_no_gradient_and_works_inside_no_grad(self):
         x = Value([1.0, 3.0])
@@ -345,10 +345,10 @@ class TestTheTable:
     def test_html_is_escaped(self):
         y = Value([1.0, 2.0]).max()
         y.label = "<script>alert(1)</script>"
-        found = tg.compare_weight_layer(y)
-        assert "&lt;script&gt;" in found._repr_html_()
-        assert "<script>" not in found._repr_html_()
-        assert "<script>" in repr(found)
+        comparison = tg.compare_weight_layer(y)
+        assert "&lt;script&gt;" in comparison._repr_html_()
+        assert "<script>" not in comparison._repr_html_()
+        assert "<script>" in repr(comparison)
 
 
 class TestBadInput:
@@ -382,10 +382,10 @@ class TestBadInput:
         with pytest.raises(OptionError, match="or only empty ones"):
             tg.compare_weight_layer(x[:0].relu().sum()).draw()
         total = x.sum()
-        found = tg.compare_weight_layer(x.max() + total)
+        comparison = tg.compare_weight_layer(x.max() + total)
         for node, what in ((x, "the leaf"), (total, "the sum node"), ("max", "'max'")):
             with pytest.raises(OptionError, match=f"draw: {what} is not one of the layers of w"):
-                found.draw(node)
+                comparison.draw(node)
 
     @pytest.mark.parametrize("unit", [-1, 2, 0.5, "first"])
     def test_there_is_no_such_window(self, unit):
@@ -397,11 +397,11 @@ class TestBadInput:
 
 def test_every_node_has_its_difference_and_gradient():
     y = tg.max_pool1d(Value([1.0, 2.0, 3.0, 4.0]), 2).sum()
-    found = tg.compare_weight_layer(y)
-    assert list(found.differences) == list(found.gradients) == topological_order(y)
-    assert found.gradients[topological_order(y)[0]].tolist() == [0.0, 1.0, 0.0, 1.0]
-    assert found.loss is y
-    assert found.twin.data == y.data
+    comparison = tg.compare_weight_layer(y)
+    assert list(comparison.differences) == list(comparison.gradients) == topological_order(y)
+    assert comparison.gradients[topological_order(y)[0]].tolist() == [0.0, 1.0, 0.0, 1.0]
+    assert comparison.loss is y
+    assert comparison.twin.data == y.data
 
 
 PACKAGE = Path(tg.__file__).parent

@@ -10,6 +10,7 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.dot_program import picture
+from tinygrad_pool.errors import OptionError
 
 inf, nan = np.inf, np.nan
 
@@ -65,6 +66,8 @@ def test_it_may_be_dark():
     y = tg.max_pool1d(Value([1.0, 5.0, 2.0]), 2)
     assert theme.DARK[theme.PAPER] in drawn(y, theme="dark").source
     assert theme.PAPER not in drawn(y, theme="dark").source
+    with pytest.raises(OptionError, match="theme must be one of 'light', 'dark', got 'neon'"):
+        drawn(y, theme="neon")
 
 
 def test_links_on_the_left_have_no_weight_but_a_gradient(overlapping):

@@ -146,11 +146,8 @@ class PoolingUnit(NamedTuple):
 
     def window(self, array: Array) -> Array:
         """Return the unit's 2×2 window of an array (channels, 8, 8), in row-major order."""
-        rows, columns = (
-            slice(2 * self.row, 2 * self.row + 2),
-            slice(2 * self.column, 2 * self.column + 2),
-        )
-        return array[self.channel, rows, columns].reshape(-1)
+        i, j = 2 * self.row, 2 * self.column
+        return array[self.channel, i : i + 2, j : j + 2].reshape(-1)
 
 
 def busiest_unit(net: DigitsNet, inside: Inside) -> PoolingUnit:
@@ -210,19 +207,17 @@ def files_of(net: DigitsNet, progress: Progress, unit: PoolingUnit) -> list[File
         "F3": "the kink of max, and its derivative on both sides",
         "F4": "F1 with weights: 1 on the winner's link, 0 on the losers'",
     }
-    of_loss, by_epoch = "the network on one image, by layers", "loss and test accuracy by epoch"
+    layers, nodes = "the network on one image, by layers", "all nodes of the network, with arrays"
+    curve = "loss and test accuracy by epoch"
 
     def by_layers() -> Drawn:
         return draw(unit.inside.loss, detail="layers")
 
     return [
         *(_file(name, "svg", text, drawn[name]) for name, text in captions.items()),
-        _file("graph", "svg", of_loss, by_layers),
-        _file("graph", "png", f"{of_loss}, for a slide", by_layers, size=SLIDE),
-        _file(
-            *("graph", "html", "all nodes of the network, with arrays, to pan and zoom"),
-            lambda: draw(unit.inside.loss),
-        ),
-        _file("loss", "svg", by_epoch, lambda: loss_curve(progress.losses, progress.accuracies)),
+        _file("graph", "svg", layers, by_layers),
+        _file("graph", "png", f"{layers}, for a slide", by_layers, size=SLIDE),
+        _file("graph", "html", f"{nodes}, to pan and zoom", lambda: draw(unit.inside.loss)),
+        _file("loss", "svg", curve, lambda: loss_curve(progress.losses, progress.accuracies)),
         File("weights.npz", "the trained weights; net.load() reads them", net.to_npz()),
     ]

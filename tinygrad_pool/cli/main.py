@@ -6,14 +6,13 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 from tinygrad_pool import __version__
 from tinygrad_pool.cli import digits, editor, scripts, user_script
 from tinygrad_pool.errors import TinygradPoolError
 from tinygrad_pool.formatting import PLAINLY
 
-Run: TypeAlias = Callable[[argparse.Namespace], None]
 DEFAULT, REST = "default: %(default)s", "Arguments after -- are passed to the script."
 
 
@@ -62,7 +61,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser that reports errors in one line."""
 
     def error(self, message: str) -> NoReturn:
-        rest = "; put a script's after --" if message.startswith("unrecognized") else ""
+        rest = "; a script's own go after --" if message.startswith("unrecognized") else ""
         print(f"{self.prog}: {message} (--help lists the options{rest})", file=sys.stderr)
         raise SystemExit(2)
 
@@ -80,7 +79,7 @@ def _parser() -> _Parser:
     demo.add_argument("--quiet", action="store_true", help="print only errors")
     demo.set_defaults(run=digits.demo)
 
-    def for_script(run: Run, about: str, **script: Any) -> argparse.ArgumentParser:
+    def for_script(run: Callable[..., None], about: str, **script: Any) -> argparse.ArgumentParser:
         """Add a command that runs a script and uses one of its Values."""
         command = _add(commands, run.__name__, about, epilog=REST)
         command.add_argument("script", type=Path, metavar="SCRIPT.py", **script)

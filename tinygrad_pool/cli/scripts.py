@@ -210,9 +210,9 @@ def _numbers_in(made: dict[str, Any]) -> list[str]:
 
 
 def _input(made: dict[str, Any], name: str, options: argparse.Namespace) -> Any:
-    name = name.strip()
-    if name not in _numbers_in(made):
-        listed = ", ".join(_numbers_in(made)) or "none"
+    name, names = name.strip(), _numbers_in(made)
+    if name not in names:
+        listed = ", ".join(names) or "none"
         raise OptionError(
             f"export: {options.script} has no array or Value called {name!r}; it has {listed}"
         )

@@ -50,7 +50,7 @@ def digits(dtype: Any = np.float32) -> tuple[tuple[Images, Labels], tuple[Images
 def moons(n: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Images, Labels]:
     """Return n points on two interleaved half circles, and their labels, −1 and 1.
 
-    Shapes: (n, 2) and (n,). The half circles have radius 1 and the centers (0, 0) and (1, ½).
+    Shapes: (n, 2) and (n,). The half circles have radius 1 and the centres (0, 0) and (1, ½).
     `noise` is the standard deviation of normal noise added to the points.
 
     Raises OptionError for fewer than 2 points, negative noise or a negative seed.

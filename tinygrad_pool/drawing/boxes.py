@@ -1,7 +1,7 @@
-"""The box of a node: its sign and label on top, and the requested rows below."""
+"""The box of a node: its titles on top, and the requested rows below."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from html import escape
 from typing import Any
 
@@ -9,14 +9,13 @@ import numpy as np
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.heat import heat
-from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import DIGIT, is_large, numbers, plain, shape
 
 
 def node_box(
     node: Node,
-    name: str,
+    titles: Sequence[str],
     show: Collection[str],
     fill: str,
     border: int,
@@ -24,7 +23,7 @@ def node_box(
     heat: Callable[[Any], str] = heat,
 ) -> str:
     """Write a node as an HTML table at least `width` points wide."""
-    titles = [f"<B>{text(title)}</B>" for title in (sign(node), name) if title]
+    heading = "&nbsp; ".join(f"<B>{text(title)}</B>" for title in titles if title)
     large = is_large(node.data)
     kind = [shape(node.shape)] if "shape" in show or large else []
     kind += [str(node.dtype)] if "dtype" in show else []
@@ -38,7 +37,7 @@ def node_box(
     elif "grad" in show:
         rest = numbers(node.data).count("\n") if width else 0  # leave room for the gradient
         arrays.append(("grad", "–" + "\n\u00a0" * rest, theme.SOFT, ""))
-    rows = [row(fill, "&nbsp; ".join(titles) or ("weight" if fill == theme.WEIGHT else "leaf"))]
+    rows = [row(fill, heading or ("weight" if fill == theme.WEIGHT else "leaf"))]
     if any(kind):
         rows.append(row(theme.PAPER, " &nbsp;".join(part for part in kind if part), theme.SOFT))
     for key, shown, colour, picture in arrays:

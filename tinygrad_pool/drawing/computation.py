@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Set
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.edges import styled_edges
@@ -13,22 +13,20 @@ from tinygrad_pool.drawing.labels import set_note, weights_in
 from tinygrad_pool.drawing.layout import laid_out
 from tinygrad_pool.drawing.nodes import Picture, draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note
-from tinygrad_pool.drawing.theme import canvas, in_theme, write_on
+from tinygrad_pool.drawing.theme import THEMES, canvas, in_theme, write_on
 from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.drawing.words import graph_in_words
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.rules.arguments import choice, count_of, listed
+from tinygrad_pool.rules.arguments import choice, count_of, listed, text
 
 if TYPE_CHECKING:
     from graphviz import Digraph
 
 Direction: TypeAlias = Literal["LR", "TB", "RL", "BT"]
-Detail: TypeAlias = Literal["auto", "full", "ops", "scopes", "layers", "forms", "turns"]
-DIRECTIONS = ("LR", "TB", "RL", "BT")
-DETAILS = ("auto", "full", "ops", *WAYS)
+Detail: TypeAlias = Literal["auto", "full", "ops", "scopes", "layers", "turns", "forms"]
 SHOWN = ("data", "grad", "shape", "dtype", "heat", "magnitude", "local", "contribution")
 FULL = 300
 
@@ -75,41 +73,43 @@ def draw(
     >>> print(draw(a * a).source.count("n0 -> n1"))
     2
     """
-    check_drawable(value, direction, "draw")
+    check_direction(direction, "draw")
     nodes = nodes_within(value, depth)
     words = show.split(",") if isinstance(show, str) else listed(show)
     shown = {choice(word, SHOWN, "draw: each word of show") for word in words}
-    choice(detail, DETAILS, "draw: detail")
+    choice(detail, get_args(Detail), "draw: detail")
     if rows is not None:
         rows = count_of(rows, "draw: rows", 1)
     lit = [highlight] if isinstance(highlight, Value) else listed(highlight)
     for node in lit:
-        check_drawable(node, None, "draw: highlight")
+        check_value(node, "draw: highlight")
+    text(title, "title")
+    choice(theme, THEMES, "theme")
     if detail == "ops":
         shown -= {"data", "grad", "heat"}
+    called = held_by(names)
     graph = canvas("computation", direction or "LR", title)
     graph.comment = graph_in_words(value, nodes, title).comment()
     if detail in WAYS or (detail == "auto" and len(nodes) > FULL):
-        called = held_by(names)
         by_group = folded(nodes, detail if detail in WAYS else "", called)
-        write_on(graph, note(len(nodes), by_group), *set_note(nodes, called))
+        legend = [note(len(nodes), by_group), *set_note(nodes, called)]
         draw_groups(graph, by_group.groups, value, {*lit}, rows, called)
     else:
-        picture = picture_of(value, nodes, shown, names, {*lit}, direction, rows)
+        picture = picture_of(value, nodes, shown, called, {*lit}, direction, rows)
         styles, legend = styled_edges(nodes, shown, picture.name)
+        legend += picture.notes
         graph.graph_attr["rankdir"] = picture.layout.rows.direction
         if detail == "ops":
             graph.attr(splines="line", nslimit="2", mclimit="0.5")
-        write_on(graph, *legend, *picture.notes)
         draw_nodes(graph, picture, styles)
+    write_on(graph, *legend)
     return in_theme(graph, theme)
 
 
-def check_drawable(value: Any, direction: str | None, name: str) -> None:
-    """Raise DataError if `value` is not a Value, OptionError for an unknown direction."""
-    check_value(value, name)
+def check_direction(direction: str | None, name: str) -> None:
+    """Raise OptionError for an unknown direction."""
     if direction is not None:
-        choice(direction, DIRECTIONS, f"{name}: direction")
+        choice(direction, get_args(Direction), f"{name}: direction")
 
 
 def check_depth(depth: object, name: str) -> None:
@@ -119,11 +119,12 @@ def check_depth(depth: object, name: str) -> None:
 
 
 def nodes_within(root: Value, depth: int | None) -> list[Node]:
-    """List the nodes that are at most `depth` edges from the root."""
-    check_depth(depth, "draw")
+    """List the nodes that are at most `depth` edges from the root. Raises as `draw` does."""
+    check_value(root, "draw")
     nodes = topological_order(root)
     if depth is None:
         return nodes
+    check_depth(depth, "draw")
     distance: dict[Node, int] = {root: 0}
     for node in reversed(nodes):
         for p in node.parents:
@@ -136,13 +137,12 @@ def picture_of(
     root: Value,
     nodes: list[Node],
     show: Set[str],
-    names: Mapping[str, Any] | None,
+    called: Mapping[int, str],
     lit: Collection[Node] = (),
     direction: str | None = None,
     rows: int | None = None,
 ) -> Picture:
-    """Choose the name, colour and place of each node."""
-    called = held_by(names)
+    """Choose the colour and place of each node; `called` maps ids of Values to their names."""
     weights, notes = weights_in(nodes, called), set_note(nodes, called)
     fills = {}
     for node in nodes:

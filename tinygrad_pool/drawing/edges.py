@@ -64,7 +64,7 @@ def styled_edges(
     """Style the edges into each node; return the styles and the lines of their legend."""
     arrays = sent_by(nodes) if "contribution" in show else {}
     sent = largest_in(arrays)
-    styles, lines, drawn = edge_styles(nodes, show, sent), legend(sent).splitlines(), {*nodes}
+    styles, lines, drawn = edge_styles(nodes, show, sent), legend(sent), {*nodes}
     if more := [name(p) or name_of(p) for p in not_summed(arrays) if p in drawn]:
         lines.append(f"grad of {several(more, 3)} {MORE}")
     labels = [style.get("label", "") for edges in styles.values() for style in edges]
@@ -115,13 +115,13 @@ def _finite(sent: Contributions) -> list[float]:
     return [abs(c) for cs in sent.values() for c in cs if c is not None and np.isfinite(c)]
 
 
-def legend(sent: Contributions) -> str:
-    """Write the legend of contributions, with the scale of the widths; "" if there are none."""
+def legend(sent: Contributions) -> list[str]:
+    """Write the legend of contributions, with the scale of the widths, if there are any."""
     finite = _finite(sent)
     if not finite:
-        return ""
+        return []
     widest = number(max(finite), digits=3)
-    return f"arrows: gradients sent back; the widest is {widest}\n{sign_legend(sent)}"
+    return [f"arrows: gradients sent back; the widest is {widest}", sign_legend(sent)]
 
 
 def sign_legend(nodes: Iterable[Node]) -> str:

@@ -95,7 +95,7 @@ def by_layers(
 
 
 def layer_count(nodes: list[Node]) -> int:
-    """Count the boxes that by_layers would make, without leaves."""
+    """Count the runs of nodes in one scope: by_layers makes as many boxes of them at most."""
     count, last = 0, ""
     for node in nodes:
         if node.parents:

@@ -41,7 +41,7 @@ def _plane(shares: NDArray[Any]) -> str:
     rows = "".join(f"<TR>{''.join(_cell(float(x), side) for x in row)}</TR>" for row in shares)
     high, wide = (2 + side * n for n in shares.shape)
     return (
-        '<TABLE BORDER="1" COLOR="#9a9a9a" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" '
+        f'<TABLE BORDER="1" COLOR="{theme.FAINT}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" '
         f'FIXEDSIZE="TRUE" WIDTH="{wide}" HEIGHT="{high}">{rows}</TABLE>'
     )
 

@@ -52,11 +52,6 @@ class Unit(NamedTuple):
         return [link.source for link in self.links if link.source is not None]
 
     @property
-    def has_bias(self) -> bool:
-        """Return whether there is a link from the bias unit."""
-        return any(link.source is None for link in self.links)
-
-    @property
     def delta(self) -> float | None:
         """δ = ∂E/∂a, or ∂E/∂z if the unit has no sum; None before a backward pass."""
         node = self.a or self.z

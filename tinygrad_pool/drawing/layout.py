@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence, Set
-from itertools import chain
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from itertools import accumulate, chain, groupby, takewhile
+from typing import NamedTuple, TypeAlias
 
-from tinygrad_pool.drawing.frames import Entries, Use
 from tinygrad_pool.drawing.wrapping import Rows, Size, rows_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import is_large, numbers
 
+Use: TypeAlias = tuple[Node, int]
+"""A node, and the index of one of its operands."""
+VISIT = "\0"
+"""Separates the name of a frame from the number of the visit, from the second visit on."""
 OFTEN = 4
 """A leaf that at least this many layers use is drawn once, and repeated by name."""
 SAMPLE, A_LETTER, A_LINE, LABEL = 100, 7.6, 22, 55
@@ -46,12 +49,11 @@ def laid_out(
     uses_of: dict[Node, list[Use]] = {}
     for use, p in uses.items():
         uses_of.setdefault(p, []).append(use)
-    room = _room(nodes, show)
-    label = LABEL if {"local", "contribution"} & show else 0
     entries = Entries(nodes)
     edges = [(p, node) for (node, _), p in uses.items()]
     edges += [(p, uses[use]) for p, use in entries.behind() if use in uses]
-    placed = rows_of(entries.frames, edges, rows, direction, room, label)
+    label = LABEL if {"local", "contribution"} & show else 0
+    placed = rows_of(entries.frames, edges, rows, direction, _room(nodes, show), label)
     row, layer = placed.row, placed.depth
     far = {p: [(n, i) for n, i in of_p if row[n] != row[p]] for p, of_p in uses_of.items()}
     leaves = [of_p for p, of_p in uses_of.items() if p.is_leaf]
@@ -73,3 +75,98 @@ def _room(nodes: Sequence[Node], show: Set[str]) -> Size:
         pictures = rows if "heat" in show and is_large(node.data) else 0
         high.append(A_LINE * (2 + rows * len(lines) + pictures))
     return sum(wide) / len(wide), sum(high) / len(high)
+
+
+def frames_of(path: str) -> list[str]:
+    """List the frames on a path, the outermost first.
+
+    >>> frames_of("net/conv1"), frames_of("")
+    (['net', 'net/conv1'], [])
+    """
+    return [*accumulate(path.split("/"), "{}/{}".format)] if path else []
+
+
+def scopes_of(nodes: Sequence[Node]) -> dict[Node, str]:
+    """Find the frame of each node: its scope, or for a leaf without one, that of all its users.
+
+    A layer that is called again on a result of its own has a frame for each visit.
+    """
+    visits = _visits(nodes)
+    users: dict[Node, list[str]] = {}
+    scopes = {}
+    for node in reversed(nodes):
+        scopes[node] = visits.get(node, node.about.scope)
+        if not (node.parents or node.about.scope):
+            scopes[node] = shared(users.get(node, []))
+        for p in node.parents:
+            if isinstance(p, Node):
+                users.setdefault(p, []).append(scopes[node])
+    return scopes
+
+
+def shared(scopes: list[str]) -> str:
+    """Find the innermost scope that contains all of these scopes."""
+    levels = zip(*(scope.split("/") for scope in scopes), strict=False)
+    return "/".join(level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels))
+
+
+def _visits(nodes: Sequence[Node]) -> dict[Node, str]:
+    """Name nodes of repeated visits; a new visit uses nodes computed after the last one began."""
+    place = {node: k for k, node in enumerate(nodes)}
+    visits: dict[str, tuple[int, int]] = {}
+    computed = [node for node in nodes if node.parents]
+    scopes: dict[Node, str] = {}
+    for outer, run in groupby(computed, lambda node: node.about.scope.split("/")[0]):
+        members = [*run]
+        if not outer:
+            continue
+        start, visit = visits.get(outer, (place[members[0]], 1))
+        sources = {p for n in members for p in n.parents if isinstance(p, Node) and p.parents}
+        between = (p for p in sources - {*members} if p.about.scope.split("/")[0] != outer)
+        if any(place.get(p, -1) > start for p in between):
+            start, visit = place[members[0]], visit + 1
+        visits[outer] = start, visit
+        if visit > 1:
+            inner = ((node, node.about.scope.removeprefix(outer)) for node in members)
+            scopes |= {node: f"{outer}{VISIT}{visit}{rest}" for node, rest in inner}
+    return scopes
+
+
+class Entries(dict[str, list[Node]]):
+    """The nodes outside each frame with edges into it, oldest first; and each node's frames."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.place = {node: k for k, node in enumerate(nodes)}
+        self.scopes = scopes_of(nodes)
+        self.frames = {node: frames_of(self.scopes[node]) for node in nodes}
+        for node in nodes:
+            operands = [p for p in node.parents if isinstance(p, Node) and p in self.frames]
+            for p in (p for p in operands if p.parents):
+                for frame in {*self.frames[node]} - {*self.frames[p]}:
+                    self.setdefault(frame, []).append(p)
+
+    def before(self, user: Node, frame: str) -> Node | None:
+        """Find the last node with an edge into a frame that was computed before `user`.
+
+        Operands of `user` alone are placed behind it; otherwise frames overlap in columns.
+        """
+        earlier = (p for p in self.get(frame, ()) if self.place[p] < self.place[user])
+        return max(earlier, key=self.place.__getitem__, default=None)
+
+    def behind(self, again: Collection[Use] = ()) -> Iterator[tuple[Node, Use]]:
+        """Yield the boxes beside their users, each with the node to place it behind.
+
+        These are constants, leaves at their first use, and the uses that are drawn `again`.
+        """
+        seen = set()
+        for node in self.place:
+            for i, p in enumerate(node.parents):
+                frame = self.scopes[node]
+                if isinstance(p, Node) and (node, i) not in again:
+                    if p.parents or p in seen or p not in self.scopes:
+                        continue
+                    frame = self.scopes[p]
+                    seen.add(p)
+                before = self.before(node, frame)
+                if before is not None:
+                    yield before, (node, i)

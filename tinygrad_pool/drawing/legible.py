@@ -29,19 +29,19 @@ def legible(value: Value, timeout: float, **options: Any) -> Digraph:
     drawn = draw(value, **options)
     if options.get("detail", "auto") != "auto":
         return drawn
-    best = drawn, _pixels(drawn, timeout)
+    best, pixels = drawn, _pixels(drawn, timeout)
     ways: list[dict[str, Any]] = []
     if options.get("direction") is None:
         ways.append({"direction": TURNED[drawn.graph_attr["rankdir"]]})
-    if best[1] < LEAST:
-        nodes = nodes_within(value, options.get("depth"))
-        ways += [{"detail": way} for way in coarser(nodes)]
+    if pixels < LEAST:
+        ways += [{"detail": way} for way in coarser(nodes_within(value, options.get("depth")))]
     for way in ways:
-        if best[1] >= LEAST:
+        if pixels >= LEAST:
             break
         other = draw(value, **{**options, **way})
-        best = max(best, (other, _pixels(other, timeout)), key=lambda pair: pair[1])
-    return best[0]
+        if (larger := _pixels(other, timeout)) > pixels:
+            best, pixels = other, larger
+    return best
 
 
 def _pixels(drawn: Digraph, timeout: float) -> float:

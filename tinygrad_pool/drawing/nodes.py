@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import constant_box, name_box, node_box
 from tinygrad_pool.drawing.edges import CHOICES, Style
-from tinygrad_pool.drawing.frames import VISIT, Use
 from tinygrad_pool.drawing.heat import heat
-from tinygrad_pool.drawing.layout import Layout
+from tinygrad_pool.drawing.labels import sign
+from tinygrad_pool.drawing.layout import VISIT, Layout, Use
 from tinygrad_pool.drawing.theme import literal
 from tinygrad_pool.drawing.wrapping import ACROSS
 from tinygrad_pool.engine.node import Node
@@ -33,7 +33,7 @@ class Picture(NamedTuple):
 
     nodes: list[Node]
     ids: dict[Node, str]
-    names: dict[int, str]
+    names: Mapping[int, str]
     fills: dict[Node, str]
     show: Set[str]
     root: Node
@@ -172,8 +172,9 @@ def _draw_box(graph: Digraph, picture: Picture, node: Node) -> None:
     name, border = picture.ids[node], 3 if node is picture.root else 1
     at = picture.at(name)
     width = ceil(72 * float(at.get("width", 0)))
+    titles = (sign(node), picture.name(node))
     fill, heat = picture.fills[node], picture.heat
-    box = node_box(node, picture.name(node), picture.show, fill, border, width, heat)
+    box = node_box(node, titles, picture.show, fill, border, width, heat)
     graph.node(name, box, shape="plain", id=name, **at)
     for i, p in enumerate(node.parents):
         if isinstance(p, Node) and p not in picture.ids:

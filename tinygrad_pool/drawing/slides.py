@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.drawing import theme as look
-from tinygrad_pool.drawing.computation import Direction, check_drawable, picture_of
+from tinygrad_pool.drawing.computation import Direction, check_direction, picture_of
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style, sign_legend
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.nodes import Picture, draw_nodes
+from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.engine.backward import start, topological_order
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.steps import step_of
 from tinygrad_pool.engine.turns import TURN
 from tinygrad_pool.engine.value import Value
@@ -74,8 +76,10 @@ def frames(
     >>> [path.name for path in frames(a * a, "slides")]
     ['frame_0.svg', 'frame_1.svg']
     """
-    check_drawable(value, direction, "frames")
+    check_value(value, "frames")
+    check_direction(direction, "frames")
     choice(format, FORMATS, "frames: format")
+    look.check(theme)
     nodes = topological_order(value)
     if len(nodes) > MOST:
         raise OptionError(
@@ -83,7 +87,8 @@ def frames(
             "frames(tg.explode(v[i])) shows what one unit depends on"
         )
     ways = (direction,) if direction else ("LR", "BT")
-    bases = [picture_of(value, nodes, {"data", "grad"}, names, direction=way) for way in ways]
+    called, show = held_by(names), {"data", "grad"}
+    bases = [picture_of(value, nodes, show, called, direction=way) for way in ways]
     with whole_folder(folder) as files:
         slides = _slides(bases[0], gradient)
         layouts = [_laid_out(base, slides) for base in bases]

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.errors import ToolError
-from tinygrad_pool.rules.arguments import choice, text
+from tinygrad_pool.rules.arguments import choice
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -135,7 +135,7 @@ def canvas(name: str, direction: str, title: str = "") -> Digraph:
     lend_to_graphviz()
     graph = Drawing(name, graph_attr={"rankdir": direction})
     graph.attr(ranksep="0.3", nodesep="0.2", fontname=FONT, fontcolor=INK, bgcolor=PAPER)
-    if text(title, "title"):
+    if title:
         printable = "".join(c if c.isprintable() or c == "\n" else " " for c in title)
         graph.graph_attr.update(label=literal(printable), labelloc="t", fontsize="18")
     graph.attr("node", fontname=FONT, fontcolor=INK, color=INK, fontsize="14")
@@ -156,8 +156,7 @@ def check(name: str) -> None:
 
 
 def in_theme(graph: Digraph, name: str) -> Digraph:
-    """Change every colour to that of a theme. Raises OptionError for an unknown theme."""
-    check(name)
+    """Change every colour to that of a theme, one of THEMES."""
     if name == "dark":
         for attributes in (graph.graph_attr, graph.node_attr, graph.edge_attr):
             colours = {key: DARK.get(v, v) for key, v in attributes.items() if "color" in key}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tinygrad_pool.drawing import theme as look
-from tinygrad_pool.drawing.computation import Direction, check_depth, check_drawable
+from tinygrad_pool.drawing.computation import Direction, check_depth, check_direction
 from tinygrad_pool.drawing.edges import CHOICES, SIGNS, link_style
 from tinygrad_pool.drawing.fields import LEGEND, draw_field, field_of
 from tinygrad_pool.drawing.labels import set_note, sign
@@ -24,10 +24,11 @@ from tinygrad_pool.drawing.words import Caption
 from tinygrad_pool.drawing.wrapping import GAIN
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import counted, number, typeset
-from tinygrad_pool.rules.arguments import listed
+from tinygrad_pool.rules.arguments import listed, text
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -85,8 +86,11 @@ def draw_units(
     if not outputs:
         raise OptionError("draw_units: needs the units to draw, as in draw_units(z1, z2)")
     for value in (*outputs, *first):
-        check_drawable(value, direction, "draw_units")
+        check_value(value, "draw_units")
+    check_direction(direction, "draw_units")
     check_depth(depth, "draw_units")
+    text(title, "title")
+    look.check(theme)
     called = held_by(names)
     layers = layers_of(outputs, first, depth)
     units = [unit for layer in layers for unit in layer]
@@ -107,9 +111,10 @@ def draw_units(
         above = layers[level + 1] if level + 1 < len(layers) else []
         with graph.subgraph(name=f"layer{level}") as column:
             column.attr(rank="same")
-            order = [f"bias{level}"] if any(unit.has_bias for unit in above) else []
-            for name in order:
-                draw_circle(column, name, ["x₀ = 1"], width, fillcolor=look.CONSTANT)
+            order = []
+            if any(link.source is None for unit in above for link in unit.links):
+                order.append(f"bias{level}")
+                draw_circle(column, order[0], ["x₀ = 1"], width, fillcolor=look.CONSTANT)
             for unit in (unit for unit in above if field.holds(unit)):
                 order.append(f"field_{ids[unit.z]}")
                 draw_field(column, order[-1], field, unit)
@@ -188,7 +193,7 @@ def rim_legend(gs: Iterable[float | None]) -> list[str]:
     (['thick rim: above 0; double rim: below 0'], [])
     """
     signs = {np.sign(g) for g in gs if g}
-    parts = [text for sign, text in RIMS.items() if sign in signs]
+    parts = [rim for sign, rim in RIMS.items() if sign in signs]
     return ["; ".join(parts)] if parts else []
 
 

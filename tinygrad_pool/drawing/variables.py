@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tinygrad_pool.engine.functions import parts_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.nn.module import Module
+
+CONTAINERS = (list, tuple, dict)
+DEPTH = 4
+"""How many containers within each other are searched for Values."""
 
 
 def check_names(names: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -46,18 +49,27 @@ def values_in(variables: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
             yield name, v
     for part, name in held_by_modules(public).items():
         yield name, part
-    for name, v in public.items():
-        if isinstance(v, list | tuple | dict):
-            yield from _inside(name, v)
+    yield from _in_containers(public)
 
 
-def _inside(name: str, container: Any, depth: int = 3) -> Iterator[tuple[str, Node]]:
-    """Yield the Values in a container, and in those that it holds, with their names."""
-    for key, v in (parts_of(container) or {}).items():
-        if isinstance(v, Value):
-            yield f"{name}[{key!r}]", v
-        elif depth and isinstance(v, list | tuple | dict) and not _of_numbers(v):
-            yield from _inside(f"{name}[{key!r}]", v, depth - 1)
+def _in_containers(variables: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
+    """Yield the Values in containers, then those in containers within these, with their names."""
+    level: list[tuple[tuple[Any, ...], Any]]
+    level = [((name,), v) for name, v in variables.items() if isinstance(v, CONTAINERS)]
+    seen: set[int] = set()
+    for _ in range(DEPTH):
+        below = []
+        for path, container in level:
+            if id(container) in seen:
+                continue
+            seen.add(id(container))
+            pairs = container.items() if isinstance(container, dict) else enumerate(container)
+            for key, v in pairs:
+                if isinstance(v, Value):
+                    yield path[0] + "".join(f"[{k!r}]" for k in (*path[1:], key)), v
+                elif isinstance(v, CONTAINERS) and not _of_numbers(v):
+                    below.append(((*path, key), v))
+        level = below
 
 
 def _of_numbers(container: Any) -> bool:

@@ -5,12 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
 from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 from tinygrad_pool.engine.node import Node, name_of
-from tinygrad_pool.formatting import counted, is_large, number, numbers, plain, shape
+from tinygrad_pool.formatting import counted, numbers_and_shape, plain
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -41,16 +39,16 @@ def graph_in_words(value: Node, nodes: Sequence[Node], title: str = "") -> Capti
     >>> graph_in_words(a, [a]).text
     '1 node: 1 leaf. a has the data 2; its gradient is not computed.'
     """
-    data, grad = map(_numbers, (value.data, value.grad))
+    kind, name = name_of(value), plain(value.label)
+    data, grad = map(numbers_and_shape, (value.data, value.grad))
     gradient = f" and the gradient {grad}" if value.has_grad else "; its gradient is not computed"
-    name = plain(value.label)
     kinds = Counter(node.op.replace("_", " ") or "leaf" for node in nodes)
-    listed = [counted(n, kind, "leaves" if kind == "leaf" else kind) for kind, n in kinds.items()]
+    listed = [counted(n, op, "leaves" if op == "leaf" else op) for op, n in kinds.items()]
     if len(listed) > KINDS:
         listed[KINDS:] = [counted(len(listed) - KINDS, "other kind")]
     size = counted(len(nodes), "node")
     return Caption(
-        title or f"Computation graph of {name or name_of(value)}",
+        title or f"Computation graph of {name or kind}",
         f"{size}: {', '.join(listed)}. {name or 'The result'} has the data {data}{gradient}.",
     )
 
@@ -91,11 +89,3 @@ def _plot_in_words(figure: "Figure") -> Caption:
         return Caption(title, f"{vertical or 'Plot'} against {horizontal}.")
     legend = plain(figure.get_supxlabel(), LONGEST)
     return Caption(title, f"{title}: {legend}." if legend else f"{title}.")
-
-
-def _numbers(data: Any) -> str:
-    """Write a number, or a few numbers or the range of many with the shape."""
-    if np.ndim(data) == 0:
-        return number(float(data))
-    few = ", ".join(number(float(x)) for x in np.ravel(data)[:16])
-    return f"{numbers(data) if is_large(data) else few} (shape {shape(np.shape(data))})"

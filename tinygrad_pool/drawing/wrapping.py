@@ -54,79 +54,74 @@ def rows_of(
     for tail, head in edges:
         users[tail].append(head)
     depth = _depths(users)
+    layers = 1 + max(depth.values(), default=0)
+    most = min(layers // 2, 2 * isqrt(layers)) if layers > MOST else 2  # more is too high
+    counts = range(1, most) if rows is None else [rows]
+    cuts = [_cut(-(-layers // k), users, depth, frames) for k in counts]
     ways = (direction,) if direction else ("LR", "TB")
-    results = [Paper(users, depth, frames, way in ACROSS, box, label).best(rows) for way in ways]
-    best = -1 if results[-1][1] > GAIN * results[0][1] else 0
-    row, _ = results[best]
+    results = []
+    for way in ways:
+        scales = [_scale(row, depth, frames, way in ACROSS, box, label) for row in cuts]
+        best = scales.index(max(scales)) if max(scales) > GAIN * scales[0] else 0
+        results.append((scales[best], cuts[best], way))
+    _, row, way = results[-1] if results[-1][0] > GAIN * results[0][0] else results[0]
     first: dict[int, T] = {}
     for node in sorted(frames, key=depth.__getitem__):
         first.setdefault(row[node], node)
-    return Rows(row, depth, [first[k] for k in sorted(first)], ways[best])
+    return Rows(row, depth, [first[k] for k in sorted(first)], way)
 
 
-class Paper(NamedTuple, Generic[T]):
-    """A graph to cut into rows: the users, the layer and the frames of each node."""
+def _cut(
+    a_row: int,
+    users: Mapping[T, Sequence[T]],
+    depth: Mapping[T, int],
+    frames: Mapping[T, Sequence[str]],
+) -> dict[T, int]:
+    """Find the row of each node, with `a_row` layers per row.
 
-    users: Mapping[T, Sequence[T]]
-    depth: Mapping[T, int]
-    frames: Mapping[T, Sequence[str]]
-    across: bool
-    box: Size
-    label: float
+    A frame that fits a row is not cut: its nodes are in the row of its middle. A leaf is in the row
+    of its first user.
+    """
+    reach: dict[str, list[int]] = {}
+    for node, its_frames in frames.items():
+        for frame in its_frames:
+            reach.setdefault(frame, []).append(depth[node])
+    middle = {
+        frame: (min(layers) + max(layers)) // 2 // a_row
+        for frame, layers in reach.items()
+        if max(layers) - min(layers) < a_row
+    }
+    row = {}
+    for node, its_frames in frames.items():
+        fitting = (middle[frame] for frame in its_frames if frame in middle)
+        row[node] = next(fitting, depth[node] // a_row)
+    fed = {head for heads in users.values() for head in heads}
+    leaves = [node for node in frames if users[node] and node not in fed]
+    return row | {leaf: min(row[user] for user in users[leaf]) for leaf in leaves}
 
-    def best(self, rows: int | None) -> tuple[dict[T, int], float]:
-        """Choose the rows that make the picture largest on a slide; return them and its scale."""
-        if rows is not None:
-            row = self.cut(rows)
-            return row, self.scale(row)
-        layers = self.layers()
-        most = min(layers // 2, 2 * isqrt(layers)) if layers > MOST else 2  # more is too high
-        cuts = [self.cut(k) for k in range(1, most)]
-        scales = [self.scale(row) for row in cuts]
-        best = scales.index(max(scales)) if max(scales) > GAIN * scales[0] else 0
-        return cuts[best], scales[best]
 
-    def layers(self) -> int:
-        """Count the layers."""
-        return 1 + max(self.depth.values(), default=0)
-
-    def cut(self, rows: int) -> dict[T, int]:
-        """Find the row of each node, for about `rows`; a leaf is in the row of its first user."""
-        a_row = -(-self.layers() // rows)
-        row = {name: layer // a_row for name, layer in self.depth.items()} | self._whole(a_row)
-        fed = {head for heads in self.users.values() for head in heads}
-        leaves = [name for name in self.frames if self.users[name] and name not in fed]
-        return row | {leaf: min(row[user] for user in self.users[leaf]) for leaf in leaves}
-
-    def _whole(self, a_row: int) -> dict[T, int]:
-        """Find the row of nodes in frames: by the middle of the outermost frame that fits a row."""
-        reach: dict[str, list[int]] = {}
-        for name, frames in self.frames.items():
-            for frame in frames:
-                reach.setdefault(frame, []).append(self.depth[name])
-        middle = {
-            frame: (min(layers) + max(layers)) // 2 // a_row
-            for frame, layers in reach.items()
-            if max(layers) - min(layers) < a_row
-        }
-        fitting = {name: [f for f in frames if f in middle] for name, frames in self.frames.items()}
-        return {name: middle[frames[0]] for name, frames in fitting.items() if frames}
-
-    def scale(self, row: Mapping[T, int]) -> float:
-        """Estimate the scale of the picture on a slide."""
-        sizes = Counter((row[name], layer) for name, layer in self.depth.items())
-        reach: dict[int, list[int]] = {}
-        broad: dict[int, int] = {}
-        for (k, layer), size in sizes.items():
-            reach.setdefault(k, []).append(layer)
-            broad[k] = max(broad.get(k, 0), size)
-        long = max((max(layers) - min(layers) + 1 for layers in reach.values()), default=1)
-        beside = max(1, sum(broad.values()))
-        around = FRAME * len(broad) if any(self.frames.values()) else 0
-        wide, high = self.box
-        if self.across:
-            return min(WIDE / (long * (wide + self.label)), HIGH / (beside * high + around))
-        return min(WIDE / (beside * wide + around), HIGH / (long * (high + self.label / 2)))
+def _scale(
+    row: Mapping[T, int],
+    depth: Mapping[T, int],
+    frames: Mapping[T, Sequence[str]],
+    across: bool,
+    box: Size,
+    label: float,
+) -> float:
+    """Estimate the scale of the picture on a slide."""
+    sizes = Counter((row[node], layer) for node, layer in depth.items())
+    reach: dict[int, list[int]] = {}
+    broad: dict[int, int] = {}
+    for (k, layer), size in sizes.items():
+        reach.setdefault(k, []).append(layer)
+        broad[k] = max(broad.get(k, 0), size)
+    long = max((max(layers) - min(layers) + 1 for layers in reach.values()), default=1)
+    beside = max(1, sum(broad.values()))
+    around = FRAME * len(broad) if any(frames.values()) else 0
+    wide, high = box
+    if across:
+        return min(WIDE / (long * (wide + label)), HIGH / (beside * high + around))
+    return min(WIDE / (beside * wide + around), HIGH / (long * (high + label / 2)))
 
 
 def _depths(users: Mapping[T, Sequence[T]]) -> dict[T, int]:

@@ -80,6 +80,9 @@ def _elementwise(function: Any, text: str) -> Any:
     def apply(*xs: Any, **options: Any) -> Any:
         if options:
             raise NotTraced(f"it calls {function.__name__} with {', '.join(options)}=")
+        if any(x is None for x in xs):
+            raise NotTraced(f"it calls {function.__name__} with None")
+        xs = tuple(np.asarray(x) if isinstance(x, list | tuple) else x for x in xs)
         with np.errstate(all="ignore"):
             numbers = np.asarray(function(*map(bare, xs)))
         tape = tape_of(xs)

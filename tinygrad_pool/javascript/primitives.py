@@ -12,6 +12,7 @@ from tinygrad_pool.javascript.tracing import (
     SEEN,
     Mask,
     Places,
+    Tape,
     Traced,
     bare,
     handles,
@@ -43,9 +44,13 @@ def _scatter(g: Any, *, key: Key, shape: Shape) -> Any:
     else:
         cells = np.atleast_1d(np.arange(prod(shape)).reshape(shape)[key])
         values, to = whole(g, cells.shape, g.tape), g.tape.constant(cells)
-    text = f"scatter({values}, {to}, {prod(shape)}{rounding(numbers)})"
-    flat = result(g.tape, text, np.reshape(numbers, -1))
-    return shaped(flat, shape)
+    return _added_up(g.tape, values, to, numbers)
+
+
+def _added_up(tape: Tape, values: str, to: str, numbers: Any) -> Any:
+    """Write a sum of values per flat index `to`; `numbers` are the results."""
+    text = f"scatter({values}, {to}, {np.size(numbers)}{rounding(numbers)})"
+    return shaped(result(tape, text, np.reshape(numbers, -1)), np.shape(numbers))
 
 
 @handles(unfold)
@@ -58,9 +63,8 @@ def _fold(g: Any, *, windows: AnyWindows, shape: Shape) -> Any:
     at = np.arange(1, prod(shape) + 1).reshape(shape)
     cells = undispatched(unfold)(at, windows=windows) - 1
     numbers = undispatched(fold)(g.numbers, windows=windows, shape=shape)
-    texts = [whole(g, cells.shape, g.tape), g.tape.constant(cells)]
-    text = f"scatter({', '.join(texts)}, {prod(shape)}{rounding(numbers)})"
-    return shaped(result(g.tape, text, np.reshape(numbers, -1)), shape)
+    values = whole(g, cells.shape, g.tape)
+    return _added_up(g.tape, values, g.tape.constant(cells), numbers)
 
 
 @handles(truth)
@@ -90,9 +94,7 @@ def _weigh(*xs: Any, weights: tuple[Weights, ...]) -> Any:
         values.append(whole(weighed, np.shape(bare(weighed)), tape))
         units.append(links.unit)
     to = tape.constant(np.concatenate(units))
-    size = f"{numbers.size}{rounding(numbers)}"
-    text = f"scatter(join({', '.join(values)}), {to}, {size})"
-    return shaped(result(tape, text, np.reshape(numbers, -1)), numbers.shape)
+    return _added_up(tape, f"join({', '.join(values)})", to, numbers)
 
 
 # -- winners

@@ -81,17 +81,15 @@ class _Writer:
         if stale := set_since(self.nodes):
             names = several([self.names[v] for v in stale])
             raise NotTraced(f"the data of {names} was set after the pass was recorded")
+        first = next(iter(self.steps.values()), None)
+        seed = np.ones(self.nodes[-1].shape) if first is None else first.upstream
         graph = {
             "nodes": [self._described(node) for node in self.nodes],
             "constants": self.constants,
-            "seed": [as_json(float(x)) for x in np.ravel(self._seed())],
+            "seed": [as_json(float(x)) for x in np.ravel(seed)],
             "order": [self.place[node] for node in self.steps],
         }
         return Program([*self.functions], graph)
-
-    def _seed(self) -> Any:
-        first = next(iter(self.steps.values()), None)
-        return np.ones(self.nodes[-1].shape) if first is None else first.upstream
 
     def _described(self, node: Node) -> dict[str, Any]:
         """Describe a node: its shape, and its data or the call that computes it."""

@@ -94,9 +94,10 @@ class Comparison(NamedTuple):
 
         Raises OptionError if there is no such layer, window or theme.
         """
-        from tinygrad_pool.drawing.theme import in_theme
+        from tinygrad_pool.drawing.theme import check, in_theme
         from tinygrad_pool.pooling_as_weights.side_by_side import draw_side_by_side
 
+        check(theme)
         layers = [links for layer in self.layers if (links := links_of(layer.node))]
         layers.sort(key=lambda c: c.node.op == "relu" or 2 * (not traits_of(c.node.rule).chooses))
         chosen = [links for links in layers if node is None or links.node is node]
@@ -170,17 +171,16 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     Raises as as_weight_layer and Value.backward do.
 
     >>> from tinygrad_pool import max_pool2d
-    >>> found = compare_weight_layer(max_pool2d(Value([[1.0, 3.0], [2.0, 0.0]]), 2).sum())
-    >>> found.holds, found.radius
+    >>> comparison = compare_weight_layer(max_pool2d(Value([[1.0, 3.0], [2.0, 0.0]]), 2).sum())
+    >>> comparison.holds, comparison.radius
     (True, 0.5)
     """
     weights = pooling_weights(loss, "compare_weight_layer")
     tangents = random_tangents(loss)
     layers = [_layer(node, Ws, tangents) for node, Ws in weights.items()]
-    operations = operations_of(weights)
     chosen = all(layer.binary and _has_one_winner(layer.node) for layer in layers)
     with with_graph():
-        twins = replaced(loss, operations)
+        twins = replaced(loss, operations_of(weights))
     gradients = grad(loss, twins.keys(), gradient)
     of_twins = grad(twins[loss], twins.values(), gradient)
     slack = 0.0 if chosen else SLACK * max(float(np.finfo(node.dtype).eps) for node in twins)
@@ -188,15 +188,18 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
         ((node._numbers, twin._numbers), (g, h))
         for (node, twin), g, h in zip(twins.items(), gradients, of_twins, strict=True)
     ]
-    distances = [Distance(*(_distance(*p) for p in pair)) for pair in pairs]
+    distances = [
+        Distance(*(float(abs_difference(a, b).max(initial=0.0)) for a, b in pair)) for pair in pairs
+    ]
+    holds = all(
+        np.asarray(a).dtype == np.asarray(b).dtype and distance <= slack * size
+        for pair, both, sizes in zip(pairs, distances, _summed(twins, gradients), strict=True)
+        for (a, b), distance, size in zip(pair, both, sizes, strict=True)
+    )
     return Comparison(
         loss,
         twins[loss],
-        all(
-            _equal(a, b, slack * size)
-            for pair, sizes in zip(pairs, _summed(twins, gradients), strict=True)
-            for (a, b), size in zip(pair, sizes, strict=True)
-        ),
+        holds,
         not np.any(distances),
         layers,
         dict(zip(twins, distances, strict=True)),
@@ -256,16 +259,6 @@ def _window_to_draw(candidates: Candidates, g: NDArray[Any]) -> int:
     np.maximum.at(wins, won.unit, count[place.reshape(-1)])
     size = np.where(wins == wins.max(), np.abs(np.nan_to_num(g)), -1.0)
     return int(size.argmax())
-
-
-def _distance(a: Any, b: Any) -> float:
-    """Return the largest difference between two arrays; NaN equals NaN."""
-    return float(abs_difference(a, b).max(initial=0.0))
-
-
-def _equal(a: Any, b: Any, slack: float) -> bool:
-    """Return whether arrays have the same dtype and differ by `slack` at most."""
-    return np.asarray(a).dtype == np.asarray(b).dtype and _distance(a, b) <= slack
 
 
 def _summed(nodes: Iterable[Node], gradients: Iterable[Any]) -> list[list[float]]:

@@ -47,8 +47,7 @@ def draw_side_by_side(
     rims = rim_legend([*got.values(), *(g[u] for u in units)])
     back = "←" if narrow else "↓"
     sent = [back + SENT[0], SENT[1]] if narrow else [back + "; ".join(SENT)]
-    for line in (*sent, *rims, *[OTHERS] * bool(others)):
-        theme.write_on(graph, line)
+    theme.write_on(graph, *sent, *rims, *[OTHERS] * bool(others))
     drawn = {contest.weight[i] for candidates in members.values() for i in candidates}
     kind = "0/1 weights" if drawn <= {0, 1} else "weights"
     titles = [[part.format(kind) for part in title] for title in TITLES]

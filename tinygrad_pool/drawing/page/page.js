@@ -8,7 +8,7 @@ const svg = panel.querySelector("svg");
 const shown = document.querySelector("output");
 const { x, y, width, height } = svg.viewBox.baseVal;
 const fingers = new Map();
-let view; // the middle of what is seen, in the picture's units, and pixels a unit
+let view; // its centre in the picture's units, and pixels per unit
 let fitted = true;
 let printing = false;
 

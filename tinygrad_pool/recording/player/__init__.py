@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Literal, TypeAlias, get_args
 
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.computation import FULL, Direction, check_drawable
+from tinygrad_pool.drawing.computation import FULL, Direction, check_direction
 from tinygrad_pool.drawing.page import extra_of, page
 from tinygrad_pool.drawing.words import Caption, graph_in_words, with_caption
 from tinygrad_pool.errors import ToolError
@@ -41,7 +41,7 @@ def page_of(
 
     Raises OptionError for an unknown direction or start.
     """
-    check_drawable(recording.loss, direction, name)
+    check_direction(direction, name)
     choice(start, get_args(Start), f"{name}: start")
     text(title, f"{name}: title")
     stage, instrument = stage_of(recording, direction), instrument_of(recording)

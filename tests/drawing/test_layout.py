@@ -1,11 +1,11 @@
-"""Frames around scopes: the frame of each node, and the order of nodes in a frame."""
+"""Layout of a graph: the frame of each node, and the order of nodes in a frame."""
 
 import re
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.drawing.dot_program import picture
-from tinygrad_pool.drawing.frames import Entries, frames_of, scopes_of
+from tinygrad_pool.drawing.layout import Entries, frames_of, scopes_of
 from tinygrad_pool.engine.backward import topological_order
 
 
