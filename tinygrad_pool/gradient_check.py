@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from inspect import Parameter, signature
 from itertools import chain
 from math import ceil, log10
@@ -20,6 +21,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, GradientError
 from tinygrad_pool.formatting import on_a_line, subscript
+from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.traits import traits_of
@@ -28,6 +30,7 @@ STEP = 1e-5
 TOLERANCE = 1e-6
 
 Array = NDArray[np.float64]
+Sides = Callable[[float], list[Array]]
 
 
 class Slopes(NamedTuple):
@@ -155,38 +158,49 @@ def _misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Misfit]:
         for place in np.ndindex(arrays[i].shape):
             direction, slope = np.zeros_like(arrays[i]), float(gradient[place])
             direction[place] = 1.0
-            by_step = (
-                (h, Slopes(*(float(np.sum(r * side)) for side in sides)))
-                for h, sides in _slopes(f, arrays, i, direction)
-            )
-            if slopes := _misfit(slope, noise, by_step):
+            sides_at = _sides(f, arrays, i, direction)
+
+            def slopes_at(h: float, sides_at: Sides = sides_at) -> Slopes:
+                return Slopes(*(float(np.sum(r * side)) for side in sides_at(h)))
+
+            if slopes := _misfit(slope, noise, _steps(arrays[i], direction), slopes_at):
                 yield i, subscript(place), slope, slopes
 
 
 def _shared_misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Misfit]:
     """Move all elements of an input at once; yield sums of gradients that do not fit."""
     shape = f(*map(Value, arrays)).shape
-    moved = [[*_slopes(f, arrays, i, np.ones_like(a))] for i, a in enumerate(arrays)]
+    moved = [cache(_sides(f, arrays, i, np.ones_like(a))) for i, a in enumerate(arrays)]
     for place in np.ndindex(shape):
         r = np.zeros(shape)
         r[place] = 1.0
         gradients, noise = _gradients(f, arrays, r)
         for i, gradient in enumerate(gradients):
-            slope = float(np.sum(gradient))
-            by_step = ((h, Slopes(*(float(y[place]) for y in sides))) for h, sides in moved[i])
-            if not np.isnan(slope) and (slopes := _misfit(slope, noise, by_step)):
+            slope, steps = float(np.sum(gradient)), _steps(arrays[i])
+
+            def slopes_at(h: float, i: int = i, place: Shape = place) -> Slopes:
+                return Slopes(*(float(side[place]) for side in moved[i](h)))
+
+            if not np.isnan(slope) and (slopes := _misfit(slope, noise, steps, slopes_at)):
                 yield i, f" from element {[*place]}", slope, slopes
 
 
-def _misfit(slope: float, noise: float, by_step: Iterator[tuple[float, Slopes]]) -> Slopes | None:
+def _misfit(
+    slope: float, noise: float, steps: Array, slopes_at: Callable[[float], Slopes]
+) -> Slopes | None:
     """Return the slopes if they do not admit a gradient, else None.
 
-    The first step decides whose slopes exceed the rounding error, otherwise the longest.
+    The first step decides whose slopes exceed the rounding error, otherwise the longest. The error
+    of a one-sided slope is proportional to the step, so half the step shows how large it is.
     """
-    for h, slopes in by_step:
+    for h in steps:
+        slopes = slopes_at(h)
         if not noise / h > TOLERANCE * max(map(abs, slopes)):
             break
-    return None if slopes.admit(slope, noise / h) else slopes
+    if slopes.admit(slope, noise / h):
+        return None
+    bend = 3 * max(abs(a - b) for a, b in zip(slopes, slopes_at(h / 2), strict=True))
+    return None if slopes.admit(slope, noise / h + bend) else slopes
 
 
 def _gradients(f: Callable[..., Value], arrays: list[Array], r: Array) -> tuple[list[Array], float]:
@@ -204,22 +218,28 @@ def _gradients(f: Callable[..., Value], arrays: list[Array], r: Array) -> tuple[
     return [np.asarray(x.grad) for x in xs], noise if np.isfinite(noise) else 0.0
 
 
-def _slopes(
-    f: Callable[..., Value], arrays: list[Array], i: int, direction: Array
-) -> Iterator[tuple[float, list[Array]]]:
-    """Yield the slopes of f from the left and to the right along a direction, for growing steps."""
+def _sides(f: Callable[..., Value], arrays: list[Array], i: int, direction: Array) -> Sides:
+    """Return a function that computes the slopes of f from the left and to the right, by step."""
     middle = np.asarray(f(*map(Value, arrays)).data)
-    sizes = np.abs(arrays[i] * direction)
-    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
-    least = max(np.min(sizes, initial=1.0), 1e-8)  # rounding would dominate smaller steps
-    largest = min(np.max(sizes, initial=1.0), 1e15)
-    for h in STEP * np.geomspace(least, largest, 1 + ceil(log10(largest / least))):
+
+    def sides_at(h: float) -> list[Array]:
         left, right = (
             np.asarray(f(*map(Value, [*arrays[:i], moved, *arrays[i + 1 :]])).data)
             for moved in (arrays[i] - h * direction, arrays[i] + h * direction)
         )
         left, right = (y if y.shape == middle.shape else middle * np.nan for y in (left, right))
-        yield h, [(middle - left) / h, (right - middle) / h]
+        return [(middle - left) / h, (right - middle) / h]
+
+    return sides_at
+
+
+def _steps(x: Array, direction: Array | float = 1.0) -> Array:
+    """Return steps along a direction, growing from the smallest number moved to the largest."""
+    sizes = np.abs(x * direction)
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    least = max(np.min(sizes, initial=1.0), 1e-8)  # rounding would dominate smaller steps
+    largest = min(np.max(sizes, initial=1.0), 1e15)
+    return STEP * np.geomspace(least, largest, 1 + ceil(log10(largest / least)))
 
 
 def _letter(node: Node, i: int) -> str:

@@ -113,18 +113,25 @@ def _compared(
     """Compare Σ c d with the bounds of Σ g ∂y/∂d, in a direction d of some operands."""
     node, g = step.node, _wide(step.upstream)
     shares = [_wide(step.contributions[i]) * towards[i] for i in operands]
-    slopes = []
-    for h in (-STEP, STEP):
-        moved = [*data]
-        for i in operands:
-            moved[i] = data[i] + h * towards[i]
-        slopes.append(g * ((_result(node, moved) - middle) / h))
+
+    def bounds(size: float) -> tuple[float, float]:
+        slopes = []
+        for h in (-size, size):
+            moved = [*data]
+            for i in operands:
+                moved[i] = data[i] + h * towards[i]
+            slopes.append(g * ((_result(node, moved) - middle) / h))
+        return float(np.sum(np.minimum(*slopes))), float(np.sum(np.maximum(*slopes)))
+
     ours = sum(float(np.sum(share)) for share in shares)
     effect = sum(float(np.sum(np.abs(share))) for share in shares)
-    least, most = float(np.sum(np.minimum(*slopes))), float(np.sum(np.maximum(*slopes)))
+    least, most = bounds(STEP)
     slack = _precision(node, step.contributions) * max(effect, abs(least), abs(most))
     if not isfinite(least + most):
         return None
+    if isfinite(ours) and not least - slack <= ours <= most + slack:
+        # the error of a one-sided slope is proportional to the step: half of it shows how large
+        slack += 3 * max(abs(a - b) for a, b in zip((least, most), bounds(STEP / 2), strict=True))
     if isfinite(ours) and least - slack <= ours <= most + slack:
         return None
     if len(operands) == 1 and isinstance(d := towards[operands[0]], float):
