@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from itertools import accumulate, chain, groupby, takewhile
 from typing import NamedTuple, TypeAlias
@@ -144,14 +145,17 @@ class Entries(dict[str, list[Node]]):
             for p in (p for p in operands if p.parents):
                 for frame in {*self.frames[node]} - {*self.frames[p]}:
                     self.setdefault(frame, []).append(p)
+        for entries in self.values():
+            entries.sort(key=self.place.__getitem__)
 
     def before(self, user: Node, frame: str) -> Node | None:
         """Find the last node with an edge into a frame that was computed before `user`.
 
         Operands of `user` alone are placed behind it; otherwise frames overlap in columns.
         """
-        earlier = (p for p in self.get(frame, ()) if self.place[p] < self.place[user])
-        return max(earlier, key=self.place.__getitem__, default=None)
+        entries = self.get(frame, [])
+        k = bisect_left(entries, self.place[user], key=self.place.__getitem__)
+        return entries[k - 1] if k else None
 
     def behind(self, again: Collection[Use] = ()) -> Iterator[tuple[Node, Use]]:
         """Yield the boxes beside their users, each with the node to place it behind.
