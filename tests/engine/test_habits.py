@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import subprocess
 import sys
 
@@ -49,7 +50,7 @@ def variables(name, tmp_path):
     net.save(tmp_path / "weights.npz")
     return {
         "np": np, "tg": tg, "nn": nn, "optim": optim, "v": v, "w": w, "p": p, "net": net,
-        "x": x, "y": x * x,
+        "x": x, "y": x * x, "recording": tg.record((x * 2.0).sum()),
         "loss": (x**3).sum() if name == "hessian" or "grad" in name else (v * 2.0).sum(),
         "shape": (3, 2) if name in ("view", "reshape", "unflatten", "zeros") else (2, 2, 3),
         "axis": -1, "axes": (1, 0), "dtype": np.float32, "mask": V > 0, "indices": [1, 0],
@@ -78,7 +79,7 @@ def run(advice, name, tmp_path):
     """Run what an error says to write, and return the result."""
     assert advice.startswith("write ")
     way, names = advice.removeprefix("write "), variables(name, tmp_path)
-    way = way.replace("debug(loss)", "debug(loss, commands='node')")  # tests have no terminal
+    way = re.sub(r"debug\((.*loss)\)", r"debug(\1, commands='node')", way)  # tests have no terminal
     if " = " in way.partition("#")[0].replace(":= ", ""):
         exec(way, names)
         return names["p"] if "p." in way else names["optimizer"].lr
@@ -90,6 +91,7 @@ OWNERS = {
     "an interior Value": (lambda: Value(V) * 2.0, {*habits.OF_VALUES}),
     "a network": (Net, {*habits.OF_NETWORKS}),
     "an optimizer": (lambda: optim.SGD([Value(V)]), {*habits.OF_OPTIMIZERS}),
+    "a recording": (lambda: tg.record(Value(2.0) ** 2), {*habits.OF_RECORDINGS}),
     "the package": (lambda: tg, {*habits.OF_MODULES}),
     "layers": (lambda: nn, {*tg.functional.__all__, *optim.__all__} - {*nn.__all__}),
     "schedules": (lambda: optim.lr_scheduler, {"MultiStepLR", "SGD", "Linear", "relu"}),
@@ -103,7 +105,8 @@ NAMES = [(owner, name) for owner, (_, names) in OWNERS.items() for name in sorte
 
 
 @pytest.mark.parametrize(("owner", "name"), NAMES)
-def test_every_suggestion_runs(owner, name, tmp_path):
+def test_every_suggestion_runs(owner, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     of = OWNERS[owner][0]()
     if of is tg and hasattr(tg, name):
         of = optim if hasattr(nn, name) else nn

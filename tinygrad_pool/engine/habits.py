@@ -217,6 +217,21 @@ OF_OPTIMIZERS = {"param_groups": "optimizer.lr = 0.01  # one rate for all parame
 """What to write for an attribute of an optimizer from another library."""
 
 
+OF_RECORDINGS = _by_name(
+    {
+        "save export play show": "recording.to_html('pass.html')",
+        "draw plot": "tg.draw(recording.loss)",
+        "debug": "tg.debug(recording.loss)",
+        "diagnose": "tg.diagnose(recording.loss)",
+        "explain": "recording.why(x)",
+        "undo previous": "recording.back()",
+        "run finish": "recording.seek(len(recording))",
+        "reset restart": "recording.seek(0)",
+    }
+)
+"""What to write for an attribute that a recording does not have."""
+
+
 def answer_to(
     kind: str, name: str, owner: object = None, function: Callable[..., Any] | None = None
 ) -> AttributeError:
@@ -229,7 +244,8 @@ def answer_to(
     Traceback (most recent call last):
     tinygrad_pool.errors.HabitError: a Value has no view: write v.reshape(shape)
     """
-    table = {"a Module": OF_NETWORKS, "an optimizer": OF_OPTIMIZERS}.get(kind, OF_VALUES)
+    tables = {"a Module": OF_NETWORKS, "an optimizer": OF_OPTIMIZERS, "a Recording": OF_RECORDINGS}
+    table = tables.get(kind, OF_VALUES)
     way = table.get(name) or (function and _numpy_call(name, function))
     if way is None:
         return AttributeError(f"{kind} has no attribute {name!r}", name=name, obj=owner)

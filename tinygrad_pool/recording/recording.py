@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_pool.engine.habits import OF_RECORDINGS
 from tinygrad_pool.engine.node import Node, name_of, next_id
+from tinygrad_pool.engine.numpy_protocol import Habit, WithHabits
 from tinygrad_pool.engine.rerun import changed, rerun
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.value import Value
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
     from tinygrad_pool.recording.player.widget import PlayerWidget
 
 
-class Recording(Trace):
+class Recording(WithHabits, Trace):
     """A backward pass to step through, to replay with other numbers, and to show on a page.
 
     `len(recording)` counts its `steps`, which are listed in order, as are the `nodes` of its graph.
     """
+
+    vars().update({name: Habit("a Recording", name) for name in OF_RECORDINGS})
 
     def __init__(
         self, loss: Value, gradient: Any = None, names: Mapping[str, Any] | None = None
