@@ -59,6 +59,22 @@ def test_a_bend_on_one_side_is_not_an_error(f, at):
     assert tg.record(f(Value(at)).sum()).check().holds
 
 
+@pytest.mark.parametrize(
+    ("f", "slope", "at"),
+    [
+        (np.exp, lambda x: 1.001 * np.exp(x), 100.0),
+        (lambda x: x**10, lambda x: 10.001 * x**9, 1.0),
+        (np.floor, lambda x: -1.0, 2.0),
+        (lambda x: np.maximum(x - 1, 0), lambda x: 2.0, 1.000005),
+    ],
+)
+def test_a_bend_does_not_hide_a_wrong_slope(f, slope, at):
+    rule = one_operand("bent", f, lambda g, x: g * slope(x))
+    with pytest.raises(GradientError, match=r"bent: to_x"):
+        gradcheck(rule, np.array([at]))
+    assert not tg.record(rule(Value([at])).sum()).check().holds
+
+
 def wrong(name, result, *contributions):
     """Lift a rule whose contributions are wrong."""
 

@@ -191,7 +191,7 @@ def _misfit(
     """Return the slopes if they do not admit a gradient, else None.
 
     The first step decides whose slopes exceed the rounding error, otherwise the longest. The error
-    of a one-sided slope is proportional to the step, so half the step shows how large it is.
+    of a one-sided slope is proportional to the step: half the step tells the slopes without it.
     """
     for h in steps:
         slopes = slopes_at(h)
@@ -199,8 +199,9 @@ def _misfit(
             break
     if slopes.admit(slope, noise / h):
         return None
-    bend = 3 * max(abs(a - b) for a, b in zip(slopes, slopes_at(h / 2), strict=True))
-    return None if slopes.admit(slope, noise / h + bend) else slopes
+    slack = TOLERANCE * max(map(abs, slopes)) + 5 * noise / h
+    straight = Slopes(*(2 * b - a for a, b in zip(slopes, slopes_at(h / 2), strict=True)))
+    return None if straight.admit(slope, slack) else slopes
 
 
 def _gradients(f: Callable[..., Value], arrays: list[Array], r: Array) -> tuple[list[Array], float]:

@@ -499,3 +499,26 @@ def test_the_gradient_of_a_gradient_behind_a_dead_relu():
     (g,) = tg.grad((x.relu() * v).sum(), [x], create_graph=True)
     (cause, *_) = tg.record((g * 2.0).sum()).why("v").causes
     assert cause.endswith(": it was masked, for example by a relu that is off")
+
+
+def test_a_search_that_stops_says_so_in_its_counts():
+    q = tg.Value(np.array([0.0]), label="q")
+    zeros = (((q + np.zeros(1900)) * 2.0) - np.arange(1.0, 1901)).relu().sum()
+    first, *_, last = tg.record(zeros).why(q).causes
+    assert first.startswith("sub#3 gets nothing from relu#4 at ")
+    assert " or more of 1,900 elements: the relu is off, as its input is −1900 … −" in first
+    assert last.startswith("… there may be more")
+
+
+def test_thousands_of_zeros_of_one_bias_have_a_reason():
+    q = tg.Value(np.array([0.0]), label="q")
+    first, _ = tg.record((q + np.full(5000, -1.0)).relu().sum()).why(q).causes
+    assert first.startswith("add#1 gets nothing from relu#2 at ")
+    assert first.endswith(" or more of 5,000 elements: the relu is off, as its input is −1")
+
+
+@pytest.mark.parametrize("a", [[np.nan, 5, 6, 7, 8], [5, 6, 7, 8, np.nan]])
+def test_a_range_names_a_nan_too(a):
+    b = tg.Value(np.array([0.0]), label="b")
+    (cause,) = tg.record(np.clip(b + np.array(a), 0, 1).sum()).why(b).causes
+    assert cause.endswith("it is clipped, as 5 … 8 or nan is outside the bounds")

@@ -73,9 +73,11 @@ def _of_network(name: str, network: Module, example: Sequence[Any]) -> Graph:
         graph = _recorded(name, network, inputs)
         try:
             other = _recorded(name, network, [*map(_other_numbers, inputs)])
-        except TinygradPoolError as error:
+        except Exception as error:  # the user's forward may raise anything
+            kind = "" if isinstance(error, TinygradPoolError) else f"{type(error).__name__}: "
             raise GraphError(
-                f"{name}: the graph depends on the numbers of the inputs; with others, {error}"
+                f"{name}: the graph depends on the numbers of the inputs; with others, "
+                f"{kind}{error}"
             ) from error
         _check_constants(name, graph, other)
         longer = _longer(name, network, inputs)

@@ -103,6 +103,7 @@ OF_VALUES = _by_name(
         "frac": "v - np.trunc(v)",
         "inverse": "np.linalg.inv(v)",
         "inner": "np.inner(v, w)",
+        "ldexp": "v * 2.0**n",
         "vdot": "np.vdot(v, w)",
         "lerp": "v + 0.5 * (w - v)",
         "logdet": "np.linalg.slogdet(v)[1]",
@@ -121,7 +122,6 @@ OF_VALUES = _by_name(
         "bincount": "np.bincount(v.data.astype(int))",
         "einsum einsum_path": "np.einsum('ij->ji', v)",
         "extract": "v[mask]",
-        "choose": "np.where(mask, v, w)",
         "draw show plot visualize": "tg.draw(v)",
         "render": "tg.render(v, path)",
         "why explain": "tg.record(loss).why(v)",
@@ -232,13 +232,10 @@ OF_RECORDINGS = _by_name(
 """What to write for an attribute that a recording does not have."""
 
 
-def answer_to(
-    kind: str, name: str, owner: object = None, function: Callable[..., Any] | None = None
-) -> AttributeError:
+def answer_to(kind: str, name: str, function: Any = None) -> HabitError:
     """Return the error for an attribute that does not exist, with what to write instead.
 
-    `function` is NumPy's function of that name, if it accepts Values. If nothing corresponds to the
-    name, Python can suggest a similar attribute of `owner`.
+    `function` is NumPy's function of that name, if it accepts Values.
 
     >>> raise answer_to("a Value", "view")
     Traceback (most recent call last):
@@ -246,10 +243,7 @@ def answer_to(
     """
     tables = {"a Module": OF_NETWORKS, "an optimizer": OF_OPTIMIZERS, "a Recording": OF_RECORDINGS}
     table = tables.get(kind, OF_VALUES)
-    way = table.get(name) or (function and _numpy_call(name, function))
-    if way is None:
-        return AttributeError(f"{kind} has no attribute {name!r}", name=name, obj=owner)
-    return _error(kind, name, way)
+    return _error(kind, name, table.get(name) or _numpy_call(name, function))
 
 
 def _numpy_call(name: str, function: Callable[..., Any]) -> str:

@@ -80,11 +80,10 @@ class Habit:
     def __init__(self, kind: str, name: str) -> None:
         self.kind, self.name = kind, name
 
-    def __get__(self, instance: object, owner: Any = None) -> NoReturn:
+    def __get__(self, *_: Any) -> NoReturn:
         from tinygrad_pool.engine.habits import answer_to
 
-        owner = owner if instance is None else instance
-        raise answer_to(self.kind, self.name, owner, answered(self.name))
+        raise answer_to(self.kind, self.name, answered(self.name))
 
 
 class Switch(Habit):
@@ -93,7 +92,7 @@ class Switch(Habit):
     __slots__ = ()
 
     def __set__(self, *_: Any) -> NoReturn:
-        self.__get__(None)
+        self.__get__()
 
 
 class WithHabits:
@@ -111,16 +110,26 @@ class WithHabits:
 
 
 ELSEWHERE = """
-abs_ add_ assign at block_until_ready bmm bool cat children chunk clamp clamp_max clamp_min
-clear_graph clone contiguous copy_ cpu creator cuda debug detach_ device diagnose dim div div_
-double draw element_size eq erf erfc exp_ expand expand_as explain fill_ float frac gather ge
-grad_fn gt half index_select inputs int inverse is_floating_point le lerp log_ log_softmax logdet
-logit logsumexp long lt masked_fill masked_select mm movedim mul mul_ mv name narrow nbytes
-ndimension ne neg nelement null_grad null_gradients numel numpy permute pinverse plot prev realize
-record register_hook relu_ render repeat_interleave requires_grad requires_grad_ reshape_as
-retain_grad rsqrt select sgn show sigmoid_ softmax sqrt_ stop_gradient sub sub_ t tanh_ to to_numpy
-tolist topk tree type type_as unbind unflatten unsqueeze value values view view_as visualize why
-zero_
+abs_ absolute acos acosh add add_ allclose amax amin arccos arccosh arcsin arcsinh arctan arctan2
+arctanh argwhere asin asinh assign at atan atan2 atanh bincount block_until_ready bmm bool
+broadcast_to cat ceil children cholesky chunk clamp clamp_max clamp_min clear_graph clone concat
+concatenate conj contiguous copy_ copysign corrcoef cos cosh count_nonzero cov cpu creator cross
+cuda debug deg2rad det detach_ device diag diagflat diagnose diff dim div div_ divide double draw
+dsplit dstack einsum einsum_path element_size eq equal erf erfc exp2 exp_ expand expand_as
+expand_dims explain expm1 extract fill_ fix flip fliplr flipud float float_power floor floor_divide
+fmax fmin fmod frac gather ge grad_fn gradient greater greater_equal gt half heaviside histogram
+hsplit hstack hypot index_select inner inputs int inverse is_floating_point isclose isfinite isinf
+isnan isneginf isposinf isreal kron ldexp le lerp less less_equal log10 log1p log2 log_ log_softmax
+logaddexp logaddexp2 logdet logical_and logical_not logical_or logical_xor logit logsumexp long lt
+masked_fill masked_select matmul matrix_power maximum median minimum mm moveaxis movedim mul mul_
+multiply mv name nan_to_num nanmean nanmedian nanquantile nansum narrow nbytes ndimension ne neg
+negative nelement norm not_equal null_grad null_gradients numel numpy outer permute plot positive
+pow power prev put quantile rad2deg real realize reciprocal record register_hook relu_ remainder
+render repeat_interleave requires_grad requires_grad_ reshape_as retain_grad roll rot90 rsqrt select
+sgn show sigmoid_ sign signbit sin sinc sinh slogdet softmax solve sort split sqrt_ square stack
+stop_gradient sub sub_ subtract t tan tanh_ tile to to_numpy tolist topk tree tril triu true_divide
+trunc type type_as unbind unflatten unique unsqueeze value values vdot view view_as visualize vsplit
+vstack where why zero_
 """
 """Attributes that a Value does not have: those of other libraries, and functions of this one."""
 
@@ -143,9 +152,7 @@ class AnswersNumPy(WithHabits):
     """Implement NumPy's functions by the operations of the rules in IMPLEMENTED."""
 
     __slots__ = ()
-    vars().update(
-        {n: Habit("a Value", n) for n in (*np.linalg.__all__, *np.__all__, *ELSEWHERE.split())}
-    )
+    vars().update({name: Habit("a Value", name) for name in ELSEWHERE.split()})
     requires_grad = Switch("a Value", "requires_grad")
     data: Any
     _operation_of: Callable[[Rule], Callable[..., Any]]

@@ -114,29 +114,33 @@ def _compared(
     node, g = step.node, _wide(step.upstream)
     shares = [_wide(step.contributions[i]) * towards[i] for i in operands]
 
-    def bounds(size: float) -> tuple[float, float]:
-        slopes = []
-        for h in (-size, size):
-            moved = [*data]
-            for i in operands:
-                moved[i] = data[i] + h * towards[i]
-            slopes.append(g * ((_result(node, moved) - middle) / h))
-        return float(np.sum(np.minimum(*slopes))), float(np.sum(np.maximum(*slopes)))
+    def slope(h: float) -> Any:
+        moved = [*data]
+        for i in operands:
+            moved[i] = data[i] + h * towards[i]
+        return g * ((_result(node, moved) - middle) / h)
 
+    slopes = [slope(-STEP), slope(STEP)]
     ours = sum(float(np.sum(share)) for share in shares)
     effect = sum(float(np.sum(np.abs(share))) for share in shares)
-    least, most = bounds(STEP)
+    least, most = _bounds(slopes)
     slack = _precision(node, step.contributions) * max(effect, abs(least), abs(most))
     if not isfinite(least + most):
         return None
-    if isfinite(ours) and not least - slack <= ours <= most + slack:
-        # the error of a one-sided slope is proportional to the step: half of it shows how large
-        slack += 3 * max(abs(a - b) for a, b in zip((least, most), bounds(STEP / 2), strict=True))
     if isfinite(ours) and least - slack <= ours <= most + slack:
+        return None
+    # the error of a one-sided slope is proportional to the step: half of it tells without it
+    low, high = _bounds([2 * slope(h / 2) - s for h, s in zip((-STEP, STEP), slopes, strict=True)])
+    if isfinite(ours) and low - slack <= ours <= high + slack:
         return None
     if len(operands) == 1 and isinstance(d := towards[operands[0]], float):
         ours, least, most = (x / d for x in (ours, least, most))
     return WrongClosure(node, operands, ours, least, most)
+
+
+def _bounds(slopes: list[Any]) -> tuple[float, float]:
+    """Sum the smaller and the larger of two slopes, for each element."""
+    return float(np.sum(np.minimum(*slopes))), float(np.sum(np.maximum(*slopes)))
 
 
 def _result(node: Node, data: list[Any]) -> Any:

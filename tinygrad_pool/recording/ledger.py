@@ -77,11 +77,12 @@ def in_common(reasons: Sequence[Reason]) -> str:
     'the relu is off, as its input is −3 … −1'
     """
     kind, names = reasons[0].kind, reasons[0].names
-    xs = [reason.x for reason in reasons]
-    ends = dict.fromkeys((number(min(xs)), number(max(xs))))
+    xs = [reason.x for reason in reasons if not np.isnan(reason.x)]
+    ends = " … ".join(dict.fromkeys((number(min(xs)), number(max(xs))) if xs else ()))
+    nans = "nan" * (len(xs) < len(reasons))
     if any(reason.names != names for reason in reasons):
         names = f"others such as {names}"
-    return _filled(kind, " … ".join(ends), names)
+    return _filled(kind, " or ".join(filter(None, (ends, nans))), names)
 
 
 def _filled(kind: str, x: str, names: str) -> str:

@@ -181,7 +181,7 @@ def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Ent
     known: Known = {}
     seen = {(node, cell)}
     waiting = [(node, cell, entries)]
-    while waiting and len(seen) < PLACES:
+    while waiting:
         below, at, found = waiting.pop()
         if not found:
             causes[_unseen(ledger, below, at)] = []
@@ -190,24 +190,29 @@ def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Ent
                 causes.setdefault((below, e.node, e.reason.kind), []).append((at, e))
             elif e.node is ledger.loss:
                 causes["the backward pass started with gradient 0"] = []
-            elif (e.node, e.cell) not in seen:
+            elif (e.node, e.cell) not in seen and len(seen) < PLACES:
                 seen.add((e.node, e.cell))
                 above = ledger.entries(e.node, e.cell, known)
                 if above and any(a.contribution for a in above):
                     causes[f"the contributions to {ledger.at(e.node, e.cell)} cancel"] = []
                 else:
                     waiting.append((e.node, e.cell, above))
+    complete = len(seen) < PLACES
     texts: dict[str, str] = {}  # each with the operation that it is about
     for key, zeros in causes.items():
         if isinstance(key, str):
             texts[key] = ""
         else:
-            texts |= dict.fromkeys(_between(ledger, key[0], key[1], zeros), key[1].op)
-    return _shortened(texts, len(seen) if waiting else 0)
+            texts |= dict.fromkeys(_between(ledger, *key[:2], zeros, complete), key[1].op)
+    return _shortened(texts, 0 if complete else len(seen))
 
 
 def _between(
-    ledger: GradientExplainer, below: Node, above: Node, zeros: list[tuple[int, Entry]]
+    ledger: GradientExplainer,
+    below: Node,
+    above: Node,
+    zeros: list[tuple[int, Entry]],
+    complete: bool,
 ) -> list[str]:
     """Explain zeros between two nodes, which have one kind of reason: one by one, or all in one."""
     cells, units = {at for at, _ in zeros}, {e.cell for _, e in zeros}
@@ -216,15 +221,16 @@ def _between(
     what = ledger.call(below) if len(cells) > 1 else ledger.at(below, *cells)
     source = ledger.call(above) if len(units) > 1 else ledger.at(above, *units)
     if len(cells) > 1:
-        source += f" at {_share(len(cells), below)} elements"
+        source += f" at {_share(len(cells), below, complete)} elements"
     else:
-        source = f"{_share(len(units), above)} units of {source}"
+        source = f"{_share(len(units), above, complete)} units of {source}"
     reason = in_common([e.reason for _, e in zeros])
     return [f"{what} gets nothing from {source}: {reason}{made_at(above)}"]
 
 
-def _share(n: int, node: Node) -> str:
-    return f"all {n:,}" if n == node.size else f"{n:,} of {node.size:,}"
+def _share(n: int, node: Node, complete: bool = True) -> str:
+    more = "" if complete else " or more"
+    return f"all {n:,}" if n == node.size else f"{n:,}{more} of {node.size:,}"
 
 
 def _unseen(ledger: GradientExplainer, node: Node, cell: int) -> str:
