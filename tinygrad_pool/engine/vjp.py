@@ -92,9 +92,12 @@ def closure_on_values(node: Node, operands: Sequence[Any]) -> Backward:
         expected = vjp(node, *data_of([g]))
         with on_values(node.op):
             sent = closure(g)
-        pairs = enumerate(zip(data_of(sent), expected, strict=False))
-        for i, c, e in [(i, c, e) for i, (c, e) in pairs if c is not None and e is not None]:
-            if np.shape(c) != np.shape(e) or not np.allclose(c, e, equal_nan=True):
+        for i, (c, e) in enumerate(zip(data_of(sent), expected, strict=False)):
+            if not (
+                c is None
+                or e is None
+                or (np.shape(c) == np.shape(e) and np.allclose(c, e, equal_nan=True))
+            ):
                 raise RuleError(
                     f"{node.op}: to operand {i} its closure sends {e!r:.80} when it runs on "
                     f"numbers, and {c!r:.80} on Values, in a higher-order pass; compare numbers "
