@@ -171,17 +171,18 @@ def _shared_misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Mi
     """Move all elements of an input at once; yield sums of gradients that do not fit."""
     shape = f(*map(Value, arrays)).shape
     moved = [cache(_sides(f, arrays, i, np.ones_like(a))) for i, a in enumerate(arrays)]
+    steps = [*map(_steps, arrays)]
     for place in np.ndindex(shape):
         r = np.zeros(shape)
         r[place] = 1.0
         gradients, noise = _gradients(f, arrays, r)
         for i, gradient in enumerate(gradients):
-            slope, steps = float(np.sum(gradient)), _steps(arrays[i])
+            slope = float(np.sum(gradient))
 
             def slopes_at(h: float, i: int = i, place: Shape = place) -> Slopes:
                 return Slopes(*(float(side[place]) for side in moved[i](h)))
 
-            if not np.isnan(slope) and (slopes := _misfit(slope, noise, steps, slopes_at)):
+            if not np.isnan(slope) and (slopes := _misfit(slope, noise, steps[i], slopes_at)):
                 yield i, f" from element {[*place]}", slope, slopes
 
 
