@@ -1,7 +1,7 @@
-"""Names from other libraries: PyTorch, NumPy, JAX and micrograd.
+"""Names from other libraries, PyTorch, NumPy, JAX and micrograd, and guesses at names of this one.
 
 The error for `v.view(4)`, `tg.tensor(x)` or `nn.Embedding()` says what to write instead. It is an
-AttributeError, so `hasattr` is false. This module is loaded when such a name is first used.
+AttributeError, so `hasattr` is false. This module is loaded when first needed.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ OF_VALUES = _by_name(
         "detach_": "v.detach()",
         "ndimension": "v.ndim",
         "element_size": "v.dtype.itemsize",
-        "is_floating_point": "True  # the data of a Value is always floating point",
+        "is_floating_point": "v.dtype.kind == 'f'",
         "bincount": "np.bincount(v.data.astype(int))",
         "einsum einsum_path": "np.einsum('ij->ji', v)",
         "extract": "v[mask]",
@@ -232,10 +232,10 @@ OF_RECORDINGS = _by_name(
 """What to write for an attribute that a recording does not have."""
 
 
-def answer_to(kind: str, name: str, function: Any = None) -> HabitError:
+def answer_to(kind: str, name: str, answered: Callable[[str], Any] = lambda _: None) -> HabitError:
     """Return the error for an attribute that does not exist, with what to write instead.
 
-    `function` is NumPy's function of that name, if it accepts Values.
+    `answered` returns NumPy's function of a name, if it accepts Values.
 
     >>> raise answer_to("a Value", "view")
     Traceback (most recent call last):
@@ -243,7 +243,7 @@ def answer_to(kind: str, name: str, function: Any = None) -> HabitError:
     """
     tables = {"a Module": OF_NETWORKS, "an optimizer": OF_OPTIMIZERS, "a Recording": OF_RECORDINGS}
     table = tables.get(kind, OF_VALUES)
-    return _error(kind, name, table.get(name) or _numpy_call(name, function))
+    return _error(kind, name, table.get(name) or _numpy_call(name, answered(name)))
 
 
 def _numpy_call(name: str, function: Callable[..., Any]) -> str:

@@ -83,7 +83,7 @@ class Habit:
     def __get__(self, *_: Any) -> NoReturn:
         from tinygrad_pool.engine.habits import answer_to
 
-        raise answer_to(self.kind, self.name, answered(self.name))
+        raise answer_to(self.kind, self.name, answered)
 
 
 class Switch(Habit):
