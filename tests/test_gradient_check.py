@@ -51,7 +51,10 @@ def test_at_a_kink_any_gradient_between_the_slopes_passes(f, at):
     assert gradcheck(f, np.array(at))
 
 
-@pytest.mark.parametrize("f", [tg.softsign, tg.selu, lambda x: x * abs(x), lambda x: abs(x) ** 1.5])
+@pytest.mark.parametrize(
+    "f",
+    [tg.softsign, tg.selu, lambda x: x * abs(x), lambda x: abs(x) ** 1.5, lambda x: x**3],
+)
 @pytest.mark.parametrize("at", [[0.0], [0.0, 2.0, -1.0]])
 def test_a_bend_on_one_side_is_not_an_error(f, at):
     assert gradcheck(f, np.array(at))

@@ -192,7 +192,8 @@ def _misfit(
     """Return the slopes if they do not admit a gradient, else None.
 
     The first step decides whose slopes exceed the rounding error, otherwise the longest. The error
-    of a one-sided slope is proportional to the step: half the step tells the slopes without it.
+    of a one-sided slope is proportional to the step: half the step tells the slopes without it. If
+    it is smaller still, as for x³ at 0, the gradient is between the slopes with and without it.
     """
     for h in steps:
         slopes = slopes_at(h)
@@ -201,8 +202,9 @@ def _misfit(
     if slopes.admit(slope, noise / h):
         return None
     slack = TOLERANCE * max(map(abs, slopes)) + 5 * noise / h
-    straight = Slopes(*(2 * b - a for a, b in zip(slopes, slopes_at(h / 2), strict=True)))
-    return None if straight.admit(slope, slack) else slopes
+    straight = (2 * b - a for a, b in zip(slopes, slopes_at(h / 2), strict=True))
+    ends = (*slopes, *straight)
+    return None if Slopes(min(ends), max(ends)).admit(slope, slack) else slopes
 
 
 def _gradients(f: Callable[..., Value], arrays: list[Array], r: Array) -> tuple[list[Array], float]:

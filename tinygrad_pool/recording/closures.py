@@ -131,6 +131,7 @@ def _compared(
         return None
     # the error of a one-sided slope is proportional to the step: half of it tells without it
     low, high = _bounds([2 * slope(h / 2) - s for h, s in zip((-STEP, STEP), slopes, strict=True)])
+    low, high = min(least, low), max(most, high)
     if isfinite(ours) and low - slack <= ours <= high + slack:
         return None
     if len(operands) == 1 and isinstance(d := towards[operands[0]], float):
