@@ -49,7 +49,10 @@ class TestCutOff:
             ("cut off", "no gradient", "detach#1"),
         ]
         unused, cut = tg.diagnose(loss, parameters=[w, b]).findings
-        assert unused.why.endswith("it is unused, or was cut off where detach#1 was detached")
+        assert unused.why.endswith(
+            "it is unused, was cut off where detach#1 was detached, or was turned into plain "
+            "numbers, as by v.data"
+        )
         assert "That is fine" not in cut.why
 
     def test_a_detached_value_may_be_intended_if_none_is_missing(self):

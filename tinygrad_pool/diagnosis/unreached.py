@@ -27,7 +27,8 @@ def not_reached(survey: Survey) -> Iterator[Finding]:
     reasons = [how for p in outside for how in numbers_taken(p)]
     for (how, _), cut in _cut(survey).items():
         names, were = survey.names(cut), "were" if cut[1:] else "was"
-        reasons.append(f"it is unused, or was cut off where {names} {were} {how}")
+        cut_off = f"was cut off where {names} {were} {how}"
+        reasons.append(f"it is unused, {cut_off}, or was turned into plain numbers, as by v.data")
     unused = f"no path in the graph leads there: {[*reasons, UNUSED][0]}"
     inside = [p for p in survey.missing if p in survey.inside]
     decays = "only their size is in the loss: use them in the forward pass, or leave them out"
