@@ -201,12 +201,9 @@ class AnswersNumPy(WithHabits):
 def answered(name: str) -> Callable[..., Any] | None:
     """Return the NumPy function of this name, such as "exp" or "norm", if it accepts Values."""
     load()
-    for function in (numpy_function(name), numpy_function(f"linalg.{name}")):
-        if not callable(function):
-            continue
-        if function in IMPLEMENTED or function in COMPOSED or function in QUESTIONS:
-            return function
-    return None
+    named = filter(callable, (numpy_function(name), numpy_function(f"linalg.{name}")))
+    known = (f for f in named if f in IMPLEMENTED or f in COMPOSED or f in QUESTIONS)
+    return next(known, None)
 
 
 def answer(
