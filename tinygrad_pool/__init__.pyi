@@ -95,12 +95,12 @@ convolve = copy = copysign = corrcoef = correlate = cosh = count_nonzero = cov =
 cumprod = cumsum = cumulative_prod = cumulative_sum = deg2rad = degrees = delete = det = _operation
 diag = diagflat = diagonal = diff = digitize = divide = divmod = dot = dsplit = dstack = _operation
 ediff1d = einsum = einsum_path = empty_like = equal = exp2 = extract = fabs = fix = _operation
-flatnonzero = flip = fliplr = flipud = float_power = floor = floor_divide = fmax = fmin = _operation
-fmod = full_like = gradient = greater = greater_equal = heaviside = histogram = _operation
+flatnonzero = flip = fliplr = flipud = float_power = floor = floor_divide = fmax = _operation
+fmin = fmod = full_like = gradient = greater = greater_equal = heaviside = histogram = _operation
 histogram2d = histogram_bin_edges = histogramdd = hsplit = hstack = hypot = inner = _operation
 insert = interp = intersect1d = inv = isclose = iscomplex = iscomplexobj = isfinite = _operation
 isin = isinf = isnan = isneginf = isposinf = isreal = isrealobj = kron = ldexp = less = _operation
-less_equal = lexsort = log2 = log10 = logaddexp = logaddexp2 = logical_and = _operation
+less_equal = lexsort = linspace = log2 = log10 = logaddexp = logaddexp2 = logical_and = _operation
 logical_not = logical_or = logical_xor = matrix_norm = matrix_power = matrix_rank = _operation
 matrix_transpose = matvec = median = meshgrid = mod = modf = moveaxis = multi_dot = _operation
 multiply = nan_to_num = nanargmax = nanargmin = nancumprod = nancumsum = nanmax = _operation
@@ -112,9 +112,9 @@ repeat = resize = result_type = rint = roll = rollaxis = rot90 = round = searchs
 select = setdiff1d = setxor1d = shape = sign = signbit = sinc = sinh = size = slogdet = _operation
 solve = sort = split = std = subtract = swapaxes = take = take_along_axis = tan = _operation
 tensordot = tile = trace = trapezoid = tril = tril_indices_from = trim_zeros = triu = _operation
-triu_indices_from = true_divide = trunc = union1d = unique = unique_all = unique_counts = _operation
-unique_inverse = unique_values = unstack = unwrap = var = vdot = vecdot = vecmat = _operation
-vector_norm = vsplit = vstack = zeros_like = _operation
+triu_indices_from = true_divide = trunc = union1d = unique = unique_all = _operation
+unique_counts = unique_inverse = unique_values = unstack = unwrap = vander = var = _operation
+vdot = vecdot = vecmat = vector_norm = vsplit = vstack = zeros_like = _operation
 
 __version__: str
 

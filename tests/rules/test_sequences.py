@@ -43,9 +43,39 @@ def test_interp_is_flat_beyond_points_that_begin_or_end_with_a_step(points, outs
     assert np.array_equal(to_w, heights == y.data)
 
 
+@pytest.mark.parametrize("options", [{}, {"num": 4, "endpoint": False}, {"num": 1}, {"num": 0}])
+def test_linspace_has_numpys_numbers_and_shapes(options):
+    a, b = np.array([[0.5], [-2.0]]), np.array([1.0, 0.5, 7.0])
+    for axis in (0, 1, -1):
+        y = np.linspace(Value(a), b, **options, axis=axis)
+        expected = np.linspace(a, b, **options, axis=axis)
+        assert y.shape == expected.shape
+        np.testing.assert_allclose(y.data, expected, 1e-14, 1e-15)
+
+
+def test_linspace_shares_each_gradient_between_its_ends():
+    a, b = Value(1.0), Value(3.0)
+    y = np.linspace(a, b, 5)
+    assert y.data.tolist() == [1.0, 1.5, 2.0, 2.5, 3.0]
+    assert np.linspace(0, Value(np.float32(3.0)), 3).dtype == np.float32
+    y[3].backward()
+    assert (a.grad, b.grad) == (0.25, 0.75)
+
+
+@pytest.mark.parametrize("options", [{}, {"N": 2}, {"N": 0}, {"N": 5, "increasing": True}])
+def test_vander_has_numpys_numbers(options):
+    x = np.array([2.0, 0.0, -1.5])
+    assert np.array_equal(np.vander(Value(x), **options).data, np.vander(x, **options))
+    assert tg.gradcheck(lambda x: np.vander(x, **options), x)
+    assert np.vander(Value(x.astype(np.float32)), **options).dtype == np.float32
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
+        (lambda: np.linspace(U, 1.0, -1), OptionError, "must be non-negative"),
+        (lambda: np.linspace(U, A), ShapeError, "np.linspace: shapes .* do not broadcast"),
+        (lambda: np.vander(A), ShapeError, r"needs a vector, got shape \(2, 3\)"),
         (lambda: np.diff(U, -1), OptionError, "n must be at least 0, got -1"),
         (lambda: np.diff(U, axis=1), AxisError, "axis 1 is out of range"),
         (lambda: np.gradient(U, [0, 1, 2, 3]), UnsupportedError, "needs one step, or one for each"),

@@ -142,7 +142,6 @@ OF_MODULES = _by_name(
         "full": "tg.Value(np.full(shape, 0.5))",
         "eye": "tg.Value(np.eye(3))",
         "arange": "tg.Value(np.arange(10.0))",
-        "linspace": "tg.Value(np.linspace(0.0, 1.0, 11))",
         "rand": "tg.Value(np.random.default_rng(0).random(shape))",
         "randn normal": "tg.Value(np.random.default_rng(0).standard_normal(shape))",
         "multinomial": "np.random.default_rng(0).choice(3, p=tg.softmax(v[0]).data)",

@@ -48,10 +48,8 @@ OPTIONS_REFUSED = ("out", "where", "subok", "like")
 """Options of questions that are rejected: they write to an array or leave elements unset."""
 
 INSTEAD = {
-    "linspace": "a + (b - a) * np.linspace(0, 1).reshape(-1, *[1] * a.ndim)",
     "logaddexp.reduce": "tg.logsumexp(v, axis=axis)",
     "piecewise": "np.where(mask, a, b)",
-    "vander": "np.stack([v**k for k in range(v.size)[::-1]], axis=-1)",
 }
 """Equivalents of functions without a rule, for one operand, v, or two, a and b."""
 

@@ -249,6 +249,29 @@ def polyval(p: Array, x: Array) -> Array:
     return y
 
 
+@composes("linspace")
+def linspace(
+    start: Array, stop: Array, num: int = 50, endpoint: bool = True, axis: int = 0
+) -> Array:
+    """Space `num` numbers evenly from start to stop, which is one of them if `endpoint`."""
+    start, stop = operand(start), operand(stop)
+    dtype = np.result_type(*[getattr(x, "dtype", 1.0) for x in (start, stop)])
+    t = np.linspace(0.0, 1.0, num, endpoint, dtype=dtype)
+    t = np.reshape(t, (-1, *[1] * max(np.ndim(start), np.ndim(stop))))
+    y = start * (1.0 - t) + stop * t
+    return y if axis == 0 else np.moveaxis(y, 0, axis)
+
+
+@composes("vander")
+def vander(x: Array, N: int | None = None, increasing: bool = False) -> Array:
+    """Raise each element of a vector to the powers N − 1, …, 1, 0, one row for each element."""
+    x = operand(x)
+    if np.ndim(x) != 1:
+        raise ShapeError(f"np.vander: needs a vector, got shape {np.shape(x)}")
+    k = np.arange(np.size(x) if N is None else N, dtype=dtype_of(x))
+    return np.reshape(x, (-1, 1)) ** (k if increasing else k[::-1])
+
+
 @implements(np.unwrap)
 def unwrap(
     x: Array, discont: float | None = None, axis: int = -1, period: float = 2 * np.pi
