@@ -182,6 +182,9 @@ def test_the_unrolled_program_computes_the_same_from_other_numbers(program, data
 def test_weight_layers_are_the_same_but_for_the_sign_of_zeros(program):
     with program.written_down("weights"), np.errstate(all="ignore"):
         twin = tg.as_weight_layer(program.root)
+        zeros = [x[x == 0] for x in (np.asarray(v.data) for v in topological_order(program.root))]
+        if not tally("weights", not any(map(np.any, map(np.signbit, zeros))), 0.5):
+            return  # 1 / x and arctan2 make a difference of the sign of a zero
         expected = run_backward(program)
         assert_same([twin.data + 0.0], [program.root.data + 0.0])
         leaves = topological_order(program.root)
