@@ -322,6 +322,27 @@ def test_a_search_of_too_many_elements_is_cut_and_says_so(monkeypatch):
     ]
 
 
+def test_a_cause_below_more_elements_than_are_searched_is_found(monkeypatch):
+    monkeypatch.setattr(reasons, "PLACES", 50)
+    x, w, b = np.ones((99, 2)), tg.Value(np.ones((2, 3)), label="w"), tg.Value(-9.0, label="b")
+    first, last = why((x @ w + b).relu().sum(), "w").causes
+    assert first == (
+        "add#3 gets nothing from relu#4 at 24 or more of 297 elements: the relu is off, as its "
+        "input is −7"
+    )
+    assert last == "… there may be more: the search stopped after 50 elements"
+
+
+def test_many_elements_whose_contributions_cancel_are_counted():
+    w = tg.Value(np.ones((2, 1)), label="w")
+    for n, causes in (
+        (2, [f"the contributions to matmul#1[{k}, 0] cancel" for k in (1, 0)]),
+        (9, ["the contributions to all 9 elements of matmul#1 cancel"]),
+    ):
+        a = np.ones((n, 2)) @ w
+        assert why((a - a).sum(), "w").causes == causes
+
+
 def test_many_users_that_do_not_use_an_element_are_counted():
     x = tg.Value(np.ones(3), label="x")
     E = sum((x[:2].sum() for _ in range(10)), 0.0)

@@ -179,32 +179,31 @@ def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Ent
         return ["the contributions cancel"]
     causes: dict[str | tuple[Node, Node, str], list[tuple[int, Entry]]] = {}  # see `_between`
     known: Known = {}
-    seen = {(node, cell)}
-    waiting = [(node, cell, entries)]
-    while waiting:
-        below, at, found = waiting.pop()
+    seen, waiting, searched = {(node, cell)}, [(node, cell)], 0
+    while waiting and searched < PLACES:  # depth first, to reach a cause before the search stops
+        searched += 1
+        below, at = waiting.pop()
+        found = ledger.entries(below, at, known) if below is not node else entries
         if not found:
             causes[_unseen(ledger, below, at)] = []
+        elif any(e.contribution for e in found):
+            causes.setdefault((below, below, "cancel"), []).append((at, found[0]))
+            continue
         for e in found:
             if e.upstream or not e.local:
                 causes.setdefault((below, e.node, e.reason.kind), []).append((at, e))
             elif e.node is ledger.loss:
                 causes["the backward pass started with gradient 0"] = []
-            elif (e.node, e.cell) not in seen and len(seen) < PLACES:
+            elif (e.node, e.cell) not in seen:
                 seen.add((e.node, e.cell))
-                above = ledger.entries(e.node, e.cell, known)
-                if above and any(a.contribution for a in above):
-                    causes[f"the contributions to {ledger.at(e.node, e.cell)} cancel"] = []
-                else:
-                    waiting.append((e.node, e.cell, above))
-    complete = len(seen) < PLACES
+                waiting.append((e.node, e.cell))
     texts: dict[str, str] = {}  # each with the operation that it is about
     for key, zeros in causes.items():
         if isinstance(key, str):
             texts[key] = ""
         else:
-            texts |= dict.fromkeys(_between(ledger, *key[:2], zeros, complete), key[1].op)
-    return _shortened(texts, 0 if complete else len(seen))
+            texts |= dict.fromkeys(_between(ledger, *key[:2], zeros, not waiting), key[1].op)
+    return _shortened(texts, searched if waiting else 0)
 
 
 def _between(
@@ -214,8 +213,16 @@ def _between(
     zeros: list[tuple[int, Entry]],
     complete: bool,
 ) -> list[str]:
-    """Explain zeros between two nodes, which have one kind of reason: one by one, or all in one."""
+    """Explain zeros between two nodes, which have one kind of reason: one by one, or all in one.
+
+    Zeros to which contributions cancel are between a node and itself.
+    """
     cells, units = {at for at, _ in zeros}, {e.cell for _, e in zeros}
+    if above is below:
+        names = [ledger.at(below, at) for at, _ in zeros]
+        if len(names) > SINGLY:
+            names = [f"{_share(len(names), below, complete)} elements of {ledger.call(below)}"]
+        return [f"the contributions to {name} cancel" for name in names]
     if max(len(cells), len(units)) <= SINGLY:
         return [ledger.cause(below, at, e) + made_at(above) for at, e in zeros]
     what = ledger.call(below) if len(cells) > 1 else ledger.at(below, *cells)
