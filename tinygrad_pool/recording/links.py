@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_pool.derivatives.sparse_jacobian import Indices, sparse_jacobian
+from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.rules.arguments import axes_of
@@ -20,8 +20,8 @@ BLOCK = 1 << 20
 KEPT = 4 * BLOCK
 """About how many links are kept for the next element."""
 
-Known: TypeAlias = dict[tuple[Node, int, int], Weights]
-"""Lists of links, keyed by node, operand and first unit."""
+Known: TypeAlias = dict[tuple[Node, int, int, int], Weights]
+"""Lists of links, keyed by node, operand, first unit and number of units."""
 
 
 def links_into(
@@ -34,19 +34,32 @@ def links_into(
     """
     row = row_of(node, cell)
     asked = np.arange(node.size) if row is None else row
+    known = known if row is None else None
+    each = len(_listed(node, i, asked[:1], known).unit) if len(asked) > 1 else 1
+    if each * len(asked) > KEPT and traits_of(node.rule).sparsity in ("matmul", "conv"):
+        asked = _moved(node, i, cell)
     if among is not None:
-        asked = np.intersect1d(asked, among)
-    each = len(sparse_jacobian(node, i, asked[:1]).unit) if len(asked) > 1 else 1
+        asked = np.intersect1d(asked, among, assume_unique=True)
     block = max(1, BLOCK // max(1, each))
     units, weights = [np.zeros(0, int)], [np.zeros(0, node.dtype)]
     for first in range(0, len(asked), block):
-        W = _listed(node, i, asked[first : first + block], known if row is None else None)
+        W = _listed(node, i, asked[first : first + block], known)
         here = W.cell == cell
         units.append(W.unit[here])
         weights.append(W.weight[here])
         if among is not None and np.any(here):
             break
     return np.concatenate(units), np.concatenate(weights)
+
+
+def _moved(node: Node, i: int, cell: int) -> Indices:
+    """List the units of a product that one cell of operand i moves, without listing their links."""
+    assert node.rule is not None
+    xs = [np.zeros(np.shape(x), np.float32) for x in operands_of(node)]
+    if i < 2:  # and not the bias of a convolution
+        xs[1 - i] += 1
+    xs[i].reshape(-1)[cell] = 1
+    return np.flatnonzero(node.rule(*xs, **node.options)[0])
 
 
 def with_flat_links(
@@ -64,7 +77,7 @@ def _listed(node: Node, i: int, units: Indices, known: Known | None) -> Weights:
     """List the links into some units; `known` caches them by the first of these."""
     if known is None or node.size == node.parents[i].size == 1:  # one link is not worth keeping
         return sparse_jacobian(node, i, units)
-    key = node, i, int(units[0])
+    key = node, i, int(units[0]), len(units)
     if key not in known:
         if sum(len(W.unit) for W in known.values()) > KEPT:
             known.clear()
