@@ -176,6 +176,16 @@ def test_a_nan_is_traced_through_a_saturated_softmax(z):
         assert " in the forward pass: " in said
 
 
+def test_a_nan_is_traced_through_a_softmax_beside_units_with_slopes():
+    scores = tg.Value([[500.0, -500.0, 0.0]], label="scores")
+    with np.errstate(all="ignore"):
+        E = -(np.array([[1.0, 0.0, 0.0]]) * tg.log(tg.softmax(scores))).sum()
+        for k in range(3):
+            assert cause(E, "scores", (0, k)) == (
+                "log#2[0, 1] made −inf in the forward pass: log of softmax#1[0, 1] = 0"
+            )
+
+
 def test_a_nan_is_traced_through_a_users_rule_with_slope_0(z):
     def step(x):
         return x * 0.0, lambda g: (g * 0.0,)

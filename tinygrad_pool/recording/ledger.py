@@ -188,7 +188,7 @@ class GradientExplainer:
 
         Units whose own gradient is not finite are searched first, as one is enough; the others only
         if none of them has a link to the element. A link of slope 0 may be missing from the list,
-        though ∞ × 0 made a NaN there: then the first such unit is taken.
+        though ∞ × 0 made a NaN there: if no link makes one, the first such unit is taken.
         """
         for step, i in self.users.get(node, ()):
             c = step.contributions[i]
@@ -198,9 +198,10 @@ class GradientExplainer:
                 bad = bad if row is None else np.intersect1d(bad, row)
                 links = links_into(step.node, i, cell, bad)
                 if not len(links[0]):
-                    links = links_into(step.node, i, cell)
-                if not len(links[0]):
-                    links = bad[:1], np.zeros(len(bad[:1]), step.node.dtype)
+                    units, slopes = links = links_into(step.node, i, cell)
+                    sent = np.reshape(step.upstream, -1)[units] * slopes
+                    if np.isfinite(sent.astype(step.node.parents[i].dtype)).all():
+                        links = bad[:1], np.zeros(len(bad[:1]), step.node.dtype)
                 yield _arrival(step, i, cell, *links)
 
     def reason(self, step: Step, i: int) -> Reason:
