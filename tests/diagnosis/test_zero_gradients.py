@@ -347,6 +347,13 @@ def test_a_softmax_of_one_number_is_explained():
     assert finding.why.endswith(". Check its axis, or use a sigmoid")
 
 
+def test_a_mask_that_leaves_one_number_to_a_softmax_is_named():
+    w, mask = tg.Value(np.ones((3, 2)), label="w"), np.array([0.0, -np.inf])
+    (finding,) = zeros((tg.softmax(X @ w + mask) * [1.0, 2.0]).sum())
+    assert "softmax of one number that is not −inf is always 1, so its local" in finding.why
+    assert finding.why.endswith(". Check its mask")
+
+
 def test_inputs_of_a_tanh_that_are_too_large_have_a_fix():
     (finding,) = zeros((X * tg.Value(np.ones(3), label="w") + 99.0).tanh().sum())
     assert "the local derivative of tanh rounds to 0 at all 12 units" in finding.why

@@ -484,6 +484,22 @@ def test_a_softmax_of_one_number_is_explained():
         )
 
 
+def test_a_softmax_of_one_number_that_is_not_masked_is_explained():
+    mask = np.array([[0.0, -np.inf, -np.inf], [0.0, 0.0, -np.inf]])
+    for softmax, always in ((tg.softmax, 1), (tg.log_softmax, 0)):
+        scores = tg.Value([[3.0, 4.0, 5.0], [2.0, 2.0, 2.0]], label="scores")
+        E = softmax(scores + mask)[:, 0].sum()
+        name = softmax.__name__
+        start = f"add#1[0, 0] gets nothing from {name}#2[0, 0]: "
+        assert why(E, "scores", (0, 0)).causes[0] == (
+            f"{start}{name} of one number that is not −inf is always {always}, so its local "
+            "derivative is 0 at 3"
+        )
+        assert why(E, "scores", (1, 1)).grad == (-0.25 if always else -0.5)
+        cause, *_ = why(E, "scores", (1, 2)).causes
+        assert cause.endswith(f"{name}#2[1, 0]: the local derivative of {name} is 0 at −inf")
+
+
 def test_a_name_that_is_not_text_is_an_error():
     passed = tg.record(tg.Value(2.0) * 3.0)
     for odd in (3, None, 2.5, np.ones(2)):

@@ -35,6 +35,7 @@ FIXES = {elementwise.clip: "Widen its bounds", elementwise.where: "Check its con
 PHRASES = {
     "it underflows, as ": "Scale the loss up, or use a wider dtype",
     " of one number is always ": "Check its axis, or use a sigmoid",
+    " that is not −inf is always ": "Check its mask",
     " of itself alone ": "Take the mean over more than one number",
 }
 """What to do, by the rule at which zeros began, or a phrase in the reason."""

@@ -17,6 +17,7 @@ from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import number, several, subscript
 from tinygrad_pool.recording.links import (
     Known,
+    in_row,
     links_into,
     number_at,
     row_of,
@@ -25,7 +26,7 @@ from tinygrad_pool.recording.links import (
 )
 from tinygrad_pool.recording.strongest_paths import Depth, StrongestPaths
 from tinygrad_pool.rules import accumulations, arithmetic
-from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.arguments import Shape, axes_of
 from tinygrad_pool.rules.traits import UNDERFLOWS, traits_of
 
 UNDERFLOW = (arithmetic.power, arithmetic.div, accumulations.prod)
@@ -226,7 +227,8 @@ class GradientExplainer:
             return Reason("{names} changed after the forward pass; run it again", names=leaves)
         if off:
             return Reason(off, link.x)
-        return self._lost(link) or Reason(f"{flat(link.node, link.seen)} at {{x}}", link.x)
+        lost = self._lost(link)
+        return lost or Reason(f"{flat(link.node, link.seen, link.cell)} at {{x}}", link.x)
 
     def cause(self, below: Node, cell: int, entry: Entry) -> str:
         """Explain why one unit sends 0 to an element below it."""
@@ -264,16 +266,22 @@ def _arrival(step: Step, i: int, cell: int, units: Indices, slopes: NDArray[Any]
     return Arrival(step.node, i, units, g, slopes, sent_by_links(step, i, cell, units, slopes))
 
 
-def flat(node: Node, seen: Sequence[Any] = ()) -> str:
-    """Explain that the slope of a node is 0, exactly or after rounding.
+def flat(node: Node, seen: Sequence[Any] = (), cell: int | None = None) -> str:
+    """Explain that the slope of a node is 0, exactly or after rounding, perhaps at one `cell`.
 
     `seen` are the numbers that its units look at, by operand, if they are known.
     """
-    row = row_of(node, 0)
-    if row is not None and len(row) == 1:
-        always = number(number_at(node._numbers, 0))
-        return f"{node.op} of one number is always {always}, so its local derivative is 0"
     how = traits_of(node.rule).vanishes or "is 0"
+    if traits_of(node.rule).unit == "softmax":
+        x = operands_of(node)[0]
+        off = np.isneginf(x if cell is None else in_row(node, cell, x))
+        axes = axes_of(x.shape, node.options.get("axis", -1), node.op) if cell is None else None
+        if np.all(np.sum(~off, axis=axes) == 1):
+            one = "one number" + " that is not −inf" * bool(off.any())
+            always = number(float(np.max(node._numbers)))
+            return f"{node.op} of {one} is always {always}, so its local derivative is 0"
+        if cell is not None and np.isneginf(number_at(x, cell)):
+            how = "is 0"
     return f"the local derivative of {node.op} {UNDERFLOWS if _underflows(node, seen) else how}"
 
 

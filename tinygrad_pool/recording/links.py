@@ -94,11 +94,16 @@ def row_of(node: Node, cell: int) -> Indices | None:
     """List the units of a softmax in the row of a cell, which all see it; None for other rules."""
     if traits_of(node.rule).unit != "softmax":
         return None
+    row: Indices = in_row(node, cell, np.arange(node.size)).reshape(-1)
+    return row
+
+
+def in_row(node: Node, cell: int, x: Any) -> Any:
+    """Select from an array the row of a softmax that a cell is in, along all of its axes."""
     place: list[Any] = [*np.unravel_index(cell, node.shape)]
     for axis in axes_of(node.shape, node.options.get("axis", -1), node.op):
         place[axis] = slice(None)
-    row: Indices = np.arange(node.size).reshape(node.shape)[tuple(place)].reshape(-1)
-    return row
+    return np.reshape(x, node.shape)[tuple(place)]
 
 
 def sent_by_links(
