@@ -72,6 +72,14 @@ class TestCutOff:
         assert finding.says == "2 Values were computed under no_grad, then used in mul"
         assert "That is fine for a target or a constant. " in finding.why
 
+    def test_the_user_is_named_where_its_layer_is_called_by_a_parameter(self):
+        w = tg.Value(np.ones((3, 3)), label="w")
+        with tg.no_grad():
+            x = tg.Value(np.ones((2, 3))) * 2.0
+        for used, names in ((x @ w, "matmul#2"), (x @ w + (x * 2.0) @ w, "mul#3, matmul#2")):
+            (finding,) = tg.diagnose(used.sum(), parameters=w).findings
+            assert finding.says == f"it was computed under no_grad, then used in {names}"
+
     def test_an_ordinary_graph_is_not_cut(self):
         assert find(tg.Value(2.0, label="w") * 3.0) == []
 

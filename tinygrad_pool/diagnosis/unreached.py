@@ -71,6 +71,9 @@ def cut_off(survey: Survey) -> Iterator[Finding]:
         detached = how == "detached"
         severe = bool(survey.missing) or (detached and not survey.given)
         fix = "leave out detach()" if detached else "compute it outside no_grad"
+        user = row
+        if row in survey.parameters.values():  # a layer without a name of its own
+            user = survey.names(dict.fromkeys(user for v in nodes for user in survey.above(v)))
         subject = f"{len(nodes):,} Values were" if nodes[1:] else "it was"
         line = nodes[0].about.line
         place = f", at {quoted(line)}" if line else ""
@@ -82,7 +85,7 @@ def cut_off(survey: Survey) -> Iterator[Finding]:
             "cut off",
             NO_GRADIENT if severe else SUSPICIOUS,
             survey.names(nodes),
-            f"{subject} {how}, then used in {row}",
+            f"{subject} {how}, then used in {user}",
             f"{why}If a parameter below has to learn, {fix}",
             tuple(nodes),
         )
