@@ -107,6 +107,14 @@ class TestNotFinite:
         loss = f(tg.Value(np.zeros(2), label="w")).sum()
         assert find("not finite", loss)[0].why.endswith(helps)
 
+    def test_the_rule_of_a_user_is_to_be_checked(self):
+        def odd(x):
+            return x * 2, lambda g: (g / (x - x),)
+
+        with np.errstate(all="ignore"):
+            (finding,) = find("not finite", tg.lift(odd)(tg.Value(np.ones(2), label="w")).sum())
+        assert finding.why.endswith(". Check what this rule computes, and what its closure does")
+
     def test_a_sum_that_overflows_needs_smaller_numbers(self):
         w = tg.Value(np.full(2, 1e-3, np.float16), label="w")
         (finding,) = find("not finite", (w * np.float16(4e4) + w * np.float16(4e4)).sum())

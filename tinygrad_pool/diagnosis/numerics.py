@@ -29,6 +29,7 @@ from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.traits import EVENLY, FIRST, HALF
 
 ABOVE_0, SMALLER = "Keep its operand above 0", "Keep its numbers smaller"
+OWN_RULE = "Check what this rule computes, and what its closure does"
 
 FIXES = {
     "log": f"{ABOVE_0}; for probabilities use log_softmax or logsigmoid of the scores",
@@ -115,7 +116,7 @@ def _fix(node: Node | None) -> str:
         overflows = {"power": (x != 0) & ~np.isnan(y), "div": np.abs(x) >= 1}
         if np.all(overflows.get(node.op, False)):
             return SMALLER
-    return FIXES.get(node.op, SMALLER)
+    return FIXES.get(node.op, SMALLER) if is_ours(node.rule) else OWN_RULE
 
 
 def _worst(x: Any) -> int:
