@@ -343,6 +343,23 @@ def test_many_elements_whose_contributions_cancel_are_counted():
         assert why((a - a).sum(), "w").causes == causes
 
 
+def test_many_elements_that_get_nothing_are_counted():
+    def step(x):
+        return (x > 0) * 1.0, lambda g: (g * 0.0,)
+
+    x, w = np.arange(1.0, 6.0).reshape(5, 1), tg.Value(np.full((1, 2), 2.0), label="w")
+    assert why(tg.lift(step)(x @ w)[:4].sum(), "w").causes == [
+        "5 of 10 elements of matmul#1 get nothing from step#2: the local derivative of step is 0 "
+        "at 2 … 10"
+    ]
+    assert why((x @ w)[:, 1].sum(), "w", (0, 0)).causes == [
+        "5 of 10 elements of matmul#1 are not used by getitem#2"
+    ]
+    assert why((x @ w)[:0].sum(), "w", (0, 0)).causes == [
+        "5 of 10 elements of matmul#1 get nothing from getitem#2: it has no elements"
+    ]
+
+
 def test_many_users_that_do_not_use_an_element_are_counted():
     x = tg.Value(np.ones(3), label="x")
     E = sum((x[:2].sum() for _ in range(10)), 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.formatting import number, several, subscript
 from tinygrad_pool.recording.freshness import numbers_taken, was_set
 from tinygrad_pool.recording.gains import TREND
-from tinygrad_pool.recording.ledger import Entry, GradientExplainer, flat, in_common
+from tinygrad_pool.recording.ledger import Entry, GradientExplainer, Reason, flat, in_common
 from tinygrad_pool.recording.links import Known, number_at
 from tinygrad_pool.recording.naming import place_in
 from tinygrad_pool.recording.origins import behind_data, behind_gradient, behind_rounding, cancelled
@@ -177,32 +177,31 @@ def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Ent
     """Follow zeros upwards to the origin of each."""
     if entries and any(e.contribution for e in entries):
         return ["the contributions cancel"]
-    causes: dict[str | tuple[Node, Node, str], list[tuple[int, Entry]]] = {}  # see `_between`
+    causes: dict[tuple[Node, Node, str], list[tuple[int, Entry]]] = {}  # see `_between`
+    alone: dict[tuple[Node, bool], list[int]] = {}  # elements that get nothing, or what cancels
+    texts: dict[str, str] = {}  # each with the operation that it is about
     known: Known = {}
     seen, waiting, searched = {(node, cell)}, [(node, cell)], 0
     while waiting and searched < PLACES:  # depth first, to reach a cause before the search stops
         searched += 1
         below, at = waiting.pop()
         found = ledger.entries(below, at, known) if below is not node else entries
-        if not found:
-            causes[_unseen(ledger, below, at)] = []
-        elif any(e.contribution for e in found):
-            causes.setdefault((below, below, "cancel"), []).append((at, found[0]))
+        cancels = any(e.contribution for e in found)
+        if cancels or not found:
+            alone.setdefault((below, cancels), []).append(at)
             continue
         for e in found:
             if e.upstream or not e.local:
                 causes.setdefault((below, e.node, e.reason.kind), []).append((at, e))
             elif e.node is ledger.loss:
-                causes["the backward pass started with gradient 0"] = []
+                texts["the backward pass started with gradient 0"] = ""
             elif (e.node, e.cell) not in seen:
                 seen.add((e.node, e.cell))
                 waiting.append((e.node, e.cell))
-    texts: dict[str, str] = {}  # each with the operation that it is about
-    for key, zeros in causes.items():
-        if isinstance(key, str):
-            texts[key] = ""
-        else:
-            texts |= dict.fromkeys(_between(ledger, *key[:2], zeros, not waiting), key[1].op)
+    for (below, above, _), zeros in causes.items():
+        texts |= dict.fromkeys(_between(ledger, below, above, zeros, not waiting), above.op)
+    for (below, cancels), cells in alone.items():
+        texts |= dict.fromkeys(_alone(ledger, below, cells, not waiting, cancels), "")
     return _shortened(texts, searched if waiting else 0)
 
 
@@ -213,16 +212,8 @@ def _between(
     zeros: list[tuple[int, Entry]],
     complete: bool,
 ) -> list[str]:
-    """Explain zeros between two nodes, which have one kind of reason: one by one, or all in one.
-
-    Zeros to which contributions cancel are between a node and itself.
-    """
+    """Explain zeros between two nodes, which have one kind of reason: one by one, or all in one."""
     cells, units = {at for at, _ in zeros}, {e.cell for _, e in zeros}
-    if above is below:
-        names = [ledger.at(below, at) for at, _ in zeros]
-        if len(names) > SINGLY:
-            names = [f"{_share(len(names), below, complete)} elements of {ledger.call(below)}"]
-        return [f"the contributions to {name} cancel" for name in names]
     if max(len(cells), len(units)) <= SINGLY:
         return [ledger.cause(below, at, e) + made_at(above) for at, e in zeros]
     what = ledger.call(below) if len(cells) > 1 else ledger.at(below, *cells)
@@ -240,18 +231,30 @@ def _share(n: int, node: Node, complete: bool = True) -> str:
     return f"all {n:,}" if n == node.size else f"{n:,}{more} of {node.size:,}"
 
 
-def _unseen(ledger: GradientExplainer, node: Node, cell: int) -> str:
-    """Explain an element that receives no contribution, though its array is used."""
+def _alone(
+    ledger: GradientExplainer, node: Node, cells: list[int], complete: bool, cancel: bool
+) -> Iterator[str]:
+    """Explain elements that receive no contribution, or some that cancel: singly, or all in one."""
+    names = {ledger.at(node, cell): [cell] for cell in cells}
+    if len(cells) > SINGLY:
+        names = {f"{_share(len(cells), node, complete)} elements of {ledger.call(node)}": cells}
+    for name, own in names.items():
+        yield f"the contributions to {name} cancel" if cancel else _unseen(ledger, node, name, own)
+
+
+def _unseen(ledger: GradientExplainer, node: Node, name: str, cells: list[int]) -> str:
+    """Explain elements that receive no contribution, though their array is used."""
     users = list(dict.fromkeys(step.node for step, _ in ledger.users.get(node, ())))
     listed = several([*map(ledger.call, users)], LISTED)
+    gets, are = ("get", "are") if cells[1:] else ("gets", "is")
     if not any(user.size for user in users):
-        return f"{ledger.at(node, cell)} gets nothing from {listed}: it has no elements"
+        return f"{name} {gets} nothing from {listed}: it has no elements"
     if all(traits_of(user.rule).sparsity for user in users):
-        return f"{ledger.at(node, cell)} is not used by {listed}{made_at(node)}"
-    x = number(number_at(node._numbers, cell))
-    offs = (traits_of(user.rule).off.replace("{x}", x) or f"{flat(user)} at {x}" for user in users)
-    reasons = f"{' and '.join(dict.fromkeys(offs))}{made_at(users[0])}"
-    return f"{ledger.at(node, cell)} gets nothing from {listed}: {reasons}"
+        return f"{name} {are} not used by {listed}{made_at(node)}"
+    offs = (traits_of(user.rule).off or f"{flat(user)} at {{x}}" for user in users)
+    kind = " and ".join(dict.fromkeys(offs))
+    reason = in_common([Reason(kind, number_at(node._numbers, cell)) for cell in cells])
+    return f"{name} {gets} nothing from {listed}: {reason}{made_at(users[0])}"
 
 
 def _shortened(causes: Mapping[str, str], searched: int) -> list[str]:
