@@ -354,6 +354,16 @@ def test_a_mask_that_leaves_one_number_to_a_softmax_is_named():
     assert finding.why.endswith(". Check its mask")
 
 
+def test_a_fix_belongs_to_a_cause_that_is_named():
+    w = tg.Value(0.5, label="w")
+    (finding,) = zeros((w + 5.0).clip(0.0, 1.0) + tg.maximum(w, 9.0) + w * 0.0)
+    assert "clip" not in finding.why
+    assert finding.why.endswith("; zeros began at 1 more place")
+    (finding,) = zeros((w + 5.0).clip(0.0, 1.0) + w * 0.0)
+    assert "it is clipped, as 5.5 is outside the bounds" in finding.why
+    assert finding.why.endswith(". Widen its bounds")
+
+
 def test_inputs_of_a_tanh_that_are_too_large_have_a_fix():
     (finding,) = zeros((X * tg.Value(np.ones(3), label="w") + 99.0).tanh().sum())
     assert "the local derivative of tanh rounds to 0 at all 12 units" in finding.why

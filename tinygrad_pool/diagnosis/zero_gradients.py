@@ -31,14 +31,15 @@ from tinygrad_pool.rules import elementwise
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.traits import traits_of
 
-FIXES = {elementwise.clip: "Widen its bounds", elementwise.where: "Check its condition"}
-PHRASES = {
+FIXES = {
+    "it is clipped": "Widen its bounds",
+    "it was not chosen": "Check its condition",
     "it underflows, as ": "Scale the loss up, or use a wider dtype",
     " of one number is always ": "Check its axis, or use a sigmoid",
     " that is not −inf is always ": "Check its mask",
     " of itself alone ": "Take the mean over more than one number",
 }
-"""What to do, by the rule at which zeros began, or a phrase in the reason."""
+"""What to do, by a phrase in the reason."""
 
 START = "Weights of 0 pass nothing on"
 
@@ -254,9 +255,8 @@ def _fix(zeros: Zeros, group: Lost, why: str) -> str:
     if group.decided:
         on = "Smaller steps and weights, or biases above 0, keep relus on"
         return "" if zero_causes.NO_INPUT in why else on
-    fixes = [fix for phrase, fix in PHRASES.items() if phrase in why]
-    fixes += [STEEPER] * any(traits_of(rule).vanishes for rule in rules)
-    return next(iter(fixes + [fix for rule, fix in FIXES.items() if rule in rules]), "")
+    fixes = [fix for phrase, fix in FIXES.items() if phrase in why]
+    return next(iter(fixes + [STEEPER] * any(traits_of(rule).vanishes for rule in rules)), "")
 
 
 def _is_factor(node: Node, i: int) -> bool:
