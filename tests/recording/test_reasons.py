@@ -443,6 +443,16 @@ def test_data_set_since_is_noted():
     assert why(w * x, "w").notes == []
 
 
+@pytest.mark.parametrize("view", [lambda w: w.T, lambda w: w.T.reshape(3, 2), lambda w: w[:].T])
+def test_data_set_in_place_since_is_noted_behind_a_view_too(view):
+    w, x = tg.Value(np.ones((2, 3)), label="w"), tg.Value(np.ones((4, 3)), label="x")
+    passed = tg.record((x @ view(w)).sum())
+    assert passed.why("x").notes == []
+    w.data -= 0.5
+    (note,) = passed.why("x").notes
+    assert note.startswith("w was set after ")
+
+
 def test_conversions_to_numbers_are_named_for_a_value_outside():
     with tg.traced():
         v, w = tg.Value(2.0, label="v"), tg.Value(3.0, label="w")

@@ -169,8 +169,12 @@ def _stale(ledger: GradientExplainer, node: Node, entries: list[Entry]) -> list[
     """Note data that was set after the nodes around this one were computed from it."""
     stale = set_since(ledger.nodes)
     users = dict.fromkeys(e.node for e in entries)
-    near = dict.fromkeys([node, *(p for v in users for p in v.parents if isinstance(p, Node))])
-    return [was_set(ledger.call, p, stale[p]) for p in near if p in stale]
+    near = [node, *(p for v in users for p in v.parents if isinstance(p, Node))]
+    return [
+        was_set(ledger.call, leaf, user)
+        for leaf, user in stale.items()
+        if any(p is leaf or np.may_share_memory(p._numbers, leaf._numbers) for p in near)
+    ]
 
 
 def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Entry]) -> list[str]:
