@@ -123,6 +123,15 @@ class TestNeverWins:
         assert finding.says == "1 of 4 units (1) loses in all 20 examples"
         assert find("never wins", tg.Value(x + np.eye(4)[1] * 9).max(axis=1).sum()) == []
 
+    @pytest.mark.parametrize(
+        ("sign", "best", "how"), [(-9, "max", "smaller"), (9, "min", "larger")]
+    )
+    def test_a_loser_of_a_minimum_is_larger(self, sign, best, how):
+        x = np.random.default_rng(0).standard_normal((20, 4)) + np.eye(4)[1] * sign
+        (finding,) = find("never wins", getattr(tg.Value(x, label="x"), best)(axis=1).sum())
+        assert finding.why.startswith(f"only the winner of a {best}imum gets a gradient, ")
+        assert f". Find out why it is {how}: " in finding.why
+
     def test_a_unit_of_one_operand(self):
         rng = np.random.default_rng(0)
         a, b = (tg.Value(rng.standard_normal((20, 3)), label=name) for name in "ab")

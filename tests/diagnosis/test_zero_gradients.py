@@ -406,3 +406,11 @@ def test_weight_decay_is_not_a_cause():
     assert "the relu is off" in finding.why
     (finding,) = zeros(w * w + 1.0)
     assert finding.why.startswith("w gets nothing from mul#1: the other factor is 0. Weights of 0")
+
+
+def test_losers_of_maxima_and_of_minima_have_a_fix():
+    x = tg.Value(np.ones((20, 2)), label="x")
+    up, down = (f(x * 1.0, tg.Value(x.data * k)) for f, k in ((np.maximum, 9.0), (np.minimum, -9)))
+    for loss, how in ((up, "smaller"), (down, "larger"), (up + down, "larger or smaller")):
+        (finding,) = zeros(loss.sum(), parameters=x)
+        assert f". Find out why it is {how}: its bias" in finding.why
