@@ -33,6 +33,19 @@ def test_an_array_too_and_a_leaf_that_was_detached():
     assert set_since([w, y]) == {w: y}
 
 
+@pytest.mark.parametrize("start", [2.0, np.array([2.0, 3.0])])
+def test_a_leaf_that_was_set_back_is_not_stale(start):
+    """As after finite differences by hand."""
+    w, x = tg.Value(start, label="w"), tg.Value(start, label="x")
+    y = w * x
+    for v in (w, x):
+        old = v.data
+        v.data = old + 1e-6
+        assert set_since([w, x, y])[v] is y
+        v.data = old
+    assert set_since([w, x, y]) == {}
+
+
 def test_only_gradients_left_by_other_passes_count():
     w, u, node = tg.Value(1.0), tg.Value(2.0), tg.Value(3.0).exp()
     before = {w: 4.0, u: 5.0, node: 6.0, tg.Value(0.0): None, tg.Value(1.0): 0.0}

@@ -47,14 +47,18 @@ def used_after(nodes: Iterable[Node], leaf: Node) -> list[Node]:
 
 
 def set_since(nodes: Sequence[Node]) -> dict[Node, Node]:
-    """Map each leaf whose data changed after a node was computed from it to the first such node."""
+    """Map each leaf whose data changed after a node was computed from it to the first such node.
+
+    A change that does not alter the results of the rule is ignored, as that of a number set back.
+    """
     first_use: dict[Node, Node] = {}
     _look_at(nodes)
     if Node.last_change:
         for node in nodes:
             for p in node.parents:
-                if isinstance(p, LeafNode) and node._order < p._assigned:
-                    first_use.setdefault(p, node)
+                changed = isinstance(p, LeafNode) and node._order < p._assigned
+                if changed and p not in first_use and not _is_unaffected(node, p):
+                    first_use[p] = node
     return first_use
 
 
