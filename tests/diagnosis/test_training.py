@@ -180,6 +180,14 @@ class TestMadeAnew:
         assert all(f.kind != "made anew" for f in find(F, names={"d": d}))
         assert all(f.kind != "made anew" for f in find((x - np.zeros(2)).sum() + (3.0 - x[0])))
 
+    @pytest.mark.parametrize("model", [lambda w: w, lambda w: np.eye(3) @ w])
+    def test_the_error_of_a_fit_that_starts_at_0_is_not_reported(self, model):
+        """Its gradient is a multiple of the target."""
+        w = tg.Value(np.zeros(3), label="w")
+        E = ((model(w) - np.array([1.0, 2.0, 5.0])) ** 2).mean()
+        E.backward()
+        assert find(E) == []
+
 
 def test_sound_loops_have_no_findings():
     random.seed(0)

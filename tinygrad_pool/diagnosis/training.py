@@ -86,6 +86,8 @@ def _updated(survey: Survey, node: Node) -> Node | None:
     leaf = old
     while leaf.rule in (arithmetic.sub, arithmetic.add) and (below := first_of(leaf)) is not None:
         leaf = below
+    if leaf.parents:
+        return None
     source = source_of(node.about.line.file) if node.about.line else None
     if source is not None and node.about.line:
         number = node.about.line.number
@@ -93,7 +95,9 @@ def _updated(survey: Survey, node: Node) -> Node | None:
         return leaf if any(m.sets & m.reads and ".grad" in m.reads for m in here) else None
     name = survey.recording.names.get(id(node))
     known = node in survey.parameters or (name and name == leaf.label)
-    return leaf if known or _is_multiple(step, old._grad) else None
+    own = survey.grads.get(old) if survey.loss.has_grad else None  # the target of a fit from 0
+    fits = _is_multiple(step, old._grad) and not _is_multiple(step, own)
+    return leaf if known or fits else None
 
 
 def _is_multiple(step: Any, g: Any) -> bool:
