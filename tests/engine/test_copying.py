@@ -157,3 +157,30 @@ def test_pickling_a_graph_is_an_error_with_alternatives():
 def test_a_shallow_copy_of_a_result_is_an_error_too():
     with pytest.raises(GraphError, match=r"copy.deepcopy\(v\) copies the graph"):
         copy.copy(Value(2.0) * 3.0)
+
+
+def test_a_deep_copy_under_no_grad_keeps_its_graph():
+    net = Keeping()
+    net(np.ones((1, 2)))
+    with tg.no_grad():
+        twin = copy.deepcopy(net)
+    twin.last.backward()
+    assert twin.w.grad.tolist() == [[2.0, 4.0]]
+
+
+def test_attributes_may_refer_to_the_value_and_its_graph():
+    w = Value(2.0)
+    w.itself, w.loss = w, w * w
+    twin = copy.deepcopy(w)
+    assert twin.itself is twin is not w
+    twin.loss.backward()
+    assert (twin.grad, w.has_grad) == (4.0, False)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_has_a_gradient_of_its_own(copied):
+    w = Value([1.0, 2.0])
+    (w * w).sum().backward()
+    twin = copied(w)
+    twin.grad *= 10.0
+    assert w.grad.tolist() == [2.0, 4.0]

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.context import with_graph
 from tinygrad_pool.engine.data import copied, same_bits
 from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.node import LeafNode, Node, name_of
@@ -21,19 +22,21 @@ def deep_copy(root: Node, memo: dict[int, Any]) -> Any:
     """
     nodes = topological_order(root)
     check_not_stale(nodes, create_graph=True, name="copy.deepcopy")
-    for node in nodes:
-        if id(node) not in memo:
-            twin = _leaf(node, memo) if isinstance(node, LeafNode) else _interior(node, memo)
-            twin._grad = copied(node._grad)
-            memo[id(node)] = twin
+    with with_graph():
+        for node in nodes:
+            if id(node) not in memo:
+                twin = _leaf(node, memo) if isinstance(node, LeafNode) else _interior(node, memo)
+                twin._grad = copied(node._grad)
+                memo[id(node)] = twin
     return memo[id(root)]
 
 
 def _leaf(node: Any, memo: dict[int, Any]) -> Any:
     make, (kind,), (arguments, grad, attributes) = node.__reduce_ex__(4)
-    twin = make(kind)
-    twin.__setstate__((arguments, grad, copy.deepcopy(attributes, memo)))
+    twin = memo[id(node)] = make(kind)  # first, since its attributes may refer to it
+    twin.__setstate__((arguments, grad, {}))
     twin.about, twin.rule, twin.options = node.about, node.rule, node.options
+    vars(twin).update(copy.deepcopy(attributes, memo))
     return twin
 
 

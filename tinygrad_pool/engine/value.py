@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeAlias, cast
 from tinygrad_pool.engine.array_methods import HasArrayMethods
 from tinygrad_pool.engine.backward import start
 from tinygrad_pool.engine.context import SETTING, About, here, no_grad
-from tinygrad_pool.engine.data import to_data
+from tinygrad_pool.engine.data import copied, to_data
 from tinygrad_pool.engine.lift import operation_of
 from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, LeafNode, Node, bind, next_id
 from tinygrad_pool.engine.signature import reject_foreign_options
@@ -180,7 +180,7 @@ class Leaf(LeafNode, Value):
 
     def __setstate__(self, state: Any) -> None:
         Value.__init__(self, *state[0])
-        self._grad = state[1]
+        self._grad = copied(state[1])
         vars(self).update(state[2])
 
 
