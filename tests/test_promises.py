@@ -530,6 +530,34 @@ class TestDataChangedAfterUse:
         assert gradient(change=True) == gradient(change=False)
         assert right in (None, gradient(change=True))
 
+    def test_an_index_that_is_no_array_of_numpys_can_be_reused(self):
+        class Tensor:  # as PyTorch's and as a column of pandas: an array underneath
+            def __init__(self, numbers):
+                self.numbers = np.array(numbers)
+                self.dtype = self.numbers.dtype
+
+            def __array__(self, dtype=None, copy=None):
+                return self.numbers
+
+        v = Value([1.0, 2.0, 3.0])
+        index, mask, start = Tensor([0, 0]), Tensor([False, True, False]), np.array(1)
+        y = v[index].sum() + v[mask].sum() + v[start:].sum()
+        for buffer in (index.numbers, mask.numbers, start):
+            buffer[...] = 2
+        y.backward()
+        assert v.grad.tolist() == [2.0, 2.0, 1.0]
+
+    def test_a_dict_of_options_can_be_changed(self):
+        def scale(x, *, factors):
+            return x * factors["w"], lambda g: (g * factors["w"],)
+
+        v, factors = Value([1.0, 2.0]), {"w": np.array([3.0, 4.0])}
+        y = tg.lift(scale)(v, factors=factors).sum() + tg.lift(scale)(v, factors=factors).sum()
+        factors["w"] *= 10.0
+        factors["w"] = 7.0
+        y.backward()
+        assert v.grad.tolist() == [6.0, 8.0]
+
     def test_a_list_of_operands_can_be_extended(self):
         v, key = Value([1.0, 2.0, 3.0]), [0, 0]
         y = v[key].sum()

@@ -1,5 +1,7 @@
 """What a Value may hold."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -37,10 +39,17 @@ def test_data_that_is_not_real_numbers_is_an_error(given, message):
 def test_data_that_cannot_become_an_array_is_an_error():
     class Stubborn:
         def __array__(self, dtype=None, copy=None):
-            raise TypeError
+            raise RuntimeError("it requires grad: use x.detach()")
 
-    with pytest.raises(DataError, match=r"in a regular shape, got <tests"):
-        Value(Stubborn())
+    for meet in (Value, lambda x: Value(2.0) * x, lambda x: x + Value(2.0)):
+        with pytest.raises(DataError, match=r"numbers, got a Stubborn: .* use x.detach\(\)"):
+            meet(Stubborn())
+
+
+@pytest.mark.parametrize("given", [[10**400], [1, Fraction(10**400, 3)], Fraction(10**400)])
+def test_a_number_too_large_for_a_float_is_an_error_in_any_container(given):
+    with pytest.raises(DataError, match="mul: a number is too large for a float in"):
+        Value(1.0) * given
 
 
 def test_values_in_a_list_get_a_hint():

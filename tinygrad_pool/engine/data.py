@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import DataError, ShapeError, TinygradPoolError
 from tinygrad_pool.rules.arguments import Shape
-from tinygrad_pool.rules.primitive import PYTHON
+from tinygrad_pool.rules.primitive import PYTHON, is_value
 
 LARGE = 2**63
 """Integers from here on do not fit in NumPy's int64."""
@@ -54,12 +54,17 @@ def to_constant(x: Any, what: str) -> Any:
             f"{what}: needs numbers, got {got}; "
             "np.stack([...]) combines several Values into one, and v.data has the numbers of one"
         ) from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:
+        if hasattr(x, "__array__"):  # such as a tensor of PyTorch, whose error has the way out
+            raise DataError(f"{what}: needs numbers, got a {type(x).__name__}: {error}") from error
         raise DataError(f"{what}: needs numbers in a regular shape, got {x!r:.80}") from error
     if array is not x and isinstance(x, np.ndarray) and np.any(getattr(x, "mask", ())):
         raise DataError(f"{what}: masked elements have no number; fill them first: x.filled(0.0)")
     if array.dtype.kind == "O" and all(map(_is_real, array.flat)):
-        array = array.astype(np.float64)
+        try:
+            array = array.astype(np.float64)
+        except OverflowError:
+            raise DataError(f"{what}: a number is too large for a float in {x!r:.80}") from None
         return array if array.ndim else float(array)
     if array.dtype.kind not in "fbiu":
         raise DataError(f"{what}: needs real numbers, got {array.dtype} in {x!r:.80}")
@@ -72,7 +77,9 @@ def copied(x: Any) -> Any:
 
 
 def read_only_copy(x: Any) -> Any:
-    """Return a read-only copy of an array, also of arrays within a tuple or a list.
+    """Return a read-only copy of an array, also of arrays in a tuple, a list, a dict or a slice.
+
+    Tensors of PyTorch and columns of pandas become arrays.
 
     >>> key = np.array([0, 1])
     >>> kept = read_only_copy((key, None))
@@ -80,12 +87,16 @@ def read_only_copy(x: Any) -> Any:
     >>> kept
     (array([0, 1]), None)
     """
-    if isinstance(x, np.ndarray):
-        copy = np.array(x)
+    if isinstance(x, np.ndarray) or _is_like_an_array(x):
+        copy = np.array(np.asarray(x))  # twice, since not every class copies when asked to
         copy.flags.writeable = False
         return copy
     if type(x) in (list, tuple):
         return type(x)(map(read_only_copy, x))
+    if type(x) is dict:
+        return {key: read_only_copy(value) for key, value in x.items()}
+    if type(x) is slice:
+        return slice(*map(read_only_copy, (x.start, x.stop, x.step)))
     return x
 
 
@@ -153,6 +164,12 @@ def unbroadcast_axes(shape: Shape, wide: Shape) -> Shape | None:
     if any(n not in (1, m) for n, m in pairs):
         return None
     return (*range(lead), *(lead + i for i, (n, m) in enumerate(pairs) if n != m))
+
+
+def _is_like_an_array(x: object) -> bool:
+    """Return whether x is an array of another library, such as a tensor of PyTorch."""
+    plain = isinstance(x, np.generic | type) or is_value(x)
+    return hasattr(x, "__array__") and hasattr(x, "dtype") and not plain
 
 
 def _is_real(x: object) -> bool:
