@@ -2,6 +2,8 @@
 
 import _thread
 import contextvars
+import random
+import statistics
 import threading
 import time
 from types import SimpleNamespace
@@ -166,7 +168,7 @@ class TestTraced:
         with tg.traced(frames=True):
             assert 20 < len(deep(100).about.callers) < context.MOST_FRAMES
 
-    def test_callers_reach_the_first_function_of_a_thread_and_skip_the_package(self):
+    def test_callers_reach_the_first_function_of_a_thread_and_skip_libraries(self):
         class Double(tg.nn.Module):
             def forward(self, x):
                 return x * 2.0
@@ -181,8 +183,16 @@ class TestTraced:
         thread.start()
         thread.join()
         assert made[0].about.line.function == "forward"
-        functions = [line.function for line in made[0].about.callers]
-        assert (functions[0], functions[-1]) == ("alone", "_bootstrap")
+        assert [line.function for line in made[0].about.callers] == ["alone"]
+
+    def test_a_line_is_the_user_s_and_not_one_of_python_s_library(self):
+        v = Value(2.0)
+        with tg.traced():
+            y = random.uniform(0.0, v)
+            statistics.fmean([v, y])
+        lines = [line.number for line in (y.about.line, v.about.choices[-1].line)]
+        first = self.test_a_line_is_the_user_s_and_not_one_of_python_s_library.__code__
+        assert [n - first.co_firstlineno for n in lines] == [3, 4]
 
     def test_a_node_made_without_python_frames_has_no_line(self):
         made, v = [], Value(1.0)

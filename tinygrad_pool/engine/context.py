@@ -1,5 +1,6 @@
 """Settings of how operations record: with or without a graph, guarded, traced, in which scope."""
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -158,15 +159,16 @@ def traced(frames: bool = False) -> Iterator[None]:
 
 
 def here() -> Line | None:
-    """Return the line of source being executed: the innermost outside this package."""
+    """Return the line of source being executed: the innermost that is the user's."""
     return with_line(About()).line
 
 
 def with_line(about: About) -> About:
-    """Add the line of source being executed: the innermost outside this package.
+    """Add the line of source being executed: the innermost that is the user's.
 
-    Nodes made at one place in the source share one object. Python computes a line number by
-    scanning the code from its first line, so the result is cached.
+    That is outside this package and Python's library: a Value in `statistics.fmean` is used where
+    that is called. Nodes made at one place in the source share one object. Python computes a line
+    number by scanning the code from its first line, so the result is cached.
     """
     try:
         frame: FrameType | None = sys._getframe(3)  # the inner frames are in this package
@@ -179,7 +181,7 @@ def with_line(about: About) -> About:
         place = about, id(code), frame.f_lasti
         if cached := _PLACED.get(place):
             return cached[0]
-        if not code.co_filename.startswith(_PACKAGE):
+        if not _is_library(code.co_filename):
             return _kept(place, about._replace(line=_line(frame)), [frame])
         frame = frame.f_back
     return about
@@ -198,10 +200,16 @@ def _with_calls(about: About, frame: FrameType | None) -> About:
         frame = frame.f_back
     if cached := _PLACED.get(key := tuple(place)):
         return cached[0]
-    outside = [f for f in frames if not f.f_code.co_filename.startswith(_PACKAGE)]
+    outside = [f for f in frames if not _is_library(f.f_code.co_filename)]
     lines = tuple(map(_line, outside))
     made = about._replace(line=lines[0], callers=lines[1:]) if lines else about
     return _kept(key, made, frames)
+
+
+def _is_library(file: str) -> bool:
+    """Return whether a file belongs to this package or to Python's library."""
+    installed = file.startswith(f"{_LIBRARY}site-packages")
+    return file.startswith(_PACKAGE) or (file.startswith(_LIBRARY) and not installed)
 
 
 def _line(frame: FrameType) -> Line:
@@ -217,6 +225,7 @@ def _kept(place: tuple[Any, ...], made: About, frames: list[FrameType]) -> About
 
 
 _PACKAGE = __file__[: -len("engine/context.py")]  # with its separator; pathlib takes long to import
+_LIBRARY = f"{os.path.dirname(os.__file__)}{os.sep}"  # noqa: PTH120  # as above
 _PLACED: dict[tuple[Any, ...], tuple[About, list[CodeType]]] = {}
 MOST_PLACES = 10_000
 MOST_FRAMES = 30
