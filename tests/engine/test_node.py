@@ -103,3 +103,15 @@ def test_computed_data_cannot_be_set():
     with pytest.raises(GraphError, match="data: the mul node was computed by its rule and cannot"):
         y.data = 7.0
     assert y.data == 6.0
+
+
+@pytest.mark.peer
+def test_numbers_of_sympy_keep_the_graph_on_either_side(peer):
+    sympy = peer("sympy")
+    for half in (sympy.Rational(1, 2), sympy.Float(0.5)):
+        x = Value(3.0)
+        y = half * x + half - half / x
+        y.backward()
+        assert (y.data, x.grad) == (1.5 + 0.5 - 0.5 / 3.0, 0.5 + 0.5 / 9.0)
+    with pytest.raises(DataError, match="needs real numbers, got object in a"):
+        sympy.Symbol("a") * Value(3.0)

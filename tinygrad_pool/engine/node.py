@@ -31,7 +31,8 @@ class Node(AnswersNumPy):
     but cut off from its operands (no_grad, detach).
     """
 
-    __pandas_priority__ = 5000  # makes a Series or a DataFrame defer to the Value's operators
+    __pandas_priority__ = 5000  # makes a Series or a DataFrame defer to the Value's operators …
+    _op_priority = 5000  # … and a number of SymPy, which would call float() and lose the graph
     __slots__ = (
         "__weakref__",
         "_closure",
