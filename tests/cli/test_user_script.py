@@ -140,6 +140,13 @@ def test_any_other_exit_is_reported_with_its_line(write, capsys, code):
     assert printed.out == ""
 
 
+@pytest.mark.parametrize("error", ["asyncio.CancelledError", "GeneratorExit"])
+def test_an_error_that_is_no_exception_is_reported_with_its_line(write, capsys, error):
+    script = write(f"import asyncio\nraise {error}\n")
+    assert main(["tree", str(script)]) == 1
+    assert f'File "{script}", line 7: raise {error}' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_error_is_reported_with_the_users_lines_only(write, capsys, command):
     write("def f(x):\n    return x @ [1.0, 2.0]\n", "layers.py", start="")

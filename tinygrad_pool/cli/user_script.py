@@ -55,7 +55,7 @@ def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> di
         if exited.code not in (None, 0):
             raise ScriptError(error_message(exited)) from exited
         made = _names_at_exit(exited.__traceback__)
-    except Exception as error:
+    except BaseException as error:
         if "no known parent package" in str(error):
             module = f"{script.resolve().parent.name}.{script.stem}"
             error.add_note(f"run it as a module, from the folder above: {module}")
