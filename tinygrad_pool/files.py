@@ -97,12 +97,13 @@ def path_of(path: object) -> Path:
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:
-    """Return the suffix of a file in lower case, without the dot.
+    """Return the suffix of a file in lower case, without the dot: html for .htm, dot for .gv.
 
-    >>> kind_of("Graph.SVG"), kind_of("graph")
-    ('svg', '')
+    >>> kind_of("Graph.SVG"), kind_of("Page.HTM"), kind_of("graph")
+    ('svg', 'html', '')
     """
-    return Path(path).suffix.removeprefix(".").lower()
+    suffix = Path(path).suffix.removeprefix(".").lower()
+    return {"htm": "html", "gv": "dot"}.get(suffix, suffix)
 
 
 def html_path(path: str | os.PathLike[str]) -> Path:
@@ -113,7 +114,7 @@ def html_path(path: str | os.PathLike[str]) -> Path:
     tinygrad_pool.errors.OutputError: to_html: run.txt needs the suffix .html
     """
     path = check_folder(path)
-    if kind_of(path) not in ("html", "htm"):
+    if kind_of(path) != "html":
         raise OutputError(f"to_html: {path} needs the suffix .html")
     return path
 

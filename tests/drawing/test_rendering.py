@@ -33,6 +33,12 @@ def test_a_suffix_in_capitals_is_the_same_format(kind, tmp_path):
     assert path.name == f"Graph.{kind.upper()}"
 
 
+@pytest.mark.parametrize(("suffix", "kind"), [("gv", "dot"), ("GV", "dot"), ("htm", "html")])
+def test_other_suffixes_of_the_same_formats(suffix, kind, tmp_path):
+    path = tg.render(Value(2.0).exp(), tmp_path / f"graph.{suffix}")
+    assert path.read_bytes().startswith(STARTS[kind])
+
+
 def test_a_drawn_picture_is_rendered_unchanged(tmp_path):
     drawn = tg.draw_units(Value(2.0).exp())
     path = tg.render(drawn, str(tmp_path / "units.dot"))

@@ -249,7 +249,7 @@ class Shell(SteppingCommands):
     def do_save(self, argument: str) -> None:
         """save FILE: write a page that plays the pass (.html) or its steps (.txt)."""
         words = split(argument)
-        if len(words) != 1 or kind_of(words[0]) not in ("html", "htm", "txt"):
+        if len(words) != 1 or kind_of(words[0]) not in ("html", "txt"):
             raise OptionError(f"save: needs a file name ending in .html or .txt, got {argument!r}")
         path, position = check_folder(words[0]), self.recording.position
         if kind_of(path) == "txt":
