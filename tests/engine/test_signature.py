@@ -67,3 +67,11 @@ def test_options_of_other_libraries_get_a_hint():
         reject_foreign_options("backward", {"retain_graph": True})
     with pytest.raises(OptionError, match=r"^backward: no option 'inputs'$"):
         reject_foreign_options("backward", {"inputs": []})
+
+
+@pytest.mark.parametrize("options", [{"_children": (), "_op": "sin"}, {"_op": ""}, {"parents": ()}])
+def test_micrograd_s_way_to_define_an_operation_gets_a_hint(options):
+    with pytest.raises(OptionError, match=r"^Value: no option '.*': .* call y = tg\.lift\(rule\)"):
+        Value(1.0, **options)
+    with pytest.raises(OptionError, match=r"no option 'name': v\.label names a Value"):
+        Value(1.0, name="x")

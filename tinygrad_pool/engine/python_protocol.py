@@ -18,6 +18,7 @@ from tinygrad_pool.engine.backward import pass_on, topological_order
 from tinygrad_pool.engine.context import SETTING, THROUGH, Choice, here
 from tinygrad_pool.engine.data import broadcast_error, to_constant
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.signature import NEW_OPERATION
 from tinygrad_pool.errors import GraphError, ShapeError, UnsupportedError
 
 SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -158,10 +159,7 @@ class AnswersPython(Node):
 
     @_backward.setter
     def _backward(self, _: Any) -> NoReturn:
-        raise UnsupportedError(
-            "_backward: to define an operation, write a rule that returns its result and its "
-            "backward closure, and call y = tg.lift(rule)(x)"
-        )
+        raise UnsupportedError(f"_backward: {NEW_OPERATION}")
 
 
 def _reject_in_rule(how: str) -> None:

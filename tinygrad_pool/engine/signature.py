@@ -13,8 +13,14 @@ from tinygrad_pool.errors import OptionError, RuleError
 from tinygrad_pool.rules.composition import HINTS
 from tinygrad_pool.rules.rule import Rule
 
+NEW_OPERATION = (
+    "to define an operation, write a rule that returns its result and its backward closure, "
+    "and call y = tg.lift(rule)(x)"
+)
 HABITS = {
     **HINTS,
+    **dict.fromkeys(("_children", "_op", "children", "parents"), NEW_OPERATION),
+    "name": "v.label names a Value",
     "a_min": "the bounds are min= and max=",
     "a_max": "the bounds are min= and max=",
     "requires_grad": "every Value gets a gradient; v.detach() or tg.no_grad() stops it",

@@ -20,7 +20,7 @@ from tinygrad_pool.engine.context import SETTING, About, here, no_grad
 from tinygrad_pool.engine.data import copied, to_data
 from tinygrad_pool.engine.lift import operation_of
 from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, LeafNode, Node, bind, next_id
-from tinygrad_pool.engine.signature import reject_foreign_options
+from tinygrad_pool.engine.signature import NEW_OPERATION, reject_foreign_options
 from tinygrad_pool.engine.turns import TURN
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions, shaping
@@ -84,10 +84,7 @@ class Value(HasArrayMethods):
 
     def __init__(self, data: Any, label: str = "", *children: Any, **habits: Any) -> None:
         if children or (isinstance(label, tuple) and any(isinstance(p, Node) for p in label)):
-            raise OptionError(
-                "Value: takes data and a label; to define an operation, write a rule that returns "
-                "its result and its backward closure, and call y = tg.lift(rule)(x)"
-            )
+            raise OptionError(f"Value: takes data and a label; {NEW_OPERATION}")
         reject_foreign_options("Value", habits)
         self._numbers = to_data(data, "Value")
         self._grad, self._order = None, next_id()
@@ -192,7 +189,7 @@ def _leaf_class(kind: type[Value]) -> type[Value]:
     return Leaf if kind is Value else type(kind.__name__, (Leaf, kind), {"__slots__": ()})
 
 
-Leaf.__name__ = Value.__name__  # users see only Value
+Leaf.__name__ = Leaf.__qualname__ = Value.__name__  # users see only Value
 bind(Value, Leaf)
 _reshape = lift(shaping.reshape)
 _transpose = lift(shaping.transpose)
