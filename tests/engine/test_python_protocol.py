@@ -176,6 +176,10 @@ class TestPlainPython:
         for mean in (z.mean, lambda: np.mean(z), lambda: z.reshape(2, 1).mean(axis=0)[0] * 1.0):
             with contextlib.suppress(UnsupportedError):
                 assert isinstance(mean(), Value)
+        for spread in (np.nanmean, np.std, np.var):
+            with pytest.raises(UnsupportedError, match="would lose the graph"):
+                spread(z)
+        assert np.vdot(z, z).data == 10.0
 
     @pytest.mark.parametrize("dtype", [">f4", "<f4", ">f8", "<f8", ">f2", "<f2"])
     def test_every_byte_order_is_accepted_and_results_are_native(self, dtype):

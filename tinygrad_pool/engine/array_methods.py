@@ -43,6 +43,7 @@ class HasArrayMethods(AnswersPython):
     take = _method(np.take)
     diagonal = _method(np.diagonal)
     copy = _method(np.copy)
+    conj = conjugate = _method(np.conjugate)  # np.std of an array of Values calls it
 
     # -- these return plain numbers, computed from the data
 

@@ -111,7 +111,7 @@ ELSEWHERE = """
 abs_ absolute acos acosh add add_ allclose amax amin arccos arccosh arcsin arcsinh arctan arctan2
 arctanh argwhere asin asinh assign at atan atan2 atanh bincount block_until_ready bmm bool
 broadcast_to cat ceil children cholesky chunk clamp clamp_max clamp_min clear_graph clone concat
-concatenate conj contiguous copy_ copysign corrcoef cos cosh count_nonzero cov cpu creator cross
+concatenate contiguous copy_ copysign corrcoef cos cosh count_nonzero cov cpu creator cross
 cuda debug deg2rad det detach_ device diag diagflat diagnose diff dim div div_ divide double draw
 dsplit dstack einsum einsum_path element_size eq equal erf erfc exp2 exp_ expand expand_as
 expand_dims explain expm1 extract fill_ fix flip fliplr flipud float float_power floor floor_divide

@@ -27,6 +27,9 @@ MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 NEAR = 3
 """A comparison is noted on the ancestors of a Value up to this distance."""
 
+LOSE_THE_GRAPH = {"numpy._core._methods", "numpy.lib._nanfunctions_impl", "pandas.core.nanops"}
+"""Modules that add Values up, and then convert the sum to a number."""
+
 TAKEN: WeakSet[Node] = WeakSet()
 """Values that were converted to numbers under `traced`, and the leaves they were computed from."""
 
@@ -54,9 +57,9 @@ class AnswersPython(Node):
         return self._to_number("item")
 
     def __float__(self) -> float:
-        if sys._getframe(1).f_globals.get("__name__") == "numpy._core._methods":
+        if sys._getframe(1).f_globals.get("__name__") in LOSE_THE_GRAPH:
             raise UnsupportedError(
-                "np.mean of an array of Values would lose the graph: "
+                "the mean or deviation of an array or a Series of Values would lose the graph: "
                 "write np.mean(np.stack(list_of_values))"
             )
         _reject_in_rule("float")
