@@ -241,6 +241,11 @@ class TestScale:
             (np.log, [1e-3]),
             (lambda v: tg.logsumexp(v * 1e3), [[1.0, 1.001]]),
             (np.max, [[1e7, 1e7 - 1, 3.0]]),
+            (np.var, [1e8 + A]),
+            (lambda v: tg.nn.cross_entropy(v, [0, 1]), [50 * A]),
+            (lambda v: tg.log_softmax(v * 1e3), [A]),
+            (lambda v: (v.astype(np.float32) ** 2).sum(), [A]),
+            (lambda v: (v.astype(np.float16) * 2.0).exp(), [A]),
         ],
     )
     def test_right_rules_pass_at_any_scale(self, f, inputs):
@@ -250,7 +255,7 @@ class TestScale:
         area, price = np.array([50.0, 80.0, 120.0]), np.array([2e5, 3e5, 4.1e5])
         assert tg.gradcheck(lambda w, b: ((w * area + b - price) ** 2).mean(), 3000.0, 1e4)
 
-    @pytest.mark.parametrize("scale", [1e-9, 1e-3, 1.0, 1e3, 1e6, 1e9])
+    @pytest.mark.parametrize("scale", [1e-9, 1e-3, 1.0, 1e3, 1e6, 1e9, 1e30, 1e100])
     @pytest.mark.parametrize("factor", [0.0, 0.5, -1.0, 1.001])
     def test_a_wrong_rule_is_found_at_any_scale(self, scale, factor):
         def square(x):
@@ -260,6 +265,19 @@ class TestScale:
             tg.gradcheck(tg.lift(square), 3.0 * scale)
         with pytest.raises(GradientError, match="square: to_x"):
             tg.gradcheck(lambda v: tg.lift(square)(v).sum() * 1e-6, [scale, 2.0 * scale])
+
+    def test_a_wrong_rule_is_found_among_large_numbers_and_in_float32(self):
+        def square(x):
+            def square_backward(g):
+                to_x = 2.0 * g * x
+                to_x[-1] *= 1.01
+                return (to_x,)
+
+            return x * x, square_backward
+
+        for x, dtype in (([1e6, 3e5, 1e-3], np.float64), ([1.0, 2.0, 500.0], np.float32)):
+            with pytest.raises(GradientError, match="square: to_x"):
+                tg.gradcheck(lambda v, to=dtype: tg.lift(square)(v.astype(to)).sum(), x)
 
 
 def running(x):

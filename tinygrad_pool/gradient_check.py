@@ -28,6 +28,7 @@ from tinygrad_pool.rules.traits import traits_of
 
 STEP = 1e-5
 TOLERANCE = 1e-6
+EPSILON = 8 * np.finfo(np.float64).eps
 
 Array = NDArray[np.float64]
 Sides = Callable[[float], list[Array]]
@@ -172,24 +173,36 @@ def _shared_misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Mi
     shape = f(*map(Value, arrays)).shape
     moved = [cache(_sides(f, arrays, i, np.ones_like(a))) for i, a in enumerate(arrays)]
     steps = [*map(_steps, arrays)]
+    all_at_once = _gradients(f, arrays, np.random.default_rng(0).uniform(0.5, 1.5, shape))[0]
+    least = [EPSILON * np.sum(np.abs(g[np.isfinite(g)])) for g in all_at_once]
     for place in np.ndindex(shape):
         r = np.zeros(shape)
         r[place] = 1.0
         gradients, noise = _gradients(f, arrays, r)
         for i, gradient in enumerate(gradients):
             slope = float(np.sum(gradient))
+            if np.isnan(slope):
+                continue
+            rounding = TOLERANCE * float(np.sum(np.abs(gradient))) + least[i]
 
             def slopes_at(h: float, i: int = i, place: Shape = place) -> Slopes:
                 return Slopes(*(float(side[place]) for side in moved[i](h)))
 
-            if not np.isnan(slope) and (slopes := _misfit(slope, noise, steps[i], slopes_at)):
+            if slopes := _misfit(slope, noise, steps[i], slopes_at, rounding):
                 yield i, f" from element {[*place]}", slope, slopes
 
 
 def _misfit(
-    slope: float, noise: float, steps: Array, slopes_at: Callable[[float], Slopes]
+    slope: float,
+    noise: float,
+    steps: Array,
+    slopes_at: Callable[[float], Slopes],
+    rounding: float = 0.0,
 ) -> Slopes | None:
     """Return the slopes if they do not admit a gradient, else None.
+
+    `noise` bounds the rounding error of f, and `rounding` that of the gradient, where many terms
+    add up to little, as in those of a saturated softmax.
 
     The first step decides whose slopes exceed the rounding error, otherwise the longest. The error
     of a one-sided slope is proportional to the step: half the step tells the slopes without it. If
@@ -199,26 +212,29 @@ def _misfit(
         slopes = slopes_at(h)
         if not noise / h > TOLERANCE * max(map(abs, slopes)):
             break
-    if slopes.admit(slope, noise / h):
+    if slopes.admit(slope, noise / h + rounding):
         return None
-    slack = TOLERANCE * max(map(abs, slopes)) + 5 * noise / h
+    slack = TOLERANCE * max(map(abs, slopes)) + 5 * noise / h + rounding
     straight = (2 * b - a for a, b in zip(slopes, slopes_at(h / 2), strict=True))
     ends = (*slopes, *straight)
     return None if Slopes(min(ends), max(ends)).admit(slope, slack) else slopes
 
 
 def _gradients(f: Callable[..., Value], arrays: list[Array], r: Array) -> tuple[list[Array], float]:
-    """Compute the gradients of Σ r f, and a bound on its rounding error: 8 ε Σ |v ∂/∂v|.
+    """Compute the gradients of Σ r f, and a bound on its rounding error: 8 Σ ε |v ∂/∂v|.
 
-    The sum is over all nodes v, each of which is rounded once or a few times.
+    The sum is over all nodes v, each of which is rounded once or a few times to its dtype.
     """
     xs = [Value(a) for a in arrays]
     y = f(*xs)
     if not y.parents:
         return [r if x is y else 0 * a for x, a in zip(xs, arrays, strict=True)], 0.0
     y.backward(r)
-    effects = [np.sum(np.abs(v.data * v.grad)) for v in topological_order(y)]
-    noise = 8 * np.finfo(np.float64).eps * float(np.nansum(effects))
+    effects = [
+        np.finfo(v.dtype).eps * np.sum(np.abs(np.multiply(v.data, v.grad, dtype=np.float64)))
+        for v in topological_order(y)
+    ]
+    noise = 8 * float(np.nansum(effects))
     return [np.asarray(x.grad) for x in xs], noise if np.isfinite(noise) else 0.0
 
 
@@ -242,7 +258,7 @@ def _steps(x: Array, direction: Array | float = 1.0) -> Array:
     sizes = np.abs(x * direction)
     sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
     least = max(np.min(sizes, initial=1.0), 1e-8)  # rounding would dominate smaller steps
-    largest = min(np.max(sizes, initial=1.0), 1e15)
+    largest = min(np.max(sizes, initial=1.0), 1e150)
     return STEP * np.geomspace(least, largest, 1 + ceil(log10(largest / least)))
 
 
