@@ -20,6 +20,18 @@ def test_rows_of_only_nan_are_nan():
             np.testing.assert_allclose(got, expected)
 
 
+def test_means_without_nan_of_many_halves_are_computed_in_float32():
+    x = np.linspace(0.0, 1.0, 100_000)
+    x[::7] = np.nan
+    for f in (np.nanmean, np.nanvar, np.nanstd):
+        v, half = Value(x), Value(x.astype(np.float16))
+        for a in (v, half):
+            f(a).backward()
+        assert half.grad.dtype == np.float16
+        np.testing.assert_allclose(float(f(half)), f(x), rtol=1e-3)
+        np.testing.assert_allclose(half.grad, v.grad, atol=1e-7)
+
+
 def test_weights_of_average_apply_to_their_axes():
     x, w = np.random.default_rng(0).normal(size=(2, 2, 3)), np.array([[1.0, 2.0], [3.0, 5.0]])
     for axis in ((0, 1), (1, 0)):

@@ -13,6 +13,7 @@ from tinygrad_pool.rules.arguments import Axis, Shape, named_axes
 from tinygrad_pool.rules.comparisons import whether
 from tinygrad_pool.rules.composition import composes, dtype_of, operand
 from tinygrad_pool.rules.powers import double
+from tinygrad_pool.rules.reductions import as_given, widened
 from tinygrad_pool.rules.rule import Array
 
 
@@ -155,21 +156,24 @@ def nanmin(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 @composes("nanmean")
 def nanmean(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """Average the elements that are not NaN."""
-    return nansum(a, axis, keepdims) / _count(a, axis, keepdims)
+    wide = widened(operand(a))
+    return as_given(nansum(wide, axis, keepdims) / _count(wide, axis, keepdims), a)
 
 
 @composes("nanvar")
 def nanvar(a: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
     """Compute the variance of the elements that are not NaN."""
-    total = np.sum(np.square(_deviation(a, axis)), axis=axis, keepdims=keepdims)
-    return total / _freedom(a, axis, ddof, keepdims)
+    wide = widened(operand(a))
+    total = np.sum(np.square(_deviation(wide, axis)), axis=axis, keepdims=keepdims)
+    return as_given(total / _freedom(wide, axis, ddof, keepdims), a)
 
 
 @composes("nanstd")
 def nanstd(a: Array, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Array:
     """Compute the standard deviation of the elements that are not NaN."""
-    length = p_norm(_deviation(a, axis), axis=axis, keepdims=keepdims)
-    return length / np.sqrt(_freedom(a, axis, ddof, keepdims))
+    wide = widened(operand(a))
+    length = p_norm(_deviation(wide, axis), axis=axis, keepdims=keepdims)
+    return as_given(length / np.sqrt(_freedom(wide, axis, ddof, keepdims)), a)
 
 
 def _filled(a: Array, number: float) -> Array:
