@@ -195,7 +195,7 @@ NUMPY = {  # arguments of methods of NumPy's arrays
 def test_suggestions_compute_what_numpys_methods_do(name, tmp_path):
     if not hasattr(V, name):  # NumPy 2.0 lists methods that were removed
         return
-    if name in ("view", "device", "put"):  # the same name with another meaning
+    if name in ("view", "device", "put", "fill"):  # the same name with another meaning
         return
     method = getattr(V.copy(), name)
     expected = method(*NUMPY.get(name, ())) if callable(method) else method
@@ -218,7 +218,10 @@ TORCH = {  # arguments of methods of PyTorch's tensors
     "sinh": (), "cosh": (), "square": (), "squeeze": (), "reciprocal": (), "expm1": (),
     "absolute": (), "norm": (), "ravel": (), "tril": (), "triu": (), "sign": (), "isnan": (),
     "isinf": (), "isfinite": (), "argmax": (), "argmin": (), "contiguous": (), "cpu": (),
-    "relu_": (), "rsqrt": (), "log2": (), "log10": (), "log1p": (),
+    "relu_": (), "rsqrt": (), "log2": (), "log10": (), "log1p": (), "dist": W, "msort": (),
+    "swapdims": (0, 1), "masked_fill_": (V > 0, 0.0), "clamp_": (0, 1), "unsqueeze_": (-1,),
+    "ceil_": (), "cos_": (), "neg_": (), "pow_": (2,), "round_": (), "square_": (), "t_": (),
+    "new_zeros": (2, 2, 3), "new_ones": (2, 2, 3), "itemsize": None,
 }  # fmt: skip
 
 
@@ -239,6 +242,14 @@ def test_suggestions_compute_what_pytorchs_methods_do(name, tmp_path, peer):
     np.testing.assert_allclose(got, expected, rtol=1e-6 if name == "float" else 1e-12, atol=1e-16)
     assert np.shape(got) == np.shape(expected)
     assert np.asarray(got).dtype == np.asarray(expected).dtype or name == "half"
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("name", [f"{k}Pad{n}d" for k in ("Zero", "Replication") for n in (1, 2)])
+def test_the_suggestion_for_a_padding_pads_the_same_axes(name, tmp_path, peer):
+    torch = peer("torch")
+    expected = getattr(torch.nn, name)(1)(torch.tensor(V)[None])[0]
+    np.testing.assert_array_equal(plain(run(advice_of(nn, name), name, tmp_path)), expected)
 
 
 @pytest.mark.peer

@@ -42,16 +42,18 @@ OF_VALUES = _by_name(
         "to type": "v.astype(dtype)",
         "double": "v.astype(np.float64)",
         "float": "v.astype(np.float32)",
-        "half": "v.astype(np.float16)",
-        "int long bool": "v.data.astype(dtype)",
+        "half bfloat16": "v.astype(np.float16)",
+        "int long bool byte char short": "v.data.astype(dtype)",
         "cuda contiguous realize block_until_ready": "v",
         "clone": "v  # no operation changes it; tg.Value(v.data) is a new leaf",
         "stop_gradient": "v.detach()",
         "requires_grad requires_grad_": "v.detach()  # no gradient flows through it",
         "grad_fn creator": "v.op, v.rule",
         "children inputs prev": "v.parents",
-        "retain_grad": "v.grad  # every Value keeps its gradient",
-        "register_hook": "[step.upstream for step in tg.backward_steps(loss)]",
+        "retain_grad retains_grad": "v.grad  # every Value keeps its gradient",
+        "register_hook register_post_accumulate_grad_hook": (
+            "[step.upstream for step in tg.backward_steps(loss)]"
+        ),
         "gradient": "v.grad",
         "null_grad null_gradients clear_graph": "v.zero_grad()  # del loss frees its graph",
         "name": "v.label",
@@ -85,9 +87,29 @@ OF_VALUES = _by_name(
         "ge": "v >= w",
         **{
             f"{name}_": f"v.{name}()  # results are new Values"
-            for name in ("abs", "exp", "log", "relu", "sigmoid", "sqrt", "tanh")
+            for name in ("abs", "exp", "log", "relu", "sigmoid", "sqrt", "squeeze", "tanh")
         },
-        "zero_ fill_ copy_ assign": "p.data = np.zeros(p.shape)  # p is a leaf",
+        **{
+            f"{name}_": f"np.{name}(v)  # results are new Values"
+            for name in (
+                "ceil",
+                "cos",
+                "floor",
+                "reciprocal",
+                "round",
+                "sin",
+                "square",
+                "transpose",
+            )
+        },
+        "clamp_ clip_": "v.clip(0, 1)  # results are new Values",
+        "masked_fill_": "np.where(mask, 0.0, v)  # results are new Values",
+        "unsqueeze_": "np.expand_dims(v, axis)  # results are new Values",
+        "neg_": "-v  # results are new Values",
+        "pow_": "v**2  # results are new Values",
+        "t_": "v.T  # results are new Values",
+        **{f"{name}_": f"nn.init.{name}_(p)  # p is a leaf" for name in ("normal", "uniform")},
+        "zero_ fill fill_ copy_ assign": "p.data = np.zeros(p.shape)  # p is a leaf",
         "add_": "p.data = p.data + g  # p is a leaf",
         "sub_": "p.data = p.data - g  # p is a leaf",
         "mul_": "p.data = p.data * g  # p is a leaf",
@@ -117,7 +139,20 @@ OF_VALUES = _by_name(
         "type_as": "v.astype(w.dtype)",
         "detach_": "v.detach()",
         "ndimension": "v.ndim",
-        "element_size": "v.dtype.itemsize",
+        "element_size itemsize": "v.dtype.itemsize",
+        **{name: f"np.asarray(v.data).{name}" for name in ("flat", "strides")},
+        "dist": "np.linalg.norm(v - w)",
+        "ger": "np.outer(v, w)",
+        "kthvalue": "np.sort(v)[..., n - 1]",
+        "msort": "np.sort(v, axis=0)",
+        "new_empty new_zeros": "tg.Value(np.zeros(shape))",
+        "new_full": "tg.Value(np.full(shape, 0.5))",
+        "new_ones": "tg.Value(np.ones(shape))",
+        "new_tensor": "tg.Value(numbers)",
+        "swapdims": "v.swapaxes(0, 1)",
+        "take_along_dim": "np.take_along_axis(v, v.argsort(axis), axis)",
+        "tensor_split": "np.array_split(v, 2)",
+        "is_cuda get_device pin_memory": "there are no devices",
         "is_floating_point": "v.dtype.kind == 'f'",
         "bincount": "np.bincount(v.data.astype(int))",
         "einsum einsum_path": "np.einsum('ij->ji', v)",
@@ -132,7 +167,8 @@ OF_VALUES = _by_name(
 
 OF_MODULES = _by_name(
     {
-        "tensor Tensor array asarray from_numpy Variable Parameter": "tg.Value(numbers)",
+        "tensor Tensor array asarray as_tensor constant convert_to_tensor from_numpy Variable "
+        "Parameter": "tg.Value(numbers)",
         "backward": "loss.backward()",
         "why explain": "tg.record(loss).why(x)",
         "step set_trace": "tg.debug(loss)",
@@ -142,9 +178,11 @@ OF_MODULES = _by_name(
         "full": "tg.Value(np.full(shape, 0.5))",
         "eye": "tg.Value(np.eye(3))",
         "arange": "tg.Value(np.arange(10.0))",
-        "rand": "tg.Value(np.random.default_rng(0).random(shape))",
-        "randn normal": "tg.Value(np.random.default_rng(0).standard_normal(shape))",
+        "rand rand_like": "tg.Value(np.random.default_rng(0).random(shape))",
+        "randn normal randn_like": "tg.Value(np.random.default_rng(0).standard_normal(shape))",
         "multinomial": "np.random.default_rng(0).choice(3, p=tg.softmax(v[0]).data)",
+        "randint": "np.random.default_rng(0).integers(3, size=shape)",
+        "randperm": "np.random.default_rng(0).permutation(3)",
         "manual_seed seed random": "np.random.default_rng(0)  # layers take it as rng=",
         "transpose": "np.transpose(x)",
         "save": "net.save(path)",
@@ -161,6 +199,16 @@ OF_MODULES = _by_name(
         "utils": "nn.utils.clip_grad_norm_(net.parameters(), 1.0)",
         "DataLoader TensorDataset": "list(tg.datasets.batches(x.data, y.data, 32))",
         "swish": "tg.silu(x)",
+        "Dense": "nn.Linear(3, 2)",
+        "Conv2D": "nn.Conv2d(3, 2, 3)",
+        "MaxPooling2D": "nn.MaxPool2d(2)",
+        "AveragePooling2D": "nn.AvgPool2d(2)",
+        **{
+            f"{kind}Pad{n}d": f"np.pad(x, [(0, 0)] * (x.ndim - {n}) + [(1, 1)] * {n}, mode={mode})"
+            for kind, mode in (("Zero", "'constant'"), ("Replication", "'edge'"))
+            for n in (1, 2)
+        },
+        "Softmin softmin": "tg.softmax(-x, axis=axis)",
         "Dropout1d Dropout2d Dropout3d": "nn.Dropout(0.5)  # it drops cells, not channels",
         "functional F": "tg.relu(x)  # operations are in tg itself",
         "lr_scheduler": "optim.lr_scheduler.StepLR(optimizer, 30)",
@@ -173,16 +221,20 @@ OF_MODULES = _by_name(
         "jit compile": "tg.unroll(loss)",
         "inference_mode set_grad_enabled": "tg.no_grad()",
         "enable_grad": "there is none here; a graph is recorded outside tg.no_grad()",
-        **{name: f"np.{name}" for name in ("float16", "float32", "float64")},
+        **{name: f"np.{name}" for name in ("float16", "float32", "float64", "int64", "linalg")},
+        **{name: f"np.{name}" for name in ("e", "inf", "nan", "newaxis", "pi")},
         "cuda device": "there are no devices",
         "MultiStepLR MultiplicativeLR ConstantLR LinearLR PolynomialLR CyclicLR OneCycleLR "
         "SequentialLR ChainedScheduler CosineAnnealingWarmRestarts ReduceLROnPlateau": (
             "there is none here; optim.lr_scheduler.LambdaLR takes any function of the epoch"
         ),
-        "RMSprop Adagrad Adadelta LBFGS NAdam": "there is none here; optim has SGD and Adam",
+        "RMSprop Adagrad Adadelta Adamax ASGD LBFGS Muon NAdam RAdam Rprop": (
+            "there is none here; optim has SGD and Adam"
+        ),
         "LazyLinear": "nn.Linear(3, 2)  # the number of inputs is required",
         "RNN LSTM GRU RNNCell LSTMCell GRUCell Transformer TransformerEncoderLayer "
-        "MultiheadAttention Upsample ConvTranspose1d ConvTranspose2d": (
+        "TransformerEncoder MultiheadAttention Upsample ConvTranspose1d ConvTranspose2d "
+        "ConvTranspose3d RMSNorm PixelShuffle LocalResponseNorm": (
             "there is none here; write your own, a subclass of nn.Module with a forward method"
         ),
         "conv_transpose1d conv_transpose2d custom_vjp custom_jvp custom_gradient Function": (
@@ -206,6 +258,11 @@ OF_NETWORKS = _by_name(
         "summary": "dict(net.named_parameters())",
         "num_parameters": "sum(p.size for p in net.parameters())",
         "get_weights": "net.state_dict()",
+        "in_features": "net.layer.weight.shape[1]",
+        "out_features": "net.layer.weight.shape[0]",
+        "get_parameter": "dict(net.named_parameters())['bias']",
+        "get_submodule": "dict(net.named_modules())['layer']",
+        "reset_parameters": "nn.Linear(3, 2)  # a new layer",
         "requires_grad_ freeze": "optim.SGD([net.bias])  # it changes only these parameters",
     }
 )
