@@ -168,6 +168,15 @@ def test_a_detached_value_is_a_leaf_of_both():
     assert_twin_is_equal(y)
 
 
+def test_a_twin_made_under_no_grad_has_a_graph():
+    x = Value([1.0, 3.0, 2.0])
+    y = x.max() * 2.0
+    with tg.no_grad():
+        twin = tg.as_weight_layer(y)
+    twin.backward()
+    assert x.grad.tolist() == [0.0, 2.0, 0.0]
+
+
 def test_a_network_of_scalars_has_an_equal_twin():
     net = nn.MLP(3, [8, 8, 2])
     for i, p in enumerate(net.parameters()):

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.engine.backward import topological_order
-from tinygrad_pool.engine.context import with_graph
 from tinygrad_pool.engine.rerun import replaced
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.rules import accumulations, contractions, sequences
@@ -37,8 +36,7 @@ def rewritten(value: Value) -> dict[Value, Value]:
     }
     if not operations:
         return {node: node for node in nodes}
-    with with_graph():
-        return replaced(value, operations)
+    return replaced(value, operations)
 
 
 def _prod(x: Value, axis: Axis = None, keepdims: bool = False) -> Any:

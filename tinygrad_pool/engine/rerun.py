@@ -100,7 +100,8 @@ def replaced(loss: Value, operations: Mapping[Node, Callable[..., Value]]) -> di
         twin.about = node.about
         return twin
 
-    return run_forward(loss, make)
+    with with_graph():
+        return run_forward(loss, make)
 
 
 def check_value(v: object, name: str) -> None:

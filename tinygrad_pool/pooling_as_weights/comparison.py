@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tinygrad_pool.derivatives.candidates import Candidates, candidates_of, links_of
 from tinygrad_pool.derivatives.sparse_jacobian import pooling_weights
 from tinygrad_pool.derivatives.ties import affects_gradient, random_tangents, tied_units
-from tinygrad_pool.engine.context import with_graph
 from tinygrad_pool.engine.data import abs_difference
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node, name_of
@@ -179,8 +178,7 @@ def compare_weight_layer(loss: Value, gradient: Any = None) -> Comparison:
     tangents = random_tangents(loss)
     layers = [_layer(node, Ws, tangents) for node, Ws in weights.items()]
     chosen = all(layer.binary and _has_one_winner(layer.node) for layer in layers)
-    with with_graph():
-        twins = replaced(loss, operations_of(weights))
+    twins = replaced(loss, operations_of(weights))
     gradients = grad(loss, twins.keys(), gradient)
     of_twins = grad(twins[loss], twins.values(), gradient)
     slack = 0.0 if chosen else SLACK * max(float(np.finfo(node.dtype).eps) for node in twins)
