@@ -168,6 +168,8 @@ class TestPlainPython:
         assert Value(number).data == 0.5
         assert (Value(3.0) * number).data == (number * Value(3.0)).data == 1.5
         assert Value([number, number]).data.tolist() == [0.5, 0.5]
+        assert Value(3.0).clip(0, number).data == Value([3.0]).clip(max=number).data == 0.5
+        assert tg.leaky_relu(Value(-3.0), negative_slope=number).data == -1.5
 
     def test_the_mean_of_an_array_of_values_is_an_error(self):
         z = np.empty(2, object)

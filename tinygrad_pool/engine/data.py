@@ -5,14 +5,13 @@ reduction, is a NumPy scalar of its dtype. Both are immutable, so they can be sh
 """
 
 from collections.abc import Sequence
-from numbers import Complex, Number, Real
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import DataError, ShapeError, TinygradPoolError
-from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.arguments import Shape, is_real
 from tinygrad_pool.rules.primitive import PYTHON, is_value
 
 LARGE = 2**63
@@ -60,7 +59,7 @@ def to_constant(x: Any, what: str) -> Any:
         raise DataError(f"{what}: needs numbers in a regular shape, got {x!r:.80}") from error
     if array is not x and isinstance(x, np.ndarray) and np.any(getattr(x, "mask", ())):
         raise DataError(f"{what}: masked elements have no number; fill them first: x.filled(0.0)")
-    if array.dtype.kind == "O" and all(map(_is_real, array.flat)):
+    if array.dtype.kind == "O" and all(map(is_real, array.flat)):
         try:
             array = array.astype(np.float64)
         except OverflowError:
@@ -170,11 +169,6 @@ def _is_like_an_array(x: object) -> bool:
     """Return whether x is an array of another library, such as a tensor of PyTorch."""
     plain = isinstance(x, np.generic | type) or is_value(x)
     return hasattr(x, "__array__") and hasattr(x, "dtype") and not plain
-
-
-def _is_real(x: object) -> bool:
-    """Return whether x is a real number, such as a Fraction or a Decimal."""
-    return isinstance(x, Real) or (isinstance(x, Number) and not isinstance(x, Complex))
 
 
 def _number(x: float | int, what: str) -> float | int:

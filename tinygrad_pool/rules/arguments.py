@@ -3,8 +3,8 @@
 import operator
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from numbers import Real
-from typing import Any, TypeAlias
+from numbers import Complex, Number, Real
+from typing import Any, SupportsFloat, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -185,10 +185,16 @@ def each(value: Any, count: int) -> Sequence[Any]:
     return value if several else (value,) * count
 
 
+def is_real(value: object) -> TypeGuard[SupportsFloat]:
+    """Return whether `value` is a real number, such as a Fraction or a Decimal."""
+    real = isinstance(value, Real)
+    return real or (isinstance(value, Number) and not isinstance(value, Complex))
+
+
 def real(value: object, name: str, least: float = -np.inf, most: float = np.inf) -> float:
     """Return a number from `least` to `most` as a float. Raises OptionError for anything else."""
     number = np.nan
-    if isinstance(value, Real) and not isinstance(value, bool):
+    if is_real(value) and not isinstance(value, bool):
         with suppress(OverflowError):
             number = float(value)
     if not least <= number <= most:

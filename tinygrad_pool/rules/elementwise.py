@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.rules.arguments import is_real
 from tinygrad_pool.rules.masks import choose, keep, opposite, plain, split, truth
 from tinygrad_pool.rules.primitive import primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -298,7 +299,8 @@ def where(condition: Array, x: Array, w: Array) -> tuple[Array, Backward]:
 
 def _bound(x: Array, value: Any, name: str) -> Any:
     """Check a bound of clip: real numbers without NaN that broadcast to x."""
-    if type(value) in (float, int) and value == value:  # noqa: PLR0124  # NaN is not itself
+    number = is_real(value) and not isinstance(value, bool | np.generic)
+    if number and value == value:  # noqa: PLR0124  # NaN is not itself
         return float(value)
     bound = np.asarray("")
     with suppress(TypeError, ValueError):
