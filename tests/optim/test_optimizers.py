@@ -4,6 +4,8 @@ import platform
 import re
 import subprocess
 import sys
+from decimal import Decimal
+from fractions import Fraction
 from itertools import product
 from types import MappingProxyType
 
@@ -468,3 +470,17 @@ def test_the_repr_shows_the_options():
     schedule = StepLR(optimizer, 3)
     shown = f"StepLR(step_size=3, gamma=0.1, optimizer={said}, base_lr=0.5, last_epoch=0)"
     assert repr(schedule) == shown
+
+
+@pytest.mark.parametrize("rate", [Fraction(1, 10), Decimal("0.1"), np.array(0.1), "0.1"])
+def test_a_rate_that_cannot_multiply_an_array_of_floats_is_an_error(rate):
+    w = Value([1.0, 2.0])
+    w.grad = 1.0
+    for make in (lambda: SGD([w], lr=rate), lambda: SGD([w], lr=0.1, momentum=rate)):
+        with pytest.raises(OptionError, match="must be a non-negative number, got"):
+            make()
+    optimizer = SGD([w], lr=np.float32(0.1))
+    optimizer.lr = rate
+    with pytest.raises(OptionError, match="SGD: lr must be a non-negative number, got"):
+        optimizer.step()
+    assert w.data.tolist() == [1.0, 2.0]

@@ -7,7 +7,6 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from inspect import signature
-from numbers import Real
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
@@ -332,7 +331,11 @@ def _keep_freed_memory() -> None:
 
 
 def check_options(name: str, **options: Any) -> None:
-    """Raise OptionError unless the options are finite, non-negative numbers."""
+    """Raise OptionError unless the options are finite, non-negative numbers.
+
+    They multiply arrays, which a Fraction would turn into arrays of objects.
+    """
     for option, x in options.items():
-        if not isinstance(x, Real) or not 0 <= float(x) < np.inf:
+        plain = isinstance(x, float | int | np.floating | np.integer)
+        if not plain or not 0 <= float(x) < np.inf:
             raise OptionError(f"{name}: {option} must be a non-negative number, got {x!r}")
