@@ -207,6 +207,9 @@ class TestPlainPython:
             DataError, match="Value: masked elements have no number; fill them first"
         ):
             Value(masked)
+        for use in (lambda m: Value([1.0, 2.0])[m > 0], lambda m: Value([1.0, 2.0]).clip(max=m)):
+            with pytest.raises(DataError, match="an index or an option: masked elements"):
+                use(np.ma.array([1.0, 2.0], mask=[0, 1]))
         with pytest.raises(DataError, match="mul: masked elements"):
             Value([1.0, 2.0]) * masked
         assert Value(np.ma.array([1.0, 2.0])).data.tolist() == [1.0, 2.0]

@@ -57,8 +57,7 @@ def to_constant(x: Any, what: str) -> Any:
         if hasattr(x, "__array__"):  # such as a tensor of PyTorch, whose error has the way out
             raise DataError(f"{what}: needs numbers, got a {type(x).__name__}: {error}") from error
         raise DataError(f"{what}: needs numbers in a regular shape, got {x!r:.80}") from error
-    if array is not x and isinstance(x, np.ndarray) and np.any(getattr(x, "mask", ())):
-        raise DataError(f"{what}: masked elements have no number; fill them first: x.filled(0.0)")
+    _reject_masked(x, what)
     if array.dtype.kind == "O" and all(map(is_real, array.flat)):
         try:
             array = array.astype(np.float64)
@@ -78,7 +77,7 @@ def copied(x: Any) -> Any:
 def read_only_copy(x: Any) -> Any:
     """Return a read-only copy of an array, also of arrays in a tuple, a list, a dict or a slice.
 
-    Tensors of PyTorch and columns of pandas become arrays.
+    Tensors of PyTorch and columns of pandas become arrays. Raises DataError for masked elements.
 
     >>> key = np.array([0, 1])
     >>> kept = read_only_copy((key, None))
@@ -87,6 +86,7 @@ def read_only_copy(x: Any) -> Any:
     (array([0, 1]), None)
     """
     if isinstance(x, np.ndarray) or _is_like_an_array(x):
+        _reject_masked(x, "an index or an option")
         copy = np.array(np.asarray(x))  # twice, since not every class copies when asked to
         copy.flags.writeable = False
         return copy
@@ -163,6 +163,11 @@ def unbroadcast_axes(shape: Shape, wide: Shape) -> Shape | None:
     if any(n not in (1, m) for n, m in pairs):
         return None
     return (*range(lead), *(lead + i for i, (n, m) in enumerate(pairs) if n != m))
+
+
+def _reject_masked(x: object, what: str) -> None:
+    if type(x) is not np.ndarray and isinstance(x, np.ndarray) and np.any(getattr(x, "mask", ())):
+        raise DataError(f"{what}: masked elements have no number; fill them first: x.filled(0.0)")
 
 
 def _is_like_an_array(x: object) -> bool:
