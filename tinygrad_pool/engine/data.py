@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.errors import DataError, ShapeError, TinygradPoolError
 from tinygrad_pool.rules.arguments import Shape, is_real
-from tinygrad_pool.rules.primitive import PYTHON, is_value
+from tinygrad_pool.rules.primitive import FIXED, PYTHON, is_value
 
 LARGE = 2**63
 """Integers from here on do not fit in NumPy's int64."""
@@ -85,6 +85,10 @@ def read_only_copy(x: Any) -> Any:
     >>> kept
     (array([0, 1]), None)
     """
+    if type(x) in FIXED:
+        return x
+    if type(x) is slice:
+        return slice(*map(read_only_copy, (x.start, x.stop, x.step)))
     if isinstance(x, np.ndarray) or _is_like_an_array(x):
         _reject_masked(x, "an index or an option")
         copy = np.array(np.asarray(x))  # twice, since not every class copies when asked to
@@ -94,8 +98,6 @@ def read_only_copy(x: Any) -> Any:
         return type(x)(map(read_only_copy, x))
     if type(x) is dict:
         return {key: read_only_copy(value) for key, value in x.items()}
-    if type(x) is slice:
-        return slice(*map(read_only_copy, (x.start, x.stop, x.step)))
     return x
 
 
