@@ -11,7 +11,7 @@ from tinygrad_pool.engine.data import unbroadcast_axes
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.arithmetic import add, div, mul, power, sub
-from tinygrad_pool.rules.reductions import add_up
+from tinygrad_pool.rules.half_precision import add_up
 from tinygrad_pool.rules.rule import is_ours
 
 KEEPERS = {

@@ -46,8 +46,8 @@ class Stop(NamedTuple):
 class ClosurePdb(pdb.Pdb):
     """Pdb over a backward pass: stops once per node, in the first line of its closure.
 
-    Modules of this package other than the rules are skipped, so `step` and `next` also lead from
-    one closure to the next.
+    NumPy is skipped, and so are modules of this package without closures, so `step` and `next`
+    also lead from one closure to the next.
     """
 
     def __init__(self, named: Named, **streams: Any) -> None:
@@ -57,7 +57,7 @@ class ClosurePdb(pdb.Pdb):
             if name.startswith("tinygrad_pool")
             and (not name.startswith("tinygrad_pool.rules") or name.rpartition(".")[2] in AIDS)
         ]
-        super().__init__(skip=engine, **streams)
+        super().__init__(skip=[*engine, "numpy", "numpy.*"], **streams)
         self.named = named
         self.by_node = True
         self.expected: Stop | None = None  # until its closure is called
@@ -169,15 +169,6 @@ class ClosurePdb(pdb.Pdb):
         super().user_return(frame, return_value)
         if frame is self.entered and self.stoplineno != RUNS_ON:
             self.by_node = True
-
-    def user_exception(
-        self,
-        frame: FrameType,
-        exc_info: tuple[type[BaseException], BaseException, TracebackType | None],
-    ) -> None:
-        """Do not stop at errors that NumPy raises and catches itself."""
-        if not frame.f_globals.get("__name__", "").startswith("numpy"):
-            super().user_exception(frame, exc_info)  # type: ignore[arg-type]  # None at times
 
     def do_node(self, arg: str) -> bool:
         """node [N] or node NAME: run to the closure of the next node of the backward pass.

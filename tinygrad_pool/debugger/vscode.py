@@ -9,7 +9,11 @@ from typing import Any
 from tinygrad_pool.errors import OutputError
 from tinygrad_pool.files import check_folder, whole_folder
 
-AIDS = ("arguments", "masks", "rule", "tie_breaking", "windows")
+AIDS = (
+    *("arguments", "cells", "composition", "half_precision", "masks", "pool_checks", "primitive"),
+    *("range_sums", "rule", "statistics", "tie_breaking", "tiles", "ufunc_methods"),
+    *("unfolding", "window_matrices", "windows"),
+)
 """Modules in rules/ without closures: like the engine, they are stepped over."""
 
 CONFIGURATION: dict[str, Any] = {

@@ -14,7 +14,7 @@ from tinygrad_pool.engine.running import data_of, no_closure, run_again
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.errors import RuleError, TinygradPoolError
 from tinygrad_pool.rules.arguments import Shape
-from tinygrad_pool.rules.reductions import add_up
+from tinygrad_pool.rules.half_precision import add_up
 from tinygrad_pool.rules.rule import Backward, Contributions, is_ours
 from tinygrad_pool.rules.shaping import cast
 

@@ -11,7 +11,7 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, ShapeError
 from tinygrad_pool.functional.operations import operand, value
 from tinygrad_pool.rules.arguments import Rng, Shape, each, flag, generator, numbers, real
-from tinygrad_pool.rules.reductions import as_given, widened
+from tinygrad_pool.rules.half_precision import as_given, widened
 
 Statistics = NDArray[np.floating[Any]]
 

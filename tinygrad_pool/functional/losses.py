@@ -13,7 +13,7 @@ from tinygrad_pool.functional.activations import softplus
 from tinygrad_pool.functional.operations import abs as magnitude, clip, log_softmax, value
 from tinygrad_pool.rules import entropies
 from tinygrad_pool.rules.arguments import POSITIVE, choice, count_of, flag, real
-from tinygrad_pool.rules.reductions import as_given, widened
+from tinygrad_pool.rules.half_precision import as_given, widened
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 """How to combine the losses of the examples: their mean, their sum, or not at all."""

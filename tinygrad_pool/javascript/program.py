@@ -16,7 +16,7 @@ from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import several
 from tinygrad_pool.javascript.tracing import Mask, NotTraced, Tape, Traced, as_json, bare, tidied
-from tinygrad_pool.rules.reductions import add_up
+from tinygrad_pool.rules.half_precision import add_up
 from tinygrad_pool.rules.shaping import cast
 
 MOST = 4_000

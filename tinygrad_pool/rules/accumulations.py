@@ -12,9 +12,9 @@ from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.arguments import Axis, Shape, axes_of, flag, kept, whole
 from tinygrad_pool.rules.comparisons import is_0
 from tinygrad_pool.rules.composition import composes, dtype_of
+from tinygrad_pool.rules.half_precision import as_given, widened
 from tinygrad_pool.rules.masks import choose
 from tinygrad_pool.rules.primitive import primitive
-from tinygrad_pool.rules.reductions import as_given, widened
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from tinygrad_pool.errors import DataError, ShapeError
 from tinygrad_pool.rules.arguments import Shape, whole
 from tinygrad_pool.rules.composition import composes, dtype_of, operand
+from tinygrad_pool.rules.half_precision import as_given, widened
 from tinygrad_pool.rules.primitive import primitive
-from tinygrad_pool.rules.reductions import as_given, widened
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 
 
