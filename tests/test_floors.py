@@ -34,6 +34,7 @@ ELSEWHERE = {
     "diagnosis.findings": "diagnosis/test_diagnosis.py",
     "drawing.nodes": "drawing/test_computation.py",
     "drawing.overview": "drawing/test_computation.py",
+    "rules.blocks": "rules/test_fast_convolution.py",
     "engine.lazy_names": "functional/test_numpy_functions.py",
     "engine.running": "engine/test_lift.py",
     "engine.short_ways": "engine/test_lift.py",

@@ -195,6 +195,23 @@ class TestWithDebugpy:
         assert set(reached) == {"weighted_sum_backward", "maximum_backward"}
         assert len(reached) <= 9  # of 4 and 3 lines, and where they end
 
+    def test_steps_over_arrays_stop_only_in_closures(self, client, configuration, tmp_path):
+        (tmp_path / "net.py").write_text(
+            "import numpy as np, tinygrad_pool as tg\n"
+            "x, w = tg.Value(np.ones((1, 1, 4, 4))), tg.Value(np.ones((1, 1, 2, 2)))\n"
+            "pooled = tg.max_pool2d(tg.conv2d(x + tg.Value(1.0), w), 2)\n"
+            "E = tg.maximum(tg.relu(pooled), 0.5).mean()\nE.backward()\n"
+        )
+        launch(client, configuration, "mean_backward")
+        reached = []
+        thread, frame = place(client)
+        while not frame["source"]["path"].endswith("net.py"):
+            reached.append(frame["name"])
+            client.ask("stepIn", threadId=thread)
+            thread, frame = place(client)
+        rules = "mean", "maximum", "relu", "max_pool", "conv", "add"
+        assert list(dict.fromkeys(reached)) == [f"{rule}_backward" for rule in rules]
+
     def test_with_the_defaults_every_closure_is_skipped(self, client, configuration):
         configuration.pop("rules")
         launch(client, configuration | {"justMyCode": True}, "maximum_backward")

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import assume, given, strategies as st
 
 import tinygrad_pool as tg
-from tinygrad_pool.rules import fast_convolution
+from tinygrad_pool.rules import blocks
+from tinygrad_pool.rules.blocks import cut_of
 from tinygrad_pool.rules.convolution import conv_by_unfolding
-from tinygrad_pool.rules.fast_convolution import cut_of, fast_conv
+from tinygrad_pool.rules.fast_convolution import fast_conv
 from tinygrad_pool.rules.windows import windows_of
 
 inf, nan = np.inf, np.nan
@@ -82,7 +83,7 @@ def assert_same(xs, options, wants=(True, True, True), g=None, **tolerances):
 def any_blocks(request, monkeypatch):
     """Cut into blocks of one window, into blocks of several windows, and not at all."""
     for name, number in zip(("NUMBERS", "WINDOWS"), request.param, strict=True):
-        monkeypatch.setattr(fast_convolution, name, number)
+        monkeypatch.setattr(blocks, name, number)
 
 
 @pytest.mark.long
@@ -138,10 +139,10 @@ def test_any_convolution_equals_the_readable_one(data):
     options = options_of(grid[4], **grid[5])
     sizes = zip(grid[2], options["windows"].extent, options["windows"].padding, strict=True)
     assume(all(n + p + q >= extent for n, extent, (p, q) in sizes))
-    blocks = draw(st.sampled_from([(1, 1), (60, 1), (500, 20)]))
+    sizes = draw(st.sampled_from([(1, 1), (60, 1), (500, 20)]))
     with pytest.MonkeyPatch.context() as patch:
-        for name, number in zip(("NUMBERS", "WINDOWS"), blocks, strict=True):
-            patch.setattr(fast_convolution, name, number)
+        for name, number in zip(("NUMBERS", "WINDOWS"), sizes, strict=True):
+            patch.setattr(blocks, name, number)
         assert_same(operands(grid), options)
 
 

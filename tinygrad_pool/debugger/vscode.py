@@ -10,8 +10,8 @@ from tinygrad_pool.errors import OutputError
 from tinygrad_pool.files import check_folder, whole_folder
 
 AIDS = (
-    *("arguments", "cells", "composition", "half_precision", "masks", "pool_checks", "primitive"),
-    *("range_sums", "rule", "statistics", "tie_breaking", "tiles", "ufunc_methods"),
+    *("arguments", "blocks", "cells", "composition", "half_precision", "masks", "pool_checks"),
+    *("primitive", "range_sums", "rule", "statistics", "tie_breaking", "tiles", "ufunc_methods"),
     *("unfolding", "window_matrices", "windows"),
 )
 """Modules in rules/ without closures: like the engine, they are stepped over."""

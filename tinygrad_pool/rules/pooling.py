@@ -191,7 +191,7 @@ def avg_pool_by_unfolding(
     units = (*shape[: len(shape) - len(windows.kernel)], *windows.over(shape))
 
     def avg_pool_backward(g: Array) -> Contributions:
-        share = np.reshape(cast(g, dtype=dtype) / K, (*units, *(1 for _ in windows.kernel)))
+        share = np.reshape(cast(g, dtype=dtype) / K, (*units, *[1] * len(windows.kernel)))
         to_seen = np.broadcast_to(share, (*units, *windows.kernel))
         to_x = fold(to_seen, windows=windows, shape=shape)
         return (cast(to_x, dtype=x.dtype),)
@@ -241,7 +241,7 @@ def lp_pool_by_unfolding(
         slope = share = seen / largest / np.where(no_slope, np.inf, root)
         if p != 2:
             slope = np.sign(seen) * np.abs(np.where(zero, 1.0, share)) ** (p - 1)
-        to_seen = np.reshape(cast(g, dtype=dtype), (*units, *(1 for _ in windows.kernel))) * slope
+        to_seen = np.reshape(cast(g, dtype=dtype), (*units, *[1] * len(windows.kernel))) * slope
         to_x = fold(to_seen, windows=windows, shape=shape)
         return (cast(to_x, dtype=x.dtype),)
 
