@@ -199,7 +199,7 @@ class TestWithDebugpy:
         (tmp_path / "net.py").write_text(
             "import numpy as np, tinygrad_pool as tg\n"
             "x, w = tg.Value(np.ones((1, 1, 4, 4))), tg.Value(np.ones((1, 1, 2, 2)))\n"
-            "pooled = tg.max_pool2d(tg.conv2d(x + tg.Value(1.0), w), 2)\n"
+            "pooled = tg.max_pool2d(tg.conv2d(x + tg.Value(1.0), w, np.ones(1)), 2)\n"
             "E = tg.maximum(tg.relu(pooled), 0.5).mean()\nE.backward()\n"
         )
         launch(client, configuration, "mean_backward")

@@ -32,7 +32,7 @@ def fast_conv(
     def conv_backward(g: Array) -> Contributions:
         to_x = np.zeros(x.shape, wide) if wants[0] else None
         to_w = np.zeros(weights.shape, wide) if wants[1] else None
-        to_b = [np.zeros((groups, filters), wide) for _ in b]
+        to_b = np.zeros((groups, filters), wide) if b else None
         cells, units = cut.by_group(np.ascontiguousarray(x, wide)), cut.by_group(g)
         columns, results = cut.buffers(weights)
         for block in cut.blocks():
@@ -42,12 +42,12 @@ def fast_conv(
             if to_x is not None:
                 sent = np.matmul(np.swapaxes(weights, 1, 2), rows, out=cut.fit(columns, block))
                 cut.add_columns(sent, cut.by_group(to_x), block)
-            for i in range(len(to_b)):
-                to_b[i] += np.sum(rows[:, :filters], axis=2)
+            if to_b is not None:
+                to_b += np.sum(rows[:, :filters], axis=2)
         to_x = None if to_x is None else to_x.astype(dtype, copy=False)
         to_w = None if to_w is None else cut.weights(to_w, w.shape).astype(dtype, copy=False)
-        to_b = [np.reshape(sums, len(w)).astype(dtype, copy=False) for sums in to_b]
-        return to_x, to_w, *to_b
+        to_b = None if to_b is None else np.reshape(to_b, len(w)).astype(dtype, copy=False)
+        return (to_x, to_w, to_b)[: 2 + len(b)]
 
     return y, conv_backward
 
