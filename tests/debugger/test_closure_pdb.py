@@ -6,6 +6,7 @@ import pdb
 import re
 import signal
 import sys
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -168,8 +169,21 @@ def test_custom_rules_stop_whatever_their_closure_is_called(run):
     def call(x):
         return x * 1.0, len  # no function of Python's: it is skipped
 
+    class Double:
+        def __call__(self, g):
+            return (g * 2,)
+
+    def double(x):
+        return x * 2, Double()
+
+    def double_partly(x):
+        return x * 2, partial(lambda n, g: (g * n,), 2)
+
     y = tg.lift(halve)(Value(4.0, label="x").exp())
     assert [name for _, name in stops(run("node; node", y))] == ["<lambda>", "exp_backward"]
+    y = tg.lift(double)(tg.lift(double_partly)(y))
+    names = [name for _, name in stops(run("node; node; node; node", y))]
+    assert names == ["__call__", "<lambda>", "<lambda>", "exp_backward"]
     assert code_of(tg.lift(call)(Value(1.0))) is None
     assert code_of(Value(1.0)) is None
 

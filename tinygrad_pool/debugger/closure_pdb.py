@@ -8,6 +8,7 @@ import pdb
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from traceback import walk_tb
 from types import CodeType, FrameType, TracebackType
 from typing import Any, NamedTuple
@@ -204,7 +205,11 @@ class ClosurePdb(pdb.Pdb):
 
 def code_of(node: Node) -> CodeType | None:
     """Return the code of a node's closure; None if it is not a Python function."""
-    closure = inspect.unwrap(node._closure) if node._closure else None
+    closure: Any = inspect.unwrap(node._closure) if node._closure else None
+    while isinstance(closure, partial):
+        closure = closure.func
+    if not hasattr(closure, "__code__"):
+        closure = getattr(closure, "__call__", None)  # of an object
     return getattr(closure, "__code__", None)
 
 
