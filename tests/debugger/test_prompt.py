@@ -73,6 +73,9 @@ def test_every_command_is_in_one_group():
         ("a = 5", "to change a number for the next replay, type set a = 5"),
         ("a.data=5", "to change a number for the next replay, type set a = 5"),
         ("b = 5", "to change a number for the next replay, type set b = 5"),
+        ("set a.data = 5", "a will be 5 in the next replay (now 2)"),
+        ("set a = −5 − 1", "a will be −6 in the next replay (now 2)"),
+        ("draw a.svg b.svg", "draw: needs one file name or off, got 'a.svg b.svg'"),
         ("b * 2 < 0", "True"),
         ("x = 5", "unknown command 'x'; help lists all commands"),
         ("a += 5", "'a += 5': SyntaxError: invalid syntax (the expression, line 1)"),
@@ -81,6 +84,10 @@ def test_every_command_is_in_one_group():
 )
 def test_names_and_expressions_are_shown_and_unknown_commands_reported(run, line, answer):
     assert run(f"node; {line}").splitlines()[2:] == [answer]
+
+
+def test_an_assignment_to_an_attribute_is_an_invalid_expression(run):
+    assert run("a.grad = 5").startswith("'a.grad = 5': SyntaxError: ")
 
 
 def test_a_rule_alone_shows_its_node_or_the_names_of_several(run):
@@ -105,6 +112,28 @@ def test_ctrl_c_discards_queued_commands(network):
     shell.cmdloop()
     assert "interrupted, after 1 of 5 steps" in shell.stdout.getvalue()
     assert recording.position == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (UnicodeDecodeError("ascii", b"\xce", 0, 1, "no"), "cannot read that: 'ascii' codec"),
+        (ValueError("I/O operation on closed file"), ""),
+    ],
+)
+def test_only_input_that_is_closed_ends_the_prompt(network, monkeypatch, wrong, says):
+    def read(_):
+        line = next(typed)
+        if isinstance(line, str):
+            return line
+        raise line
+
+    typed = iter(["n", wrong, "n", "q"])
+    monkeypatch.setattr("builtins.input", read)
+    shell = Shell(tg.record(network()[2]), stdout=io.StringIO())
+    shell.cmdloop()
+    assert says in shell.stdout.getvalue()
+    assert shell.recording.position == (2 if says else 1)
 
 
 def test_the_end_of_input_ends_the_line_of_the_prompt(network):

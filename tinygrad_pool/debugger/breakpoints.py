@@ -191,10 +191,13 @@ def names_at(recording: Trace, step: Step) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def check(expression: str) -> CodeType:
-    """Compile an expression. Raises OptionError, which quotes it, for a syntax error."""
+    """Compile an expression, in which − is -, as numbers are printed.
+
+    Raises OptionError, which quotes it, for a syntax error.
+    """
     with _quoting(expression), warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)  # such as: "is" with a literal
-        return compile(expression, "the expression", "eval")
+        return compile(expression.replace("−", "-"), "the expression", "eval")
 
 
 def evaluate(expression: str, names: Mapping[str, Any]) -> Any:

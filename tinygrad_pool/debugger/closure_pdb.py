@@ -208,8 +208,8 @@ def code_of(node: Node) -> CodeType | None:
     closure: Any = inspect.unwrap(node._closure) if node._closure else None
     while isinstance(closure, partial):
         closure = closure.func
-    if not hasattr(closure, "__code__"):
-        closure = getattr(closure, "__call__", None)  # of an object
+    if callable(closure) and not hasattr(closure, "__code__"):
+        closure = closure.__call__  # of an object
     return getattr(closure, "__code__", None)
 
 

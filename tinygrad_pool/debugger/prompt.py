@@ -118,7 +118,9 @@ class Prompt(cmd.Cmd):
             try:
                 super().cmdloop(intro)
                 prompting = False
-            except NotImplementedError:  # raised in a notebook without input
+            except UnicodeDecodeError as error:
+                intro = f"cannot read that: {error}"
+            except (NotImplementedError, ValueError):  # a notebook without input, a closed stdin
                 prompting = False
             except KeyboardInterrupt:
                 self.say("")
@@ -139,13 +141,12 @@ class Prompt(cmd.Cmd):
             self.onecmd(f"print {line}")
         else:
             name, value = self._split_at(line, "=")
-            target = name.removesuffix(".data")
-            if value and target.partition("[")[0] in self.recording.known():
+            if value and name.partition("[")[0] in self.recording.known():
                 raise OptionError(
-                    f"to change a number for the next replay, type set {target} = {value}"
+                    f"to change a number for the next replay, type set {name} = {value}"
                 )
             command = line.split(maxsplit=1)[0]
-            if command in self.recording.known():
+            if {command, command.partition(".")[0]} & {*self.recording.known()}:
                 check(line)  # raises the error of an expression that begins with a node
             self.unknown(command)
 
@@ -228,7 +229,10 @@ class Prompt(cmd.Cmd):
         return name
 
     def _split_at(self, argument: str, separator: str) -> tuple[str, str]:
-        """Split a line at a separator that may also occur in the name before it."""
+        """Split a line at a separator that may also occur in the name before it.
+
+        An unknown name such as w.data[1] is read as w[1].
+        """
         names = set(self.recording.known())
         parts = argument.split(separator)
         for k in range(len(parts), 0, -1):
@@ -237,7 +241,7 @@ class Prompt(cmd.Cmd):
             if name in names or array in names:
                 return name, rest
         name, _, rest = argument.partition(separator)
-        return name.strip(), rest.strip()
+        return re.sub(r"\.data(?=\[|$)", "", name.strip()), rest.strip()
 
 
 def draw_step(recording: Recording, file: str) -> Path:

@@ -142,12 +142,14 @@ class Shell(SteppingCommands):
         The node of the step is highlighted. The file is updated at each step, until draw off. A
         page (.html) reloads itself.
         """
-        words = split(argument) or ["backward.svg"]
-        if words == ["off"]:
+        file, *more = split(argument) or ["backward.svg"]
+        if more:
+            raise OptionError(f"draw: needs one file name or off, got {argument!r}")
+        if file == "off":
             self.drawn = ""
             return
-        path = draw_step(self.recording, words[0])
-        self.drawn = words[0]
+        path = draw_step(self.recording, file)
+        self.drawn = file
         taken = counted(self.recording.position, "step")
         self.say(f"{path} shows the graph after {taken}, and is updated at each step")
 
