@@ -98,6 +98,7 @@ def test_a_silent_program_is_reported_by_its_exit_code(path):
         picture(SOURCE, "svg")
 
 
+SVG = '<svg viewBox="0 0 1 1"><g class="graph"/></svg>'
 PRINTED = {
     "nothing": "true",
     "garbage": "printf '\\273\\255\\353garbage'",
@@ -111,6 +112,9 @@ PRINTED = {
     "half a PDF": "echo '%PDF-1.7'",
     "an empty layout": "echo '{}'",
     "a layout without a box": "echo '{\"objects\": []}'",
+    "another encoding": "printf " + "".join(f"'\\{b:03o}'" for b in SVG.encode("utf-16")),
+    "a layout without sizes": 'echo \'{"objects": [{"name": "x"}], "bb": "0,0,1,1"}\'',
+    "a layout of nothing": 'echo \'{"objects": [], "bb": "0,0,1,1"}\'',
     "a list": "echo '[1, 2]'",
     "a number": "echo 12",
     "deep": "printf '[%.0s' $(seq 200000)",

@@ -107,12 +107,15 @@ def _is_complete(output: bytes, kind: str) -> bool:
         return output.startswith(b"%PDF-") and b"%%EOF" in output[-1024:]
     try:
         if kind == "svg":
-            root = ET.fromstring(output)
-            graph, box = root.find("*[@class='graph']"), root.get("viewBox", "").split()
+            root = ET.fromstring(output.decode())
+            drawn = root.find("*[@class='graph']") is not None
+            box = root.get("viewBox", "").split()
         else:
             layout = json.loads(output)
-            graph, box = layout["objects"], layout["bb"].split(",")
-        return graph is not None and len([*map(float, box)]) == 4
+            nodes = [item for item in layout["objects"] if "nodes" not in item]
+            drawn = bool([float(node["width"]) for node in nodes])
+            box = layout["bb"].split(",")
+        return drawn and len([*map(float, box)]) == 4
     except (ET.ParseError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return False
 
