@@ -173,6 +173,14 @@ class TestAFolder:
             files["a"] = b"new"
         assert {p.name: p.read_bytes() for p in out.iterdir()} == {"a": b"new", "mine": b"mine"}
 
+    def test_an_existing_folder_may_be_a_disk_of_its_own(self, tmp_path):
+        out = tmp_path / "out"
+        out.mkdir()
+        with whole_folder(out) as files:
+            files["one"] = "1"
+            assert [path.name for path in tmp_path.iterdir()] == ["out"]  # nothing to move from
+        assert [path.name for path in out.iterdir()] == ["one"]
+
     def test_an_interruption_leaves_nothing(self, tmp_path):
         def interrupted():
             with whole_folder(tmp_path / "out") as files:

@@ -49,7 +49,8 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[dict[str, bytes | str
     path = check_folder(path)
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path}: is a file, not a folder to write into")
-    draft = _draft_beside(Path(os.path.realpath(path)))
+    beside = path / "file" if path.is_dir() else path  # a folder may be a disk of its own
+    draft = _draft_beside(Path(os.path.realpath(beside)))
     with _as_output_error(path):
         draft.mkdir()
     try:
