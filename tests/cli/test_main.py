@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -131,6 +132,39 @@ def test_a_full_disk_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err == (
         "tinygrad-pool: standard output: cannot be written: No space left on device\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (PermissionError(13, "Permission denied", "a/net.py"), "a/net.py: Permission denied"),
+        (FileNotFoundError(2, "No such file"), "the current folder: No such file"),
+    ],
+)
+def test_an_error_of_the_system_names_the_place(monkeypatch, capsys, error, says):
+    tree = Mock(__name__="tree", side_effect=error)
+    monkeypatch.setattr("tinygrad_pool.cli.scripts.tree", tree)
+    assert main(["tree", "net.py"]) == 1
+    assert capsys.readouterr().err == f"tinygrad-pool: {says}\n"
+
+
+def test_without_standard_output_it_runs_silently(tmp_path):
+    (tmp_path / "net.py").write_text("import tinygrad_pool as tg\nE = tg.Value(2.0).exp()\n")
+    program = f"{sys.executable} -m tinygrad_pool debug net.py -c node >&-"
+    ran = subprocess.run(
+        program, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert ran.stderr == ""
+
+
+def test_quitting_pdb_is_an_interrupt(tmp_path):
+    (tmp_path / "net.py").write_text("breakpoint()\nx = 1\n")
+    program = [sys.executable, "-m", "tinygrad_pool", "tree", "net.py"]
+    ran = subprocess.run(
+        program, cwd=tmp_path, input="next\nquit\n", capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 130
+    assert ran.stderr == "tinygrad-pool: interrupted; nothing was written\n"
 
 
 def test_a_closed_pipe_is_not_an_error(monkeypatch):

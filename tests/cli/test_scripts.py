@@ -57,6 +57,8 @@ class TestDraw:
         assert "has no Value called 'lost' at top level; it has a, loss, table, other" in error
         assert error.endswith(" (--value other selects that one)\n")
         assert not (tmp_path / "g.svg").exists()
+        assert main(["tree", str(script), "--value", ""]) == 1
+        assert "has no Value called '' at top level" in capsys.readouterr().err
 
     def test_a_script_without_values_is_an_error(self, tmp_path, capsys):
         (tmp_path / "empty.py").write_text("x = 1\n")

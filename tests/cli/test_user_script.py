@@ -95,8 +95,16 @@ def test_a_module_of_a_package_is_run_as_python_does(
     assert main(["tree", str(tmp_path / file)]) == 1
     assert capsys.readouterr().err.splitlines()[1:] == [
         "ImportError: attempted relative import with no known parent package",
-        f"run it as a module, from the folder above: {file[:-3].replace('/', '.')}",
+        f"run it as a module, from {tmp_path}: {file[:-3].replace('/', '.')}",
     ]
+    (tmp_path / "part" / "deep").mkdir()
+    inner = write("from ..ending import w\nE = w * 2.0\n", "part/deep/inner.py", start="")
+    write("", "part/deep/__init__.py", start="")
+    assert main(["tree", str(inner)]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"run it as a module, from {tmp_path}: part.deep.inner"
+    assert main(["tree", "part.deep.inner"]) == 0
+    assert capsys.readouterr().out.startswith("E: × = 4")
     assert main(["tree", "part.nothing"]) == 1
     assert capsys.readouterr().err == "tinygrad-pool: tree: there is no script part.nothing\n"
 

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from bdb import BdbQuit
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ DEFAULT, REST = "default: %(default)s", "Arguments after -- are passed to the sc
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0, 1 for an error, 2 for a bad option, or a signal's."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # closed, by >&-
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=PLAINLY)  # a console without δ shows delta
@@ -37,19 +39,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TinygradPoolError as error:
         print(f"tinygrad-pool: {error}", file=sys.stderr)
         return 1
+    except (KeyboardInterrupt, BdbQuit):  # the latter if breakpoint() is left
+        print("tinygrad-pool: interrupted; nothing was written", file=sys.stderr)
+        return 130
     except Exception as error:
         message = user_script.error_message(error)  # raised by a closure of the script, perhaps
-        if not message and isinstance(error, OSError):  # of a print: files raise OutputError
-            _discard_output()
-            message = f"standard output: cannot be written: {error.strerror}"
+        if not message and isinstance(error, OSError):  # to write a file raises OutputError
+            message = f"{_place_of(error)}: {error.strerror}"
         if not message:
             raise
         print(f"tinygrad-pool: {message}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("tinygrad-pool: interrupted; nothing was written", file=sys.stderr)
-        return 130
     return 0
+
+
+def _place_of(error: OSError) -> str:
+    """Say where an error of the system occurred."""
+    if isinstance(error, FileNotFoundError) or error.filename:
+        return error.filename or "the current folder"
+    _discard_output()
+    return "standard output: cannot be written"
 
 
 def _discard_output() -> None:

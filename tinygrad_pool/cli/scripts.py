@@ -160,7 +160,7 @@ def value_of(made: dict[str, Any], name: str | None, script: str) -> Value:
         return values[name]
     if name is None and numbers:
         return max(numbers, key=lambda v: v._order)
-    missing = f"Value called {name!r}" if name else "Value that is a number"
+    missing = "Value that is a number" if name is None else f"Value called {name!r}"
     last = max(values, key=lambda n: values[n]._order, default="")
     hint = "no Values; return a function's result to the top level, as in loss = main()"
     raise OptionError(

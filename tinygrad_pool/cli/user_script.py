@@ -6,6 +6,7 @@ import runpy
 import sys
 import sysconfig
 import traceback
+from bdb import BdbQuit
 from collections.abc import Iterator, Sequence
 from contextlib import chdir
 from pathlib import Path
@@ -49,7 +50,7 @@ def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> di
                 made = runpy.run_path(str(script), run_name="__main__")
             else:
                 made = runpy.run_module(str(script), run_name="__main__", alter_sys=True)
-    except (KeyboardInterrupt, BrokenPipeError):
+    except (KeyboardInterrupt, BrokenPipeError, BdbQuit):
         raise
     except SystemExit as exited:
         if exited.code not in (None, 0):
@@ -57,8 +58,11 @@ def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> di
         made = _names_at_exit(exited.__traceback__)
     except BaseException as error:
         if "no known parent package" in str(error):
-            module = f"{script.resolve().parent.name}.{script.stem}"
-            error.add_note(f"run it as a module, from the folder above: {module}")
+            folder = script.resolve().parent
+            while (folder / "__init__.py").exists():
+                folder = folder.parent
+            parts = script.resolve().with_suffix("").relative_to(folder).parts
+            error.add_note(f"run it as a module, from {folder}: {'.'.join(parts)}")
         message = error_message(error) or f"{script}: {type(error).__name__}: {error}"
         raise ScriptError(message) from error
     finally:
