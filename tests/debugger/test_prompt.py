@@ -257,7 +257,7 @@ def test_an_error_of_a_rule_is_reported(run):
     assert printed[-3:] == [
         "replay: KeyError: 'too\\nlarge'",
         "set for the next replay: x = 9",
-        "0 of 1 steps taken",
+        "0 of 1 step taken",
     ]
 
 

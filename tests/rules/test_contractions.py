@@ -57,7 +57,7 @@ A, T = Value(np.ones((2, 3))), Value(np.ones((2, 3, 4)))
     ("call", "error", "message"),
     [
         (lambda: np.einsum(A, [0, 1]), OptionError, "the subscripts come first, as text"),
-        (lambda: np.einsum("ij,j", A), OptionError, "has 2 terms for 1 operands"),
+        (lambda: np.einsum("ij,j", A), OptionError, "has 2 terms for 1 operand"),
         (lambda: np.einsum("i", A), OptionError, r"term 'i' .* does not fit shape \(2, 3\)"),
         (lambda: np.einsum("ij->k", A), OptionError, "are not valid subscripts"),
         (lambda: np.einsum("ii", A), ShapeError, "'i' has two lengths in"),

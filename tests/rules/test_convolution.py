@@ -118,7 +118,7 @@ def test_a_convolution_keeps_its_dtype(dtype):
             None,
             1,
             ShapeError,
-            "a weight of shape (1, 1, 2, 2) with groups=1 needs 1 channels, got 2 in",
+            "a weight of shape (1, 1, 2, 2) with groups=1 needs 1 channel, got 2 in",
         ),
         ((4, 3, 3), (2, 1, 2, 2), None, 2, ShapeError, "groups=2 needs 2 channels, got 4"),
         ((3, 3, 3), (2, 1, 2, 2), None, 2, OptionError, "groups=2 must divide 3 input channels"),

@@ -14,12 +14,12 @@ SQUARE = tg.Value(np.arange(6.0).reshape(2, 3))
         (
             lambda v: v.reshape(4, 2),
             ShapeError,
-            r"reshape: 6 elements of shape \(2, 3\) do not fit shape \(4, 2\)",
+            r"reshape: 6 elements of shape \(2, 3\) cannot fill shape \(4, 2\)",
         ),
-        (lambda v: v.reshape(4, -1), ShapeError, r"reshape: .* do not fit shape \(4, -1\)"),
-        (lambda v: v.reshape(-1, -1), ShapeError, r"reshape: .* do not fit shape \(-1, -1\)"),
-        (lambda v: v.reshape(-2, -3), ShapeError, r"reshape: .* do not fit shape \(-2, -3\)"),
-        (lambda v: v.reshape(0, -1), ShapeError, r"reshape: .* do not fit shape \(0, -1\)"),
+        (lambda v: v.reshape(4, -1), ShapeError, r"reshape: .* cannot fill shape \(4, -1\)"),
+        (lambda v: v.reshape(-1, -1), ShapeError, r"reshape: .* cannot fill shape \(-1, -1\)"),
+        (lambda v: v.reshape(-2, -3), ShapeError, r"reshape: .* cannot fill shape \(-2, -3\)"),
+        (lambda v: v.reshape(0, -1), ShapeError, r"reshape: .* cannot fill shape \(0, -1\)"),
         (lambda v: v.reshape(1.5), AxisError, "reshape: shape must be an integer, got 1.5"),
         (lambda v: v.reshape(None), AxisError, "reshape: shape must be an integer, got None"),
         (

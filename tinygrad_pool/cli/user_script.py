@@ -15,6 +15,7 @@ from typing import Any
 
 from tinygrad_pool.engine.context import traced
 from tinygrad_pool.errors import ScriptError
+from tinygrad_pool.formatting import counted
 
 CALLS = 8
 """The most calls to list for an error."""
@@ -94,7 +95,7 @@ def error_message(error: BaseException) -> str:
         message = f"{type(error).__name__}: {error.msg}"
     calls = [f"  called at {line}" for line in lines[1 : CALLS + 1]]
     more = len(lines) - 1 - CALLS
-    calls += [f"  … {more:,} more calls"] * (more > 0)
+    calls += [f"  … {counted(more, 'more call')}"] * (more > 0)
     earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     at = next(_user_lines(earlier), lines[0]) if earlier else lines[0]
     if at != lines[0]:

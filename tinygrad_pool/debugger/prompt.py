@@ -21,7 +21,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, TinygradPoolError
 from tinygrad_pool.files import kind_of, write_whole
-from tinygrad_pool.formatting import written
+from tinygrad_pool.formatting import counted, written
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.naming import element_called
 from tinygrad_pool.recording.recording import Recording
@@ -95,7 +95,8 @@ class Prompt(cmd.Cmd):
             raise
         except KeyboardInterrupt:
             self.cmdqueue.clear()
-            self.say(f"interrupted, after {self.recording.position} of {len(self.recording)} steps")
+            steps = counted(len(self.recording), "step")
+            self.say(f"interrupted, after {self.recording.position} of {steps}")
         except TinygradPoolError as error:
             self.say(in_a_line(str(error)), MISTAKE)
         except Exception as error:  # noqa: BLE001  # a rule or an expression may raise anything

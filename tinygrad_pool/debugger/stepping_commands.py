@@ -12,7 +12,7 @@ from tinygrad_pool.debugger.breakpoints import Breakpoint, Test, whole_number
 from tinygrad_pool.debugger.prompt import Prompt
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.formatting import on_a_line
+from tinygrad_pool.formatting import counted, on_a_line
 from tinygrad_pool.recording import views
 from tinygrad_pool.recording.origins import not_finite
 from tinygrad_pool.recording.recording import Recording
@@ -209,7 +209,8 @@ class SteppingCommands(Prompt):
         if self.drawn:
             self.say(f"{self.drawn} is updated at each step; draw off stops that")
         replay = "" if self.recording is self.recorded else " in a replay; revert leaves it"
-        self.say(f"{self.recording.position} of {len(self.recording)} steps taken{replay}")
+        steps = counted(len(self.recording), "step")
+        self.say(f"{self.recording.position} of {steps} taken{replay}")
 
     def _break(self, argument: str, once: bool) -> None:
         name, condition = self._split_at(argument, " if ")

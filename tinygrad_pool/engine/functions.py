@@ -20,6 +20,7 @@ from tinygrad_pool.engine.data import copied
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import AxisError, DataError, OptionError
+from tinygrad_pool.formatting import counted
 from tinygrad_pool.rules.arguments import whole
 
 INSIDE: ContextVar[bool] = ContextVar("INSIDE", default=False)
@@ -53,7 +54,8 @@ def called(
     values, copies = list(args), list(args)
     for i in places:
         if not -len(values) <= i < len(values):
-            raise OptionError(f"{name}: argnums={i}, but the call has {len(values)} arguments")
+            got = counted(len(values), "argument")
+            raise OptionError(f"{name}: argnums={i}, but the call has {got}")
         values[i] = mapped(lambda x: _value_of(name, x, graph or INSIDE.get()), values[i])
         copies[i] = mapped(lambda x: x, values[i])  # f may change its lists and dicts
     with inside():

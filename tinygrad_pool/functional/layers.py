@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, ShapeError
+from tinygrad_pool.formatting import counted
 from tinygrad_pool.functional.operations import operand, value
 from tinygrad_pool.rules.arguments import Rng, Shape, each, flag, generator, numbers, real
 from tinygrad_pool.rules.half_precision import as_given, widened
@@ -33,10 +34,8 @@ def affine(name: str, x: Any, weight: Any, bias: Any) -> Value:
     """Compute x Wᵀ + b; `name` is used in errors."""
     x, weight = operand(x, name), value(weight, f"{name}: weight")
     if weight.ndim not in (1, 2) or np.shape(x)[-1:] != weight.shape[-1:]:
-        raise ShapeError(
-            f"{name}: needs {(weight.shape or ('some',))[-1]} features on the last axis, "
-            f"got shape {np.shape(x)}"
-        )
+        features = counted(weight.shape[-1], "feature") if weight.ndim else "features"
+        raise ShapeError(f"{name}: needs {features} on the last axis, got shape {np.shape(x)}")
     y: Value = x @ weight.T
     return y if bias is None else y + operand(bias, f"{name}: bias")
 
@@ -178,8 +177,8 @@ def group_norm(
     (groups,) = numbers("group_norm", "num_groups", num_groups, 1, least=1)
     if x.ndim < 2 or x.shape[1] % groups:
         raise ShapeError(
-            f"group_norm: needs x (n, channels, ...) with channels in {groups} groups, "
-            f"got shape {x.shape}"
+            f"group_norm: needs x (n, channels, ...) with channels in "
+            f"{counted(groups, 'group')}, got shape {x.shape}"
         )
     parts = Value.reshape(x, x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
     axes = tuple(range(2, parts.ndim))

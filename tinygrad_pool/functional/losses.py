@@ -9,6 +9,7 @@ import numpy as np
 from tinygrad_pool.engine.data import to_constant, to_data, unbroadcast_axes
 from tinygrad_pool.engine.value import Value, lift
 from tinygrad_pool.errors import DataError, ShapeError, SubscriptError
+from tinygrad_pool.formatting import counted
 from tinygrad_pool.functional.activations import softplus
 from tinygrad_pool.functional.operations import abs as magnitude, clip, log_softmax, value
 from tinygrad_pool.rules import entropies
@@ -271,7 +272,7 @@ def _class_weights(name: str, y: Value, weight: Any) -> Any:
     w = np.ones(classes) if weight is None else np.asarray(to_data(weight, f"{name}: weight"))
     if w.shape != (classes,):
         raise ShapeError(
-            f"{name}: weight needs {classes} numbers, one per class, got shape {w.shape}"
+            f"{name}: weight needs {counted(classes, 'number')}, one per class, got shape {w.shape}"
         )
     return w.astype(y.dtype).reshape(-1, *(1,) * (y.ndim - 1 - axis))
 

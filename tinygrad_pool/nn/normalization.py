@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.formatting import counted
 from tinygrad_pool.functional import layers
 from tinygrad_pool.functional.operations import value
 from tinygrad_pool.nn.activations import not_in_place
@@ -160,8 +161,8 @@ class _InstanceNorm(_BatchNorm):
         """Normalize."""
         x = self._checked(x)
         if x.shape[1] != self.num_features:
-            name = type(self).__name__
-            raise ShapeError(f"{name}: needs {self.num_features} channels, got shape {x.shape}")
+            needed = counted(self.num_features, "channel")
+            raise ShapeError(f"{type(self).__name__}: needs {needed}, got shape {x.shape}")
         return layers.instance_norm(x, None, None, self.weight, self.bias, eps=self.eps)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.errors import AxisError, OptionError, ShapeError
+from tinygrad_pool.formatting import counted
 from tinygrad_pool.rules.arguments import axes_of, named_axes, whole
 from tinygrad_pool.rules.composition import composes, operand
 from tinygrad_pool.rules.primitive import primitive
@@ -85,9 +86,8 @@ def _explicit(subscripts: str, xs: list[Array]) -> tuple[list[str], str]:
     spare = "".join(c for c in ascii_letters if c not in text)
     wide = 0
     if len(terms) != len(xs):
-        raise OptionError(
-            f"np.einsum: {subscripts!r} has {len(terms)} terms for {len(xs)} operands"
-        )
+        has, operands = counted(len(terms), "term"), counted(len(xs), "operand")
+        raise OptionError(f"np.einsum: {subscripts!r} has {has} for {operands}")
     for i, (term, x) in enumerate(zip(terms, xs, strict=True)):
         free = np.ndim(x) - len(term.replace("...", ""))
         wide = max(wide, free)
@@ -163,7 +163,8 @@ def _paired(a: int, b: int, axes: Any) -> tuple[list[int], list[int]]:
     if np.ndim(axes) == 0:
         count = whole(axes, "np.tensordot: axes")
         if not 0 <= count <= min(a, b):
-            raise AxisError(f"np.tensordot: needs {count} axes, got operands with {a} and {b}")
+            needed = counted(count, "axis", "axes")
+            raise AxisError(f"np.tensordot: needs {needed}, got operands with {a} and {b}")
         return list(range(a - count, a)), list(range(count))
     of_a, of_b = (list(np.atleast_1d(one)) for one in axes)
     return of_a, of_b

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.formatting import counted
 from tinygrad_pool.rules.arguments import Shape, numbers
 from tinygrad_pool.rules.fast_convolution import fast_conv
 from tinygrad_pool.rules.linear import transposed
@@ -101,13 +102,12 @@ def _check_conv(x: Shape, w: Shape, biases: list[Shape], windows: Windows, group
         raise ShapeError(f"{name}: needs an input (..., channels, {space}), got shape {x}")
     channels = x[-ndim - 1]
     if channels % groups or w[0] % groups:
-        raise OptionError(
-            f"{name}: groups={groups} must divide {channels} input channels and {w[0]} filters"
-        )
+        both = f"{counted(channels, 'input channel')} and {counted(w[0], 'filter')}"
+        raise OptionError(f"{name}: groups={groups} must divide {both}")
     if w[1] * groups != channels:
         raise ShapeError(
-            f"{name}: a weight of shape {w} with groups={groups} needs {w[1] * groups} "
-            f"channels, got {channels} in an input of shape {x}"
+            f"{name}: a weight of shape {w} with groups={groups} needs "
+            f"{counted(w[1] * groups, 'channel')}, got {channels} in an input of shape {x}"
         )
     if biases and biases[0] != (w[0],):
         raise ShapeError(f"{name}: bias of {w[0]} filters needs shape {(w[0],)}, got {biases[0]}")

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError
+from tinygrad_pool.formatting import counted
 from tinygrad_pool.rules.arguments import Shape, choice, flag, items_of, numbers
 from tinygrad_pool.rules.primitive import FIXED
 
@@ -116,7 +117,8 @@ def _over(windows: Windows, shape: Shape) -> Shape:
             count -= 1
         if count < 1:
             raise ShapeError(
-                f"{windows.name}: a window of {extent} cells (kernel_size={windows.kernel}, "
+                f"{windows.name}: a window of {counted(extent, 'cell')} "
+                f"(kernel_size={windows.kernel}, "
                 f"dilation={windows.dilation}) is longer than an axis of {n} with padding "
                 f"{p} + {q}; the input has shape {shape}"
             )
@@ -205,7 +207,8 @@ FIXED.update((Windows, AdaptiveWindows))
 def space_of(shape: Shape, ndim: int, name: str) -> Shape:
     """Return the shape of the plane, the last `ndim` axes. Raises ShapeError if there are fewer."""
     if len(shape) < ndim:
-        raise ShapeError(f"{name}: needs at least {ndim} axes, got shape {shape}")
+        needed = counted(ndim, "axis", "axes")
+        raise ShapeError(f"{name}: needs at least {needed}, got shape {shape}")
     return shape[len(shape) - ndim :]
 
 

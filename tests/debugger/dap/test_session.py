@@ -364,7 +364,7 @@ def console(loss):
 def test_answers_do_not_accumulate():
     shell = console(tg.Value(2.0, label="x").exp())
     assert shell.answer("node").startswith("1 of 1, the last: exp#1 gets 1")
-    said = "1 of 1 steps taken\nbefore the first of 1 step; type node to take it\n"
+    said = "1 of 1 step taken\nbefore the first of 1 step; type node to take it\n"
     assert shell.answer("info\n\nback") == said
     assert shell.answer("") == ""
 
