@@ -180,6 +180,8 @@ def test_a_table_without_rows_is_its_title():
         ("z₁⁽⁴⁾", "z1(4)"),
         ("é ß ☂", "e ? ?"),
         ("1e−3", "1e-3"),
+        ("α = λ₁ Ω ά ς", "alpha = lambda1 Omega alpha sigma"),
+        ("“f’”", '"f\'"'),
     ],
 )
 def test_signs_are_replaced_by_words(text, plain):

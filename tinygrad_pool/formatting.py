@@ -20,6 +20,7 @@ BETWEEN = "\N{NO-BREAK SPACE} "
 """Separates the columns of an array."""
 
 _NAME = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)?(?:\^?(\(\d+\)))?")
+_GREEK = re.compile(r"GREEK (SMALL|CAPITAL) LETTER (?:FINAL )?(\w+)")
 _LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _HIGH = str.maketrans("()0123456789", "⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -258,17 +259,19 @@ PLAINLY = "tinygrad_pool"
 IN_ASCII = {
     **dict.fromkeys("−–—─", "-"),
     **dict.fromkeys("│├", "|"),
+    **dict.fromkeys("‘’′", "'"),
+    **dict.fromkeys("“”", '"'),
     **{"└": "`", "×": "*", "·": "*", "÷": "/", "±": "+-", "√": "sqrt ", "∞": "inf"},
-    **{"∂": "d", "δ": "delta", "ε": "eps", "σ": "sigma", "μ": "mu", "β": "beta", "Σ": "sum"},
+    **{"∂": "d", "Σ": "sum", "λ": "lambda", "Λ": "Lambda"},  # Unicode calls the letter LAMDA
     **{"→": "->", "←": "<-", "≥": ">=", "≤": "<=", "≈": "~", "²": "^2", "³": "^3", "ᵀ": ".T"},
 }
 
 
 def plainly(error: UnicodeError) -> tuple[str, int]:
-    """Replace characters that an encoding lacks by ASCII: symbols, and letters with accents.
+    """Replace characters that an encoding lacks by ASCII: symbols, Greek letters and accents.
 
-    >>> "−2 × é → ☂".encode("ascii", PLAINLY)
-    b'-2 * e -> ?'
+    >>> "−2 × é → α ☂".encode("ascii", PLAINLY)
+    b'-2 * e -> alpha ?'
     """
     if not isinstance(error, UnicodeEncodeError):
         raise error
@@ -284,6 +287,8 @@ def written(text: str, stream: object) -> str:
 def _replacement(character: str) -> str:
     if character in IN_ASCII:
         return IN_ASCII[character]
+    if greek := _GREEK.match(unicodedata.name(character, "")):
+        return greek[2].capitalize() if greek[1] == "CAPITAL" else greek[2].lower()
     return unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode() or "?"
 
 
