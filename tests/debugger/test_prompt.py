@@ -90,6 +90,11 @@ def test_an_assignment_to_an_attribute_is_an_invalid_expression(run):
     assert run("a.grad = 5").startswith("'a.grad = 5': SyntaxError: ")
 
 
+def test_help_lists_commands_without_docstrings(run, monkeypatch):
+    monkeypatch.setattr(Shell.do_node, "__doc__", None)  # as under python -OO
+    assert run("help").splitlines()[:2] == ["moving:", "  node n s         "]
+
+
 def test_a_rule_alone_shows_its_node_or_the_names_of_several(run):
     assert run("relu").splitlines()[0] == "relu#3 = 0, grad –"
     x = tg.Value(2.0, label="x")

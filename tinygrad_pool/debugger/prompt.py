@@ -176,7 +176,7 @@ class Prompt(cmd.Cmd):
             self.say(f"{title}:")
             for name in names.split():
                 command = name.replace("-", "_")
-                usage = inspect.getdoc(getattr(self, f"do_{command}")) or ""
+                usage = inspect.getdoc(getattr(self, f"do_{command}")) or " "
                 summary = re.split(r"[.;:] |\.$", usage.splitlines()[0].partition(": ")[2])[0]
                 short = [s for s in _NAMES.get(command, "").split() if len(s) < 3]
                 line = f"  {' '.join([name, *short]):<16} {summary}"
