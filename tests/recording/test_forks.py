@@ -54,6 +54,9 @@ def replayed(tmp_path):
         "E = max(a, b) * c + a * b",
         "m = a\nfor x in (b, c):\n    m = max(m, x)\nE = m * (a + b + c)",
         "E = sum(x for x in (a, b, c) if x > 0) * b",
+        "E = b * 2 if 0 < b < 5 else b * -7",
+        "E = b * 2 if 0 <= b and b < 5 else b * -7",
+        "E = b * 2 if c < b < a else b * -7 * c * a",
     ],
 )
 def test_a_choice_that_would_now_differ_is_warned_of(replayed, program, way):

@@ -212,12 +212,13 @@ def _note_below(values: list[Any], relation: str, answer: bool) -> None:
 
 
 def _note(v: Node, relation: str, other: Any, answer: bool, rival: Node | None = None) -> None:
-    """Note on a Value, under `traced`, that Python used its data: once per line."""
+    """Note on a Value, under `traced`, that Python used its data: once per line and relation."""
     if SETTING.get().traced:
         line = here()
         here_too = [choice for choice in v.about.choices if choice.line == line]
         if other is THROUGH and any(choice.other != THROUGH for choice in here_too):
             return
-        kept = [choice for choice in v.about.choices if choice.line != line]
+        replaced = [c for c in here_too if c.relation == relation or c.other == THROUGH]
+        kept = [choice for choice in v.about.choices if choice not in replaced]
         choice = Choice(relation, str(other), answer, line, 0 if rival is None else rival._order)
         v.about = v.about._replace(choices=(*kept, choice))
