@@ -20,7 +20,6 @@ from tinygrad_pool.engine.data import copied
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import AxisError, DataError, OptionError
-from tinygrad_pool.formatting import counted
 from tinygrad_pool.rules.arguments import whole
 
 INSIDE: ContextVar[bool] = ContextVar("INSIDE", default=False)
@@ -54,7 +53,7 @@ def called(
     values, copies = list(args), list(args)
     for i in places:
         if not -len(values) <= i < len(values):
-            got = counted(len(values), "argument")
+            got = f"{len(values)} argument{'s' * (len(values) != 1)}"
             raise OptionError(f"{name}: argnums={i}, but the call has {got}")
         values[i] = mapped(lambda x: _value_of(name, x, graph or INSIDE.get()), values[i])
         copies[i] = mapped(lambda x: x, values[i])  # f may change its lists and dicts

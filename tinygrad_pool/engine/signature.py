@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from tinygrad_pool.engine.numpy_protocol import AnswersNumPy
 from tinygrad_pool.errors import OptionError, RuleError
-from tinygrad_pool.formatting import counted
 from tinygrad_pool.rules.composition import HINTS
 from tinygrad_pool.rules.rule import Rule
 
@@ -50,11 +49,12 @@ class Signature(NamedTuple):
         """
         operands, extras = self._split(operands)
         if len(operands) < (self.arity or 0) or len(extras) > len(self.options):
-            any_number = "any number of operands"
-            needed = any_number if self.arity is None else counted(self.arity, "operand")
-            most = counted(len(self.options), "option")
-            got = counted(len(operands) + len(extras), "argument")
-            raise OptionError(f"{self.name}: needs {needed} and at most {most}, got {got}")
+            most, got = len(self.options), len(operands) + len(extras)
+            raise OptionError(
+                f"{self.name}: needs {'any number of' if self.arity is None else self.arity} "
+                f"operand{'s' * (self.arity != 1)} and at most {most} option{'s' * (most != 1)}, "
+                f"got {got} argument{'s' * (got != 1)}"
+            )
         if extras:
             placed = dict(zip(self.options, extras))  # noqa: B905  # there may be fewer extras
             if twice := [option for option in placed if option in options]:

@@ -13,7 +13,6 @@ from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.running import data_of, no_closure, run_again
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.errors import RuleError, TinygradPoolError
-from tinygrad_pool.formatting import counted
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.half_precision import add_up
 from tinygrad_pool.rules.rule import Backward, Contributions, is_ours
@@ -149,7 +148,8 @@ def _repeated(wide: Shape, axes: Shape, result: Shape) -> bool:
 
 def not_one_each(node: Node, got: Any) -> RuleError:
     """Return the error for a closure that returned anything but one contribution per operand."""
+    n = len(node.parents)
     return RuleError(
-        f"{node.op}: its closure must return a tuple of "
-        f"{counted(len(node.parents), 'contribution')}, one per operand, got {got!r:.80}"
+        f"{node.op}: its closure must return a tuple of {n} contribution{'s' * (n != 1)}, one per "
+        f"operand, got {got!r:.80}"
     )
