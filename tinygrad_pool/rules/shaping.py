@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.errors import AxisError, ShapeError, SubscriptError
-from tinygrad_pool.formatting import counted
 from tinygrad_pool.rules.arguments import Axis, Key, Shape, axes_of, floating, listed, whole
 from tinygrad_pool.rules.primitive import is_value, primitive
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
@@ -37,7 +36,7 @@ def reshape(x: Array, shape: int | Shape = -1) -> tuple[Array, Backward]:
     free = prod(n for n in new if n != -1)
     fits = free == prod(old) if -1 not in new else free > 0 and prod(old) % free == 0
     if min(new, default=0) < -1 or new.count(-1) > 1 or not fits:
-        elements = counted(prod(old), "element")
+        elements = "1 element" if prod(old) == 1 else f"{prod(old)} elements"
         raise ShapeError(f"reshape: {elements} of shape {old} cannot fill shape {new}")
 
     def reshape_backward(g: Array) -> Contributions:
