@@ -69,6 +69,12 @@ def test_plain_text_is_one_line_and_shortened():
         (-np.inf, "−inf"),
         (1e-9, "1e-09"),
         (np.float16(2000), "2000"),
+        (3.0004, "3.000"),
+        (-0.99996, "−1.000"),
+        (0.1 + 0.2, "0.3"),
+        (np.float32(0.1), "0.1"),
+        (12300.4, "12300"),
+        (1.0004e9, "1.000e+09"),
     ],
 )
 def test_numbers_have_four_digits_and_a_real_minus(x, expected):

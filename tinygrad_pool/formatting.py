@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from html import escape
 from io import StringIO
+from math import isclose
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,12 +52,20 @@ def typeset(label: str) -> str:
 def number(x: float, digits: int = 4) -> str:
     """Format a number with four significant digits, or all integer digits below 1e6.
 
+    Zeros at the end are left out only of a number that they leave as it is: 3.0004 squared is
+    9.002, and 3 squared is not.
+
     >>> number(-0.123456), number(-0.0), number(12345.6), number(1e9)
     ('−0.1235', '0', '12346', '1e+09')
+    >>> number(3.0), number(3.0004), number(0.1 + 0.2)
+    ('3', '3.000', '0.3')
     """
     if 1e3 <= abs(float(x)) < 1e6:  # float(x), since 1e6 overflows in half precision
         digits = max(digits, len(f"{abs(x):.0f}"))
-    return f"{x + 0.0:.{digits}g}".replace("-", "−").replace("e−", "e-")
+    shown = f"{x + 0.0:.{digits}g}"
+    if not isclose(float(shown), x, rel_tol=1e-6):  # rounded, also to zeros
+        shown = f"{x:#.{digits}g}".rstrip(".")
+    return shown.replace("-", "−").replace("e−", "e-")
 
 
 def numbers(data: Any) -> str:

@@ -32,7 +32,7 @@ class TestWrongRule:
         assert [node.op for node in finding.nodes] == ["cube", "cube"]
         assert re.match(r"the closure of cube, defined at test_numerics.py:\d+, is n", finding.why)
         (finding,) = find("wrong rule", tg.lift(cube)(x))
-        assert finding.says == "its closure sends 8, but finite differences give 12"
+        assert finding.says == "its closure sends 8, but finite differences give 12.00"
 
 
 class TestNotFinite:

@@ -123,8 +123,9 @@ def test_invalid_dpi_and_timeout_are_refused(option, given, tmp_path):
 @pytest.mark.peer
 def test_a_dark_pdf_has_no_white_rim(tmp_path, peer):
     peer("pygraphviz")
-    path = tg.render(small(), tmp_path / "dark.pdf", theme="dark")
-    svg = tg.render(small(), tmp_path / "dark.svg", theme="dark").read_text("utf-8")
+    drawn = tg.draw(tg.Value(2.0, label="a"), theme="dark")  # ASCII: all Graphvizes agree
+    path = tg.render(drawn, tmp_path / "dark.pdf")
+    svg = tg.render(drawn, tmp_path / "dark.svg").read_text("utf-8")
     (sizes,) = re.findall(rb"MediaBox \[ 0 0 (\d+) (\d+)", path.read_bytes())
     own = re.search(r'width="(\d+)pt" height="(\d+)pt"', svg).groups()
     assert [*map(int, sizes)] == pytest.approx([*map(int, own)], abs=12)  # a rim has 72

@@ -418,3 +418,10 @@ def test_a_constant_among_the_units_of_an_array_is_named():
         tg.derive(E, joined)
     with pytest.raises(OptionError, match=r"derive: joined\[1\] is a constant, 3$"):
         tg.derive(E, joined, 1)
+
+
+@pytest.mark.parametrize("slope", [3.0004, 12345.6, 0.5])
+def test_latex_has_the_digits_of_the_text(slope):
+    x = tg.Value(1.0, label="x")
+    derived = tg.derive(x * slope, x)
+    assert derived.latex().rpartition("= ")[2] == str(derived).rpartition("= ")[2].strip()

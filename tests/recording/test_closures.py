@@ -150,5 +150,5 @@ def test_a_rule_without_a_location_is_named_alone():
     cube.__module__ = "tinygrad_pool.rules.elementwise"  # as if it were the package's own
     found = tg.record(tg.lift(cube)(Value(2.0, label="x"))).check()
     assert str(found).splitlines()[1:] == [
-        "  cube#1: its closure sends 1 to x, but finite differences of cube give 12"
+        "  cube#1: its closure sends 1 to x, but finite differences of cube give 12.00"
     ]

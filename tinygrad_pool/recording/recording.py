@@ -126,7 +126,7 @@ class Recording(WithHabits, Trace):
         >>> x = Value(2.0, label="x")
         >>> record(lift(cube)(x)).check()
         1 closure compared with finite differences: 1 wrong
-          cube#1: its closure sends 8 to x, but finite differences of cube give 12
+          cube#1: its closure sends 8 to x, but finite differences of cube give 12.00
         """
         return ClosureCheck(self, self.steps)
 

@@ -153,7 +153,7 @@ def digits_in_latex(x: float) -> str:
     >>> print(digits_in_latex(0.5), digits_in_latex(-3e-60))
     0.5 -3 \times 10^{-60}
     """
-    shown = f"{x:.4g}".replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
+    shown = number(x).replace("−", "-").replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
     return _POWER_OF_TEN.sub(_TIMES, shown)
 
 

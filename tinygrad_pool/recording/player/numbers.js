@@ -18,7 +18,8 @@ function number(x, digits = 4) {
   if (size === 0) return "0";
   const precision = size >= 1e3 && size < 1e6 ? Math.max(digits, size.toFixed(0).length) : digits;
   const [all, exponent] = digitsOf(size, precision);
-  const kept = all.replace(/0+$/, "");
+  const exact = Math.abs(`${all[0]}.${all.slice(1)}e${exponent}` - size) <= 1e-6 * size;
+  const kept = exact ? all.replace(/0+$/, "") : all;
   if (exponent < -4 || exponent >= precision) {
     const power = String(Math.abs(exponent)).padStart(2, "0");
     return `${sign}${kept[0]}${kept[1] ? "." : ""}${kept.slice(1)}e${exponent < 0 ? "-" : "+"}${power}`;
