@@ -26,9 +26,12 @@ def boxes(axes):
     """List the outlines of windows: left, top, width and height, rounded to cells."""
     return [
         tuple(round(float(n)) for n in (*box.get_xy(), box.get_width(), box.get_height()))
-        for box in axes.patches
-        if box.get_linewidth() > 2 and not box.get_fill()
+        for box in outlines(axes)
     ]
+
+
+def outlines(axes):
+    return [box for box in axes.patches if box.get_linewidth() > 2 and not box.get_fill()]
 
 
 def legend(figure):
@@ -227,3 +230,26 @@ def test_counts_and_letters_are_above_the_boxes_of_windows():
     cells, _ = figure.axes
     highest_box = max(patch.get_zorder() for patch in cells.patches)
     assert min(text.get_zorder() for text in cells.texts) > highest_box
+
+
+@pytest.mark.parametrize(
+    "pooled",
+    [
+        lambda: tg.max_pool1d(tg.Value([0.752, 0.253, 0.896, -0.345, -1.482, -0.11]), 3, stride=1),
+        lambda: tg.max_pool2d(tg.Value(np.arange(-8.0, 8).reshape(4, 4) % 7 / 9), 3, stride=1),
+        lambda: tg.avg_pool2d(tg.Value(np.arange(-8.0, 1).reshape(3, 3) / 9), 2, stride=1),
+    ],
+)
+def test_no_box_of_a_window_strikes_through_a_text(pooled):
+    y = pooled()
+    y.backward(np.full(y.shape, -0.123))
+    figure = tg.draw_windows(y)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    cells = figure.axes[0]
+    drawn = [box.get_window_extent() for box in outlines(cells)]
+    assert len(drawn) == y.data.size
+    for text in cells.texts:
+        t = text.get_window_extent(canvas.get_renderer())
+        assert all(not b.overlaps(t) or (b.x0 < t.x0 and t.x1 < b.x1) for b in drawn), text
+        assert all(not b.overlaps(t) or (b.y0 < t.y0 and t.y1 < b.y1) for b in drawn), text

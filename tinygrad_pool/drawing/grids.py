@@ -123,7 +123,7 @@ def _draw_cells(axes: Axes, shown: Plane) -> None:
             _tag(axes, i, j, names + "…" * (len(winner) > FEW))
         if won and wins[k] > 1:
             place: dict[str, Any] = {"ha": "right", "va": "bottom", "zorder": 4}
-            axes.text(j + 0.38, i + 0.44, f"×{wins[k]}", fontsize=11, **place)
+            axes.text(j + 0.34, i + 0.36, f"×{wins[k]}", fontsize=10, **place)
     for unit in _outlined(shown):
         _outline(axes, shown, unit)
     axes.set_xlim(-left - 0.6, columns + right - 0.4)
@@ -139,10 +139,10 @@ def _outline(axes: Axes, shown: Plane, unit: int) -> None:
     """Draw a window as a box around its cells, with insets that differ for overlapping windows."""
     from matplotlib.patches import Rectangle
 
-    inset = 0.44 - 0.05 * (unit % 4 if shown.overlap else 0)
+    inset = 0.46 - 0.03 * (unit % FEW if shown.overlap else 0)
     (top, bottom), (left, right) = shown.spans(unit)
     corner, size = (left - inset, top - inset), (right - left + 2 * inset, bottom - top + 2 * inset)
-    box = Rectangle(corner, *size, fill=False, edgecolor=_colour(unit), linewidth=2.4, zorder=3)
+    box = Rectangle(corner, *size, fill=False, edgecolor=_colour(unit), linewidth=2.1, zorder=3)
     axes.add_patch(box)
     if not shown.chooses:
         _tag(axes, top, left, _letter(unit))
@@ -178,15 +178,15 @@ def _write(
         size = min(size, WITHIN / len(shown))
         axes.text(j, i + down, shown, fontsize=size, ha="center", va="center", zorder=4, **options)
 
-    write(0.0 if grads is None else -0.05, value, 13, fontweight="bold" if bold else "normal")
+    write(0.0 if grads is None else -0.07, value, 13, fontweight="bold" if bold else "normal")
     if grads is not None:
-        write(0.17, grads[i, j], 11, color=look.of_sign(grads[i, j]))
+        write(0.12, grads[i, j], 11, color=look.of_sign(grads[i, j]))
 
 
 def _tag(axes: Axes, i: int, j: int, name: str) -> None:
     """Write the letters of windows into the corner of a cell or unit."""
     place: dict[str, Any] = {"va": "top", "zorder": 4}  # above the boxes of windows
-    axes.text(j - 0.38, i - 0.36, name, fontsize=11, color=look.SOFT, gid=TAG, **place)
+    axes.text(j - 0.34, i - 0.35, name, fontsize=11, color=look.SOFT, gid=TAG, **place)
 
 
 def _letter(unit: int) -> str:
