@@ -88,8 +88,16 @@ def test_the_legend_shows_the_scale():
     loss.backward()
     _, signs = legend(contributions_of(topological_order(loss)))
     assert signs == second + "; for arrays, the largest element"
-    assert legend({}) == []
-    assert legend({E: [np.inf, np.nan, None]}) == []
+    assert legend({}) == legend({E: [None]}) == []
+
+
+def test_the_legend_explains_arrows_of_nan_and_infinity():
+    E = Value(2.0) * -7.5
+    widest, signs = legend({E: [0.5, -np.inf]})
+    assert widest == "arrows: gradients sent back; the widest are 0.5 or more"
+    assert signs == "blue above 0, orange and double below, dashed 0"
+    assert legend({E: [np.nan, None]}) == ["arrows: gradients sent back", signs + ", purple NaN"]
+    assert legend({E: [0.5, np.nan]})[1].endswith(", purple NaN")
 
 
 def test_edges_of_numbers_show_local_derivatives():
@@ -99,14 +107,19 @@ def test_edges_of_numbers_show_local_derivatives():
     assert [s.get("label") for s in styles_of(a * 5.0, {"local"})] == [" × 5 ", None]
 
 
-def test_contributions_replace_local_derivatives():
+def test_contributions_are_below_local_derivatives():
     a = Value(2.0)
     E = (a * 3.0) * 5.0
     E.backward()
     inner = E.parents[0]
     sent = contributions_of([inner, E])
     style, _ = edge_styles([inner], {"local", "contribution"}, sent)[inner]
-    assert style["label"] == " 15 "
+    assert style["label"] == r" × 3 \n 15 "
+    assert (style["fontcolor"], style["dir"]) == (theme.POSITIVE, "back")
+    m = tg.maximum(a, 1.0)
+    m.backward()
+    winner, loser = edge_styles([m], {"local", "contribution"}, contributions_of([m]))[m]
+    assert (winner["label"], loser["label"]) == (r" × 1 \n 1 ", " 0")
 
 
 def test_a_winner_is_solid_and_a_loser_dashed():
@@ -208,6 +221,7 @@ def test_the_legend_explains_local_derivatives():
     assert line in tg.draw(E, show="local").source
     assert line in tg.draw(E, show="local,contribution").source
     E.backward()
-    assert line not in tg.draw(E, show="local,contribution").source
+    assert line in tg.draw(E, show="local,contribution").source
+    assert line not in tg.draw(E, show="contribution").source
     assert line not in tg.draw(E).source
     assert line not in tg.draw(Value([1.0, 2.0]) @ np.ones((2, 2)), show="local").source

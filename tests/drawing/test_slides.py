@@ -120,7 +120,7 @@ def test_each_step_has_a_frame_with_a_caption(tmp_path):
     paths = tg.frames(v, tmp_path / "s")
     assert [p.name for p in paths] == [f"frame_{i}.svg" for i in range(len(steps) + 1)]
     assert [words(nodes(slide)["caption"])[0] for slide in slides(paths)] == [
-        "before the backward pass",
+        "before the backward pass; dotted: not sent yet",
         "1 of 4: + gets 1",
         "2 of 4: × gets 1",
         "3 of 4: + gets 2",
@@ -164,7 +164,7 @@ def test_negative_contributions_are_double_lines_as_the_legend_says(tmp_path):
     assert edge.find(f"{SVG}polygon").get("fill") == NEGATIVE.lower()
     texts = [text.text for text in first.iter(f"{SVG}text")]
     assert texts[:2] == [
-        "before the backward pass",
+        "before the backward pass; dotted: not sent yet",
         "arrows: blue above 0, orange and double below, dashed 0",
     ]
 

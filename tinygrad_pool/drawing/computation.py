@@ -53,7 +53,7 @@ def draw(
 
     `show` is any of "data", "grad", "shape", "dtype", "heat" (small pictures of arrays with two or
     more axes), and "magnitude" (boxes shaded by the size of their gradient, on a log scale). On
-    edges it is "local", the derivative of a number by each operand, or "contribution", the gradient
+    edges, "local" is the derivative of a number by each operand, and "contribution" the gradient
     sent back in the last pass: width by size, colour by sign, double if negative.
 
     `detail` is "full", "ops" (signs and labels only), or a way to fold the graph into boxes for

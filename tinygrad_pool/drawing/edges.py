@@ -83,11 +83,12 @@ def edge_styles(
         styles[node] = []
         for i, p in enumerate(node.parents):
             style: Style = {} if shares is None else link_style(shares[i])
+            back = carrying(sent[node][i], largest) if node in sent else {}
             if slopes is not None and isinstance(p, Node):
-                style |= {"label": f" × {number(slopes[i])} ", "fontcolor": theme.SOFT}
-            if node in sent:
-                style |= carrying(sent[node][i], largest)
-            styles[node].append(style)
+                local = f" × {number(slopes[i])} "
+                style |= {"label": local, "fontcolor": theme.SOFT}
+                back |= {"label": rf"{local}\n{back['label']}"} if back else {}
+            styles[node].append(style | back)
     return styles
 
 
@@ -117,17 +118,21 @@ def _finite(sent: Contributions) -> list[float]:
 
 def legend(sent: Contributions) -> list[str]:
     """Write the legend of contributions, with the scale of the widths, if there are any."""
-    finite = _finite(sent)
-    if not finite:
+    every = [c for cs in sent.values() for c in cs if c is not None]
+    if not every:
         return []
-    widest = number(max(finite), digits=3)
-    return [f"arrows: gradients sent back; the widest is {widest}", sign_legend(sent)]
+    finite = _finite(sent)
+    widest = number(max(finite, default=0.0), digits=3)
+    infinite = "the widest are {} or more" if np.isinf(every).any() else "the widest is {}"
+    scale = f"; {infinite.format(widest)}" if finite else ""
+    return [f"arrows: gradients sent back{scale}", sign_legend(sent, nan=np.isnan(every).any())]
 
 
-def sign_legend(nodes: Iterable[Node]) -> str:
+def sign_legend(nodes: Iterable[Node], nan: object = False) -> str:
     """Write the legend of colours and line styles for arrows back from some nodes."""
     arrays = any(p.shape for node in nodes for p in node.parents if isinstance(p, Node))
-    return f"{SIGNS}; for arrays, the largest element" if arrays else SIGNS
+    signs = f"{SIGNS}, purple NaN" if nan else SIGNS
+    return f"{signs}; for arrays, the largest element" if arrays else signs
 
 
 def link_style(share: float) -> Style:

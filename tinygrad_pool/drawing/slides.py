@@ -113,7 +113,11 @@ def _picture(layout: Picture, slide: Slide, theme: str, format: str) -> bytes:
 def _slides(base: Picture, gradient: Any) -> list[Slide]:
     """Run the pass step by step, and restore every gradient."""
     nodes = base.nodes
-    legend = ["before the backward pass", f"arrows: {sign_legend(nodes)}", *base.notes]
+    legend = [
+        "before the backward pass; dotted: not sent yet",
+        f"arrows: {sign_legend(nodes)}",
+        *base.notes,
+    ]
     slides = [Slide({}, None, {}, "\n".join(legend))]
     with holding(nodes, {}):
         for step in starmap(step_of, start(base.root, gradient, nodes=nodes)):
