@@ -375,6 +375,19 @@ class TestInABrowser:
         page = opened(y, gradient=np.array(gradient))
         assert page.locator("#curve text").text_content() == text
 
+    def test_the_curve_is_named_where_there_is_none(self, opened):
+        with np.errstate(all="ignore"):
+            page = opened(Value(0.0, label="a") / 0.0)
+        assert page.locator("#curve text").text_content() == "div#1 = nan, slope inf"
+        assert page.locator("#curve circle").count() == 0
+
+    def test_a_long_name_leaves_room_for_the_numbers_of_the_curve(self, opened):
+        loss = Value(2.0, label="a") * 3.0
+        loss.label = "mean squared error over all of the examples in the batch"
+        text = opened(loss).locator("#curve text")
+        assert text.text_content().endswith("… = 6, slope 3")
+        assert text.evaluate("text => text.getBBox().x + text.getBBox().width") < 260
+
     @pytest.mark.parametrize(
         "f",
         [lambda a: tg.relu(a) ** 2, lambda a: tg.lp_pool1d(tg.stack([a, Value(2.0)]), 2, 2).sum()],

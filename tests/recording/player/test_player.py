@@ -270,6 +270,24 @@ class TestInABrowser:
         assert self.grads(page)["n0"] == "empty"
         assert page.locator("#n0 .grad").get_attribute("class").strip() == "grad"
 
+    def test_a_contribution_of_both_signs_has_the_colour_of_neither(self, play):
+        z = Value([2.0, 1.0, 0.1], label="z")
+        page = play(-tg.log(tg.softmax(z)[0]), "#step=3")
+        assert page.locator("#sends li").get_attribute("class") == "minus"  # −1.517 0 0
+        page.keyboard.press("n")
+        page.get_by_label("Gradient of").select_option("z")
+        for item in (page.locator("#sends li"), page.locator("#entries li")):
+            assert "−0.3410 0.2424" in item.text_content()
+            assert item.get_attribute("class") == "mixed"
+        page = play((Value(np.ones(6), label="x") * [1.0, -1, 1, 1, 1, 1]).sum(), "#step=2")
+        assert page.locator("#sends li").text_content() == "to x: (6,) −1 … 1"
+        assert page.locator("#sends li").get_attribute("class") == "mixed"
+
+    def test_a_sign_has_the_room_up_to_the_name_beside_it(self, play):
+        page = play(Value(1.0, label="a") + 2.0)
+        plus = page.locator("#n1 text").filter(has_text=re.compile(r"^\+$"))
+        assert plus.get_attribute("textLength") is None  # a narrow + looked like a dagger
+
     def test_a_long_equation_is_smaller_until_it_fits(self, play):
         x = Value(np.zeros((1, 1, 2, 2)), label="x")
         page = play(tg.max_pool2d(x, 2).sum(), "#step=2", viewport={"width": 1024, "height": 768})

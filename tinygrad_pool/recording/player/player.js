@@ -41,6 +41,12 @@ function signOfText(text) {
   return signs.size > 1 ? "mixed" : [...signs][0] ?? "";
 }
 
+/** Find the sign of a contribution; numbers of both signs have none. */
+function signOfSent({ says, size }) {
+  const shown = says.split(" = ").at(-1).replace(/^\(.*?\)|, of shape .*/g, "");
+  return signOfText(shown) === "mixed" ? "mixed" : signOf(size);
+}
+
 function element(name, attributes, parent, text = "") {
   const space = parent instanceof SVGElement || name === "svg" ? "http://www.w3.org/2000/svg"
     : parent instanceof MathMLElement || name === "math" ? "http://www.w3.org/1998/Math/MathML" : "http://www.w3.org/1999/xhtml";
@@ -79,10 +85,10 @@ function squeezeAll(texts) { // measured all at once, as each change forces a ne
 const squeeze = (text, room) => squeezeAll([[text, room]]);
 
 function squeezeTitle(box, right) {
-  const titles = [...box.group.querySelectorAll("text:not(.grad, .data)")];
+  const titles = [...box.group.querySelectorAll("text:not(.grad, .data)")].filter((text) => text.textContent.trim());
   titles.forEach((text, k) => {
     const next = titles[k + 1]?.getAttribute("y") === text.getAttribute("y") ? titles[k + 1] : null;
-    squeeze(text, (next ? +next.getAttribute("x") : right - 3) - text.getAttribute("x"));
+    squeeze(text, (next ? next.getAttribute("x") - 8 : right - 3) - text.getAttribute("x"));
   });
 }
 
@@ -158,7 +164,7 @@ function showStory() {
     line.style.fontSize = `${clamp(0.7, line.clientWidth / line.scrollWidth, 1)}em`; // a long one is smaller
   }
   list("sends", (move?.sends ?? []).map((sent) => [
-    `to ${boxes[sent.to].name}: ${sent.says}${sent.reason ? ` (${sent.reason})` : ""}`, signOf(sent.size),
+    `to ${boxes[sent.to].name}: ${sent.says}${sent.reason ? ` (${sent.reason})` : ""}`, signOfSent(sent),
   ]));
   showGrid(move?.grid);
   part("margin").textContent = move?.margin ?? "";
@@ -176,7 +182,7 @@ function showLedger() {
   const rest = box.arrived.length - arrived.length;
   list("entries", [
     ...(kept ? [[`from earlier passes: ${kept.lines.join("; ")}`]] : []),
-    ...arrived.map((sent) => [`from ${boxes[sent.from].name}: ${sent.says}`, signOf(sent.size)]),
+    ...arrived.map((sent) => [`from ${boxes[sent.from].name}: ${sent.says}`, signOfSent(sent)]),
     ...(rest ? [[`${rest} more to come`, "nothing"]] : []),
   ]);
   const state = now(box);

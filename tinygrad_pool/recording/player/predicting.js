@@ -130,7 +130,7 @@ function question() {
   const fields = asked_.map((one) => {
     const { shape } = engine.nodes[one.p];
     if (shape.length && one.whole && one.j === 0) {
-      element("p", {}, form, `to ${engine.facts[one.p].name}, each element:`);
+      element("p", {}, form, `to ${engine.facts[one.p].name}, each element (grey: its value):`);
       table = element("div", { class: "cells", style: `grid-template-columns: repeat(${shape.at(-1)}, 1fr)` }, form);
     }
     const all = shape.length && one.whole;

@@ -117,11 +117,13 @@ function showCurve() {
   for (const { x } of turns) element("line", { x1: across(x), x2: across(x), y1: 0, y2: HIGH, class: "turn" }, picture);
   element("polyline", { points: drawing.map(({ x, loss }) => `${across(x)},${up(loss)}`).join(" ") }, picture);
   const [x, y, slope] = [numberOf(given), lossOf(done), slopeOf(done)];
-  if (![x, y, slope].every(Number.isFinite)) return;
-  const [[x1, y1], [x2, y2]] = [low, high].map((end) => [across(end), up(y + slope * (end - x))]);
-  element("line", { x1, y1, x2, y2, class: `tangent ${signOf(slope)}` }, picture);
-  element("circle", { cx: across(x), cy: up(y), r: 5, class: signOf(slope) }, picture);
-  element("text", { x: RIM, y: 12 }, picture, `${lossName} = ${number(y)}, slope ${number(slope)}`);
+  if ([x, y, slope].every(Number.isFinite)) {
+    const [[x1, y1], [x2, y2]] = [low, high].map((end) => [across(end), up(y + slope * (end - x))]);
+    element("line", { x1, y1, x2, y2, class: `tangent ${signOf(slope)}` }, picture);
+    element("circle", { cx: across(x), cy: up(y), r: 5, class: signOf(slope) }, picture);
+  }
+  const words = `${lossName} = ${number(y)}, slope ${number(slope)}`;
+  squeeze(element("text", { x: RIM, y: 12 }, picture, words), WIDE - 2 * RIM);
 }
 
 const called = () => {
