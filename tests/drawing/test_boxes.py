@@ -1,10 +1,16 @@
 """The box of a node: its numbers are in columns."""
 
+import json
 import re
 
 import numpy as np
+import pytest
 
 import tinygrad_pool as tg
+from tinygrad_pool.drawing import theme
+from tinygrad_pool.drawing.boxes import node_box
+from tinygrad_pool.drawing.dot_program import picture
+from tinygrad_pool.drawing.fonts import place_for, width
 
 
 def rows_of(source):
@@ -24,3 +30,33 @@ def test_a_matrix_has_a_cell_for_each_number():
 
 def test_a_single_row_is_plain_text():
     assert rows_of(tg.draw(tg.Value([1.5, -22.0])).source) == []
+
+
+def test_columns_are_evenly_spaced():
+    v = tg.Value(np.ones((3, 4)), label="v")
+    (v * [1.0, 2.0, 3.0, 4.0]).sum().backward()
+    svg = picture(tg.draw(v).source, "svg").decode()
+    places = re.findall(r'<text [^>]*x="([\d.-]+)" y="([\d.-]+)"[^>]*>\s*[1-4]\s*</text>', svg)
+    lines = {}
+    for x, y in places:
+        lines.setdefault(y, []).append(float(x))
+    assert len(lines) == 6
+    assert all(np.ptp(np.diff(xs)) < 0.1 for xs in lines.values())
+
+
+def test_a_range_keeps_within_its_box():
+    x = tg.Value(np.arange(9.0) + 0.25, label="x")
+    written = re.findall(r">([^<>]+ \S+ 8\.25)<", tg.draw(x).source)
+    assert [place_for(line, 14.0) >= width(line, 14.0) for line in written] == [True]
+
+
+@pytest.mark.parametrize("data", [np.ones((3, 4)), np.eye(2), np.ones(3)])
+def test_a_box_with_a_width_fits_the_room_of_one_without(data):
+    """The boxes of slides have a width: that of the layout."""
+    v = tg.Value(data, label="v")
+    (v * v).sum().backward()
+    show = {"data", "grad"}
+    labels = [node_box(v, ["v"], show, theme.LEAF, 1, width=width) for width in (0, 3)]
+    layout = f"digraph {{ node [shape=plain]; a [label={labels[0]}]; b [label={labels[1]}] }}"
+    free, fixed = (box["width"] for box in json.loads(picture(layout, "json0"))["objects"])
+    assert float(fixed) <= float(free)

@@ -231,7 +231,7 @@ def test_a_layer_shows_its_results():
         units = a.relu(), b.relu()
     sum(units, Value(1.0)).backward()
     source = tg.draw(units[0] + units[1], detail="layers").source
-    assert "0 … 6" in source
+    assert "0 ... 6" in source
     assert "−20" not in source
 
 
@@ -294,9 +294,9 @@ class TestBoxes:
         E, _ = self.loop()
         E.backward()
         drawn = tg.draw(E, detail="turns").source
-        assert "−7 … 9" in drawn  # of b and c
+        assert "−7 ... 9" in drawn  # of b and c
         h = Value(np.array([1.0, 3.0]))
-        assert "2 … 24" in tg.draw(h * 2.0 * 2.0 * 2.0, detail="forms").source
+        assert "2 ... 24" in tg.draw(h * 2.0 * 2.0 * 2.0, detail="forms").source
 
     def test_a_cycle_that_runs_once_is_not_a_loop(self):
         x = Value(2.0)

@@ -1,6 +1,5 @@
 """The box of a node: its titles on top, and the requested rows below."""
 
-import re
 from collections.abc import Callable, Collection, Sequence
 from html import escape
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.heat import heat
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.formatting import DIGIT, is_large, numbers, plain, shape
+from tinygrad_pool.formatting import BETWEEN, is_large, numbers, plain, shape
 
 
 def node_box(
@@ -41,7 +40,7 @@ def node_box(
     if any(kind):
         rows.append(row(theme.PAPER, " &nbsp;".join(part for part in kind if part), theme.SOFT))
     for key, shown, colour, picture in arrays:
-        in_lines = colour and (width or "\n" not in shown)  # a player rewrites boxes with a width
+        in_lines = colour and (width or "\n" not in shown)  # on slides, whose numbers stay in place
         content = lines(shown) if in_lines else in_columns(shown, colour)
         rows.append(row(theme.PAPER, content, colour or theme.SOFT, key))
         if picture:
@@ -91,15 +90,14 @@ def in_columns(numbers: str, colour: str = "") -> str:
     """Write numbers in aligned columns; without a `colour`, each in the colour of its sign."""
     if "nan" in numbers or (colour and "\n" not in numbers):
         return lines(numbers)
-    flat = numbers.replace(DIGIT, "").replace(" ", "\N{NO-BREAK SPACE}")
-    rows = [re.findall(r"\s*\S+", line) for line in flat.split("\n")]
-    cells = "".join(f"<TR>{''.join(_cell(word, colour) for word in row)}</TR>" for row in rows)
+    rows = [[_cell(word, colour) for word in line.split()] for line in numbers.split("\n")]
+    gap = f'<TD WIDTH="{12 if BETWEEN in numbers else 6}"></TD>'  # blanks would be misjudged
+    cells = "".join(f"<TR>{gap.join(row)}</TR>" for row in rows)
     return f'<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="0">{cells}</TABLE>'
 
 
 def _cell(word: str, colour: str) -> str:
-    """Write a number and the space before it."""
-    colour = colour or _colour(word.strip())
+    colour = colour or _colour(word)
     return f'<TD ALIGN="RIGHT"><FONT COLOR="{colour}">{word}</FONT></TD>'
 
 
@@ -113,6 +111,7 @@ def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:
     """Write a row: a key and its content, or without a key the content across both columns."""
     left = f'<TD ALIGN="LEFT"><FONT COLOR="{theme.SOFT}">{key}</FONT></TD>'
     left, span = (left, "") if key else ("", ' COLSPAN="2"')
+    content = content.replace("…", "...") if key else content  # as wide as Graphviz assumes
     return (
         f'<TR>{left}<TD{span} BGCOLOR="{fill}" ALIGN="{"RIGHT" if key else "CENTER"}">'
         f'<FONT COLOR="{colour}">{content}</FONT></TD></TR>'

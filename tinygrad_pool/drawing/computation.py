@@ -148,9 +148,9 @@ def picture_of(
     for node in nodes:
         leaf = theme.WEIGHT if node in weights else theme.LEAF
         fills[node] = theme.OPERATION if node.parents else theme.CUT if node.op else leaf
-        fills[node] = theme.LIT if node in lit else fills[node]
     by_size, scale = magnitudes(nodes) if "magnitude" in show else ({}, "")
     ids = {node: f"n{i}" for i, node in enumerate(nodes)}
     layout = laid_out(nodes, show, direction, rows)
     notes += scale.splitlines()
-    return Picture(nodes, ids, called, fills | by_size, show, root, layout, notes)
+    fills |= by_size | dict.fromkeys(lit, theme.LIT)
+    return Picture(nodes, ids, called, fills, show, root, layout, notes)

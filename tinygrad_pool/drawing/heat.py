@@ -69,7 +69,7 @@ def magnitudes(nodes: list[Node]) -> tuple[dict[Node, str], str]:
     >>> a = Value(2.0)
     >>> (a * 100.0).backward()
     >>> magnitudes([a])
-    ({Value(data=2.0, grad=100.0): '#f4f4f4'}, 'shaded by |grad|, from 100 (pale) to 100')
+    ({Value(data=2.0, grad=100.0): '#f4f4f4'}, 'shaded by |grad|, from 100 (faint) to 100')
     """
     sizes = {}
     for node in nodes:
@@ -82,4 +82,4 @@ def magnitudes(nodes: list[Node]) -> tuple[dict[Node, str], str]:
     span = np.log10(high / low) or 1.0
     shares = {node: 0.05 + 0.3 * np.log10(size / low) / span for node, size in sizes.items()}
     fills = {node: theme.mixed(theme.INK, share) for node, share in shares.items()}
-    return fills, f"shaded by |grad|, from {number(low, 3)} (pale) to {number(high, 3)}"
+    return fills, f"shaded by |grad|, from {number(low, 3)} (faint) to {number(high, 3)}"
