@@ -12,8 +12,8 @@ from tinygrad_pool.rules.accumulations import freedom_of, p_norm
 from tinygrad_pool.rules.arguments import Axis, Shape, named_axes
 from tinygrad_pool.rules.comparisons import whether
 from tinygrad_pool.rules.composition import composes, dtype_of, operand
+from tinygrad_pool.rules.half_precision import as_given, widened
 from tinygrad_pool.rules.powers import double
-from tinygrad_pool.rules.reductions import as_given, widened
 from tinygrad_pool.rules.rule import Array
 
 
