@@ -268,7 +268,7 @@ def vander(x: Array, N: int | None = None, increasing: bool = False) -> Array:
     x = operand(x)
     if np.ndim(x) != 1:
         raise ShapeError(f"np.vander: needs a vector, got shape {np.shape(x)}")
-    k = np.arange(np.size(x) if N is None else N, dtype=dtype_of(x))
+    k = np.arange(np.size(x) if N is None else N)
     return np.reshape(x, (-1, 1)) ** (k if increasing else k[::-1])
 
 
