@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -302,6 +303,67 @@ def test_a_mask_from_an_input_raises(tmp_path):
 
 
 @pytest.mark.usefixtures("runtime")
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.where(x.data > 99, 0.0, x),
+        lambda x: np.where(x.data < -99, 0.0, x),
+        lambda x: np.where(x.data == 0, 1.0, x),
+        lambda x: np.where((x * x).data > 99, 0.0, x),
+        lambda x: x * np.sign(x * x),
+        lambda x: np.where(np.isnan(x), 0.0, x),
+    ],
+)
+def test_a_mask_that_is_the_same_for_ordinary_numbers_raises(tmp_path, f):
+    with pytest.raises(GraphError, match="has a constant that was computed from the numbers"):
+        tg.to_onnx(Of(f), tmp_path / "net.onnx", drawn(2, 4))
+
+
+@pytest.mark.usefixtures("runtime")
+@pytest.mark.parametrize("x", [np.full((2, 4), np.inf), np.full((2, 4), 9.0, np.float16)])
+def test_no_warning_of_the_numbers_tried_is_shown(tmp_path, x):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tg.to_onnx(Of(lambda x: x * 0.5), tmp_path / "net.onnx", x).exists()
+
+
+@pytest.mark.usefixtures("runtime")
+@pytest.mark.parametrize("at", [[1, 2], [True, False]])
+def test_a_mask_from_integers_raises(tmp_path, at):
+    class Chosen(nn.Module):
+        def forward(self, x, at):
+            return np.where(at == 7, 0.0, x)
+
+    net, x, at = Chosen(), tg.Value(drawn(2)), np.array(at)
+    with pytest.raises(GraphError, match=rf"to_onnx: input 1 is an array of {at.dtype}, which an"):
+        tg.to_onnx(net, tmp_path / "net.onnx", x, at)
+    assert tg.to_onnx(net(x, at), tmp_path / "net.onnx", x).exists()
+
+
+@pytest.mark.usefixtures("runtime")
+def test_numbers_that_a_network_refuses_are_not_compared(tmp_path):
+    class Finite(nn.Module):
+        def forward(self, x):
+            if not (np.abs(x.data) < 99).all():
+                raise ValueError
+            return x * 2.0
+
+    again = tg.from_onnx(tg.to_onnx(Finite(), tmp_path / "net.onnx", drawn(2)))
+    assert np.array_equal(again(drawn(5)).data, drawn(5) * 2)
+
+
+@pytest.mark.usefixtures("runtime")
+def test_inputs_of_different_lengths(tmp_path):
+    class Both(nn.Module):
+        def forward(self, x, y):
+            return x.sum(axis=0) * y
+
+    again = tg.from_onnx(tg.to_onnx(Both(), tmp_path / "net.onnx", drawn(3, 2), drawn(1, 2)))
+    net = Both()
+    assert np.array_equal(again(drawn(3, 2), drawn(1, 2)).data, net(drawn(3, 2), drawn(1, 2)).data)
+
+
+@pytest.mark.usefixtures("runtime")
 def test_a_number_among_the_inputs_is_an_option(tmp_path):
     again = tg.from_onnx(tg.to_onnx(Rows(), tmp_path / "net.onnx", 1, drawn(2, 2)))
     assert str(again) == "Network(tinygrad_pool: 4 operations on scale)"
@@ -363,6 +425,11 @@ class TestBatch:
             lambda x: tg.stack([x[i] for i in range(len(x))]),
             lambda x: x.reshape(2, -1) if len(x) == 2 else tg.Value([0.0])[7],
             lambda x: (x.T @ x).reshape(4 * 4) * float(len(x)),
+            # equal for a batch of 3, too
+            lambda x: x[: len(x) // 2],
+            lambda x: np.array_split(x, 2, axis=0)[1] if len(x) < 4 else x[1:2],
+            lambda x: x * (len(x) > 3),
+            lambda x: x * 2.0 if len(x) == 2 else 1 / 0,
         ],
     )
     def test_a_function_of_the_batch_size_fixes_it(self, tmp_path, f):
@@ -370,6 +437,13 @@ class TestBatch:
         np.testing.assert_allclose(again(drawn(2, 4)).data, Of(f)(drawn(2, 4)).data, 1e-6)
         with pytest.raises(ShapeError, match=r"made for shape \(2, 4\), got \(5, 4\)"):
             again(drawn(5, 4))
+
+    def test_a_function_of_a_smaller_batch_size_fixes_it(self, tmp_path):
+        net = Of(lambda x: np.trace(x[:, :3]) * x)
+        again = tg.from_onnx(tg.to_onnx(net, tmp_path / "net.onnx", drawn(3, 4)))
+        np.testing.assert_allclose(again(drawn(3, 4)).data, net(drawn(3, 4)).data, 1e-6)
+        with pytest.raises(ShapeError, match=r"made for shape \(3, 4\), got \(2, 4\)"):
+            again(drawn(2, 4))
 
     def test_a_number_of_outputs_that_depends_on_it_fixes_it(self, tmp_path):
         net = Of(lambda x: [x] * (len(x) - 1))

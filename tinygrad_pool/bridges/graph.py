@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -18,6 +19,9 @@ from tinygrad_pool.errors import DataError, GraphError, OptionError, TinygradPoo
 from tinygrad_pool.nn.module import Module
 from tinygrad_pool.rules import shaping
 from tinygrad_pool.rules.arguments import Shape
+
+EXTREMES = ((0.0, 0.0), (1e4, 1e3), (-1e4, -1e3), (0.0, np.nan))
+"""Other numbers, as factors of the example's and what is added: masks and choices change, too."""
 
 
 class Graph(NamedTuple):
@@ -65,14 +69,14 @@ def graph_of(name: str, source: Any, inputs: Sequence[Any]) -> Graph:
 
 
 def _of_network(name: str, network: Module, example: Sequence[Any]) -> Graph:
-    """Record a network three times: on the example, on other numbers, and on a longer batch."""
+    """Record a network on the example, on other numbers, and on batches of other sizes."""
     if not example:
         raise OptionError(f"{name}: a network needs example inputs: {name}(net, …, x)")
     inputs = [as_operand(x, f"{name}: an input") for x in example]
     with buffers_kept(network):
         graph = _recorded(name, network, inputs)
         try:
-            other = _recorded(name, network, [*map(_other_numbers, inputs)])
+            other = _recorded(name, network, [_other_numbers(x, -0.7, 0.1) for x in inputs])
         except Exception as error:  # the user's forward may raise anything
             kind = "" if isinstance(error, TinygradPoolError) else f"{type(error).__name__}: "
             raise GraphError(
@@ -80,8 +84,12 @@ def _of_network(name: str, network: Module, example: Sequence[Any]) -> Graph:
                 f"{kind}{error}"
             ) from error
         _check_constants(name, graph, other)
-        longer = _longer(name, network, inputs)
-    return _with_free_batch(graph, longer) if longer else graph
+        for change in EXTREMES:
+            extreme = _tried(name, network, (_other_numbers(x, *change) for x in inputs))
+            if extreme:
+                _check_constants(name, graph, extreme)
+        _check_floats(name, inputs)
+        return _with_free_batch(graph, _resized(name, network, inputs))
 
 
 @contextmanager
@@ -165,14 +173,14 @@ def outputs_of(result: Any) -> list[Any]:
     ]
 
 
-def _other_numbers(x: Any) -> Any:
+def _other_numbers(x: Any, scale: float, shift: float) -> Any:
     """Change the numbers of an example: constants computed from them change, too.
 
     Indices remain within their range. An integer without axes is an option, and remains.
     """
     numbers = np.asarray(data_of(x))
     if numbers.dtype.kind == "f":
-        return (numbers * -0.7 + 0.1).astype(numbers.dtype)
+        return (numbers * scale + shift).astype(numbers.dtype)
     if not numbers.ndim:
         return x
     rolled = np.roll(numbers, 1)
@@ -181,15 +189,48 @@ def _other_numbers(x: Any) -> Any:
     return np.where(numbers > 0, numbers - 1, numbers + 1).astype(numbers.dtype)
 
 
-def _longer(name: str, network: Module, inputs: Sequence[Any]) -> Graph | None:
-    """Record the network with one more example in the batch; return None if that fails."""
+def _tried(name: str, network: Module, inputs: Iterable[Any]) -> Graph | None:
+    """Record the network on inputs that it may refuse; return None if it does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return _recorded(name, network, [*inputs])
+        except Exception:  # noqa: BLE001  # the user's forward may raise anything
+            return None
+
+
+def _resized(name: str, network: Module, inputs: Sequence[Any]) -> list[Graph]:
+    """Record the network on batches of other sizes, as far as it accepts them.
+
+    1 is not tried: an axis of length 1 may be squeezed, or broadcast.
+    """
     arrays = [np.asarray(data_of(x)) for x in inputs]
-    if not all(a.ndim and len(a) for a in arrays):
-        return None
-    try:
-        return _recorded(name, network, [np.concatenate([a, a[:1]]) for a in arrays])
-    except TinygradPoolError:
-        return None
+    lengths = {len(a) if a.ndim else 0 for a in arrays}
+    if len(lengths) > 1 or lengths == {0}:
+        return []
+    (n,) = lengths
+    tried = (
+        _tried(name, network, (_rows(a, m) for a in arrays))
+        for m in sorted({2, n + 1, 2 * n + 7} - {n})
+    )
+    return [graph for graph in tried if graph]
+
+
+def _rows(numbers: Any, n: int) -> Any:
+    """Repeat or drop rows until there are n, with other numbers of either sign in them."""
+    rows = np.resize(numbers, (n, *numbers.shape[1:]))
+    return (rows * np.random.default_rng(n).normal(0.0, 3.0, rows.shape)).astype(numbers.dtype)
+
+
+def _check_floats(name: str, inputs: Sequence[Any]) -> None:
+    """Raise GraphError for arrays of integers: a graph contains only what is computed from them."""
+    for i, x in enumerate(inputs):
+        kind = np.asarray(data_of(x)).dtype
+        if np.ndim(data_of(x)) and kind.kind != "f":
+            raise GraphError(
+                f"{name}: input {i} is an array of {kind}, which an exported graph would keep; "
+                f"{name}(net(...), ...) exports a graph for these numbers"
+            )
 
 
 def _check_constants(name: str, graph: Graph, other: Graph) -> None:
@@ -228,23 +269,30 @@ def _equal(a: Any, b: Any) -> bool:
     return bool(a == b) or a is b
 
 
-def _with_free_batch(graph: Graph, longer: Graph) -> Graph:
+def _with_free_batch(graph: Graph, resized: Sequence[Graph]) -> Graph:
     """Mark the axes of the batch, with −1 in shapes, unless anything else depends on its size."""
-    outputs, others = ([*map(g.nodes.index, g.outputs)] for g in (graph, longer))
-    if len(graph.nodes) != len(longer.nodes) or outputs != others:
-        return graph
+    marked = [_marked(graph, other) for other in resized]
+    first = marked[0] if marked else None
+    return first if first and all(other == first for other in marked) else graph
+
+
+def _marked(graph: Graph, other: Graph) -> Graph | None:
+    """Mark the axes whose lengths differ in a graph of another batch; None if more differs."""
+    outputs, others = ([*map(g.nodes.index, g.outputs)] for g in (graph, other))
+    if len(graph.nodes) != len(other.nodes) or outputs != others:
+        return None
     shapes: dict[Node, Shape] = {}
-    for a, b in zip(graph.nodes, longer.nodes, strict=True):
+    for a, b in zip(graph.nodes, other.nodes, strict=True):
         is_shaped = a in graph.shapes
         same = a.rule is b.rule if is_shaped else _equal_nodes(a, b, graph)
         if not same or a.ndim != b.ndim:
-            return graph
+            return None
         if is_shaped:
             shapes[a] = tuple(n if n == m else -1 for n, m in zip(a.shape, b.shape, strict=True))
             inferable = 0 not in a.shape  # without elements, −1 has no meaning
             if shapes[a].count(-1) > inferable or not _has_batch(a, shapes[a]):
-                return graph
-    ends = ([*g.inputs.values(), *g.outputs] for g in (graph, longer))
+                return None
+    ends = ([*g.inputs.values(), *g.outputs] for g in (graph, other))
     batch: dict[Node, Any] = {
         a: tuple(n != m for n, m in zip(a.shape, b.shape, strict=True))
         for a, b in zip(*ends, strict=True)

@@ -40,7 +40,8 @@ def to_onnx(network: Module | Value, path: str | os.PathLike[str], *inputs: Any)
 
     Raises ToolError without the package onnx; UnsupportedError, with the line of source, for a rule
     that ONNX lacks, or ties other than "first"; GraphError for a mask or an index that was
-    computed from the inputs' numbers; OutputError if the file cannot be written.
+    computed from the inputs' numbers, or an array of integers as an input; OutputError if the file
+    cannot be written.
     """
     onnx = extra("onnx", "to_onnx")
     check_folder(path)
