@@ -160,6 +160,8 @@ ELEMENTWISE = {
     "minimum": lambda x, y: tg.minimum(x, y, ties="even"),
     "where": lambda x, y: tg.where(np.array([True, False, True]), x, y),
     "clip": lambda x, y: tg.clip(x, -0.5, 0.5),
+    "clip to arrays": lambda x, y: tg.clip(x, np.full((2, 1), -0.5), [0.25, 0.5, 9.0]),
+    "clip on one side": lambda x, y: tg.clip(x, None, [[0.0], [0.1]]) * tg.clip(y, 0.1, None),
     "functions": lambda x, y: tg.exp(x) + tg.tanh(y) * tg.sigmoid(x) + tg.relu(y),
     "powers": lambda x, y: tg.sqrt(tg.square(x)) + tg.abs(y) ** 1.5,
     "weighted sum": lambda x, y: tg.weighted_sum([x, y], [y, 2.0], 1.0),

@@ -20,7 +20,7 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import ShapeError, UnsupportedError
 from tinygrad_pool.formatting import subscript
 from tinygrad_pool.functional import operations
-from tinygrad_pool.rules import reductions
+from tinygrad_pool.rules import elementwise, reductions
 from tinygrad_pool.rules.arguments import axes_of, count_of, kept
 from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.traits import traits_of
@@ -171,8 +171,11 @@ def _called(scalar: Value, node: Node, unit: int) -> Value:
     return scalar
 
 
-def _same_rule(node: Node, seen: Seen, _: int) -> Any:
-    return reapply(node, seen.all)
+def _same_rule(node: Node, seen: Seen, unit: int) -> Any:
+    """Apply the rule to numbers; of the bounds of a clip, which may be arrays, use the unit's."""
+    bounds = node.options.items() if node.rule is elementwise.clip else ()
+    own = {name: np.broadcast_to(bound, node.shape).item(unit) for name, bound in bounds}
+    return reapply(node, seen.all, own)
 
 
 def _copy(_: Node, seen: Seen, __: int) -> Any:
