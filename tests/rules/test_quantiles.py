@@ -56,3 +56,12 @@ def test_invalid_operands_are_named():
         np.quantile(Value([1.0]), Value(0.5))
     with pytest.raises(ShapeError, match=r"np\.median: nothing to choose from"):
         np.median(Value(np.ones((0, 2))))
+
+
+@pytest.mark.parametrize("method", METHODS.split())
+@pytest.mark.parametrize("q", [0.3, [0.1, 0.9]])
+def test_the_dtype_is_numpys_with_every_method(method, q):
+    x = np.float32([3.0, 1.0, 2.0])
+    y, expected = (np.quantile(a, q, method=method) for a in (Value(x), x))
+    assert y.dtype == expected.dtype
+    np.testing.assert_allclose(y.data, expected, 1e-6)

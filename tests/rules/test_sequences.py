@@ -111,6 +111,13 @@ def test_a_polynomial_without_coefficients_is_0():
     assert np.trapezoid(A, axis=0).data.tolist() == [1.5, 2.5, 3.5]
 
 
+@pytest.mark.parametrize("end", [1.0, [1.0, 2.0], Value(1.0), np.float64(1.0)])
+def test_ediff1d_keeps_the_dtype_of_the_array(end):
+    y = np.ediff1d(Value(np.float32([1, 3])), end)
+    assert y.dtype == np.ediff1d(np.float32([1, 3]), getattr(end, "data", end)).dtype == np.float32
+    assert y.data[:2].tolist() == [2.0, 1.0]
+
+
 def test_diff_with_n_0_ignores_prepend_and_append():
     x = Value([1.0, 3.0])
     assert np.array_equal(

@@ -20,6 +20,9 @@ from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements
 from tinygrad_pool.rules.shaping import scatter
 from tinygrad_pool.rules.sorting import order_of
 
+CHOOSING = {"lower", "higher", "nearest", "inverted_cdf", "closest_observation"}
+"""The methods whose quantile is a number of the row, in its dtype."""
+
 
 @composes("median")
 def median(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
@@ -126,5 +129,6 @@ def _between(
         np.take_along_axis(cells, ends(places)[..., None].astype(int), axis=-1)[..., 0]
         for ends in (np.floor, np.ceil)
     )
-    kind = np.result_type(rows, np.asarray(q)) if np.ndim(q) else rows.dtype
+    mixes = np.ndim(q) and method not in CHOOSING
+    kind = np.result_type(rows, np.asarray(q)) if mixes else rows.dtype
     return low, high, (places - np.floor(places)).astype(kind)

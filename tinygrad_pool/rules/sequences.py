@@ -55,9 +55,13 @@ def _end(x: Array, a: Array, axis: int) -> Array:
 
 @composes("ediff1d")
 def ediff1d(ary: Array, to_end: Array | None = None, to_begin: Array | None = None) -> Array:
-    """Subtract from each number of the flattened array the one before it; join the given ends."""
+    """Subtract from each number of the flattened array the one before it; join the given ends.
+
+    The ends are converted to the dtype of the array, as NumPy does.
+    """
     y = diff(np.reshape(operand(ary), -1))
-    parts = [np.reshape(operand(x), -1) for x in (to_begin, y, to_end) if x is not None]
+    flat = [np.reshape(operand(x), -1) for x in (to_begin, y, to_end) if x is not None]
+    parts = [x if dtype_of(x) == dtype_of(y) else x.astype(dtype_of(y)) for x in flat]
     return np.concatenate(parts) if len(parts) > 1 else y
 
 
