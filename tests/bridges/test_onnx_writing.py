@@ -445,6 +445,13 @@ class TestBatch:
         with pytest.raises(ShapeError, match=r"made for shape \(3, 4\), got \(2, 4\)"):
             again(drawn(2, 4))
 
+    def test_a_function_that_accepts_only_even_sizes_is_compared_on_them(self, tmp_path):
+        net = Of(lambda x: x.reshape(-1, 2, 4)[: max(len(x) // 2 - 1, 1)].reshape(-1, 4))
+        again = tg.from_onnx(tg.to_onnx(net, tmp_path / "net.onnx", drawn(4, 4)))
+        np.testing.assert_allclose(again(drawn(4, 4)).data, net(drawn(4, 4)).data, 1e-6)
+        with pytest.raises(ShapeError, match=r"made for shape \(4, 4\), got \(8, 4\)"):
+            again(drawn(8, 4))
+
     def test_a_number_of_outputs_that_depends_on_it_fixes_it(self, tmp_path):
         net = Of(lambda x: [x] * (len(x) - 1))
         again = tg.from_onnx(tg.to_onnx(net, tmp_path / "net.onnx", drawn(2, 4)))

@@ -211,7 +211,7 @@ def _resized(name: str, network: Module, inputs: Sequence[Any]) -> list[Graph]:
     (n,) = lengths
     tried = (
         _tried(name, network, (_rows(a, m) for a in arrays))
-        for m in sorted({2, n + 1, 2 * n + 7} - {n})
+        for m in sorted({2, n + 1, 2 * n + 6} - {n})
     )
     return [graph for graph in tried if graph]
 
