@@ -312,7 +312,7 @@ NUMPYS = [
     Operation("np.tensordot({0}, {0})", "({0} * {0}).sum()", (2,)),
     Operation("np.trapezoid({0}, axis={one})", "torch.trapezoid({0}, dim={one})", (1, 2, 3)),
     Operation("np.linspace({0}, 2.0, 3)"),
-    Operation("np.vander({0}, 3)", "torch.vander({0}, 3)", (1,)),
+    Operation("np.vander({0}, 3)", "torch.stack([{0}**2, {0}, {0} ** 0], -1)", (1,)),
     Operation("np.vdot({0}, {1})", "torch.dot({0}.reshape(-1), {1}.reshape(-1))"),
 ]
 LIKE = "ceil floor rint trunc sign isnan isinf isfinite signbit logical_not round zeros_like"
