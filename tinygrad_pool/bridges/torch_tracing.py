@@ -45,7 +45,7 @@ def traced(torch: Any, module: Any, inputs: tuple[Any, ...], free: bool) -> Any:
     with _quietly():
         exported = torch.export.export(module, inputs, dynamic_shapes=shapes)
         _detach_without_grad(torch, exported.graph_module)
-        table = torch.export.default_decompositions()
+        table = {} if _is_ready(torch, exported) else torch.export.default_decompositions()
         while table:
             for operation in [o for o in table if name_of(o) in TRANSLATIONS]:
                 del table[operation]
@@ -55,6 +55,20 @@ def traced(torch: Any, module: Any, inputs: tuple[Any, ...], free: bool) -> Any:
             unknown = [t for t in operations if name_of(t) not in TRANSLATIONS]
             table = torch._decomp.get_decompositions(unknown)
     return exported
+
+
+def _is_ready(torch: Any, exported: Any) -> bool:
+    """Return whether all operations have translations, and none changes an operand or has a body.
+
+    Decompositions would then only take time, twice as long as the export.
+    """
+    targets = {n.target for n in exported.graph.nodes if n.op == "call_function"}
+    return not any(
+        name_of(t) not in TRANSLATIONS or t._schema.is_mutable
+        if hasattr(t, "_schema")
+        else isinstance(t, torch._ops.HigherOrderOperator)
+        for t in targets
+    )
 
 
 def _detach_without_grad(torch: Any, graph_module: Any) -> None:
