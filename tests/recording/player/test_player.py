@@ -723,6 +723,18 @@ class TestInABrowser:
         shown = page.evaluate("boxes.find((box) => box.name === 'v').history.at(-1).lines[0]")
         assert shown == numbers(v.grad)
 
+    def test_a_page_opens_with_a_few_layouts_and_not_one_or_more_per_node(self, play):
+        loss = Value(0.5, label="v")
+        for _ in range(100):
+            loss = (loss + 0.1).tanh()
+        page = play(loss)
+        chromium = page.context.new_cdp_session(page)
+        chromium.send("Performance.enable")
+        page.reload()
+        metrics = chromium.send("Performance.getMetrics")["metrics"]
+        (layouts,) = (m["value"] for m in metrics if m["name"] == "LayoutCount")
+        assert 0 < layouts < 100
+
     def test_without_scripts_the_page_shows_the_final_gradients(self, browser, write):
         page = browser.new_context(java_script_enabled=False).new_page()
         page.goto(write(network()).as_uri())

@@ -84,11 +84,12 @@ function squeezeAll(texts) { // measured all at once, as each change forces a ne
 
 const squeeze = (text, room) => squeezeAll([[text, room]]);
 
-function squeezeTitle(box, right) {
+/** List the texts of a box's title, each with the room to its right. */
+function titleOf(box, right) {
   const titles = [...box.group.querySelectorAll("text:not(.grad, .data)")].filter((text) => text.textContent.trim());
-  titles.forEach((text, k) => {
+  return titles.map((text, k) => {
     const next = titles[k + 1]?.getAttribute("y") === text.getAttribute("y") ? titles[k + 1] : null;
-    squeeze(text, (next ? next.getAttribute("x") - 8 : right - 3) - text.getAttribute("x"));
+    return [text, (next ? next.getAttribute("x") - 8 : right - 3) - text.getAttribute("x")];
   });
 }
 
@@ -248,6 +249,7 @@ function remember() {
 }
 
 function pause() {
+  if (!timer) return;
   clearTimeout(timer);
   timer = undefined;
   const button = buttonFor("play");
@@ -289,11 +291,11 @@ Object.assign(keys, {
 
 /** Measure the picture, once it has a layout. */
 function measure() {
+  const frames = boxes.map((box) => box.group.querySelector("polygon").getBBox()); // before any change
   boxes.forEach((box, i) => {
-    const frame = box.group.querySelector("polygon").getBBox();
+    const frame = frames[i];
     [box.left, box.wide] = [frame.x, frame.width];
     box.room = frame.width - 48; // beside the words "data" and "grad"
-    squeezeTitle(box, frame.x + frame.width);
     box.bar = element("rect", { x: frame.x, y: frame.y + frame.height - 3, width: 0, height: 4 }, box.group);
     box.tip = element("title", {}, box.group, box.name + (box.data ? ` = ${box.data}` : ""));
     box.group.dataset.box = i;
@@ -302,7 +304,10 @@ function measure() {
     }
     element("option", { value: i }, part("who"), box.name);
   });
-  squeezeAll(boxes.flatMap((box) => [...box.group.querySelectorAll(".data")].map((text) => [text, box.room])));
+  squeezeAll(boxes.flatMap((box) => [
+    ...titleOf(box, box.left + box.wide),
+    ...[...box.group.querySelectorAll(".data")].map((text) => [text, box.room]),
+  ]));
 }
 
 svg.setAttribute("role", "group"); // whose nodes are buttons
