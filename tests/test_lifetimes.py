@@ -98,7 +98,6 @@ INSTRUMENTS = {
 
 @contextlib.contextmanager
 def collector_off():
-    gc.collect()
     gc.disable()
     try:
         yield
