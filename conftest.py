@@ -4,7 +4,7 @@ import gc
 import os
 import random
 from contextlib import chdir
-from importlib.util import find_spec
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -24,15 +24,16 @@ settings.register_profile(
 settings.register_profile("fuzz", settings.get_profile("same"), derandomize=False, print_blob=True)
 settings.load_profile("same")
 
-NEEDS = {
-    "docs/conf.py": "sphinx",
-    "docs/pages_that_answer.py": "sphinx",
-    "docs/torch_coverage.py": "torch",
-    "tinygrad_pool/recording/player/widget.py": "anywidget",
-}
+TESTS = Path(__file__).parent / "tests"
 collect_ignore = ["docs/_build"]  # and tests/peers/test_pages.py runs what needs other libraries
 collect_ignore += ["docs/from_and_to_pytorch.md", "docs/how_to/widget_in_a_notebook.md"]
-collect_ignore += [path for path, library in NEEDS.items() if find_spec(library) is None]
+
+
+def pytest_ignore_collect(collection_path):
+    """Import no module for its examples if it has none: some import PyTorch, for seconds."""
+    if collection_path.suffix != ".py" or collection_path.is_relative_to(TESTS):
+        return None
+    return ">>> " not in collection_path.read_text("utf-8") or None
 
 
 def pytest_addoption(parser, pluginmanager):
@@ -40,6 +41,13 @@ def pytest_addoption(parser, pluginmanager):
     if not pluginmanager.has_plugin("xdist"):
         for option in ("--numprocesses", "--maxprocesses", "--dist"):
             parser.addoption(option, help="without pytest-xdist: no effect")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Put files that drive Chromium first: they take longest, and at the end a core would idle."""
+    slow = {item.path for item in items if item.get_closest_marker("browser")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_collection_finish():
