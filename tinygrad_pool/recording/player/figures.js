@@ -62,12 +62,13 @@ function painted([planes, rows, columns], cells) {
 function paint(box, name, cells) {
   const room = box.group.querySelector(`.${name}`);
   if (!room) return;
-  const frame = room.getBBox();
-  room.style.display = "none";
-  const image = box[name] ??= element("image", {
-    x: frame.x, y: frame.y, width: frame.width, height: frame.height,
-    preserveAspectRatio: "none", style: "image-rendering: pixelated",
-  }, box.group);
+  if (!box[name]) {
+    const { x, y, width, height } = room.getBBox();
+    const style = "image-rendering: pixelated";
+    box[name] = element("image", { x, y, width, height, preserveAspectRatio: "none", style }, box.group);
+    room.style.display = "none";
+  }
+  const image = box[name];
   image.style.display = cells ? "" : "none";
   if (cells && box[`${name} shown`] !== cells) image.setAttribute("href", painted(box.format, cells));
   box[`${name} shown`] = cells;
@@ -98,8 +99,9 @@ function showGrid(data) {
   drawing.setAttribute("aria-label", `Windows: ${data.plane}`);
   element("text", { x: columns * SIDE / 2, y: -top - 6 }, drawing, data.plane ? `cells, ${data.plane}` : "cells");
   element("text", { x: right + (columns + 1 + wide / 2) * SIDE, y: -6 }, drawing, "units");
+  const texts = [];
   const write = (group, x, y, text, kind = "") => (
-    squeeze(element("text", { x: x + SIDE / 2, y, class: kind }, group, text), SIDE - 4));
+    texts.push([element("text", { x: x + SIDE / 2, y, class: kind }, group, text), SIDE - 4]));
   const wins = new Set(data.windows.flat().filter(([, weight]) => weight !== "0").map(([cell]) => cell));
   const cells = data.cells.flat().map((number, i) => {
     const [x, y] = [(i % columns) * SIDE, Math.floor(i / columns) * SIDE];
@@ -126,4 +128,5 @@ function showGrid(data) {
     group.addEventListener("pointerenter", () => outline(true));
     group.addEventListener("pointerleave", () => outline(false));
   });
+  squeezeAll(texts);
 }

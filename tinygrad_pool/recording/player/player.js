@@ -82,8 +82,6 @@ function squeezeAll(texts) { // measured all at once, as each change forces a ne
   }
 }
 
-const squeeze = (text, room) => squeezeAll([[text, room]]);
-
 /** List the texts of a box's title, each with the room to its right. */
 function titleOf(box, right) {
   const titles = [...box.group.querySelectorAll("text:not(.grad, .data)")].filter((text) => text.textContent.trim());
