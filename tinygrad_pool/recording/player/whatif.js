@@ -123,7 +123,7 @@ function showCurve() {
     element("circle", { cx: across(x), cy: up(y), r: 5, class: signOf(slope) }, picture);
   }
   const words = `${lossName} = ${number(y)}, slope ${number(slope)}`;
-  squeeze(element("text", { x: RIM, y: 12 }, picture, words), WIDE - 2 * RIM);
+  squeezeAll([[element("text", { x: RIM, y: 12 }, picture, words), WIDE - 2 * RIM]]);
 }
 
 const called = () => {
