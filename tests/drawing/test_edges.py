@@ -17,6 +17,7 @@ from tinygrad_pool.drawing.edges import (
 )
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import RuleError
+from tinygrad_pool.formatting import number
 
 
 def styles_of(node, show):
@@ -73,6 +74,15 @@ def test_a_nan_is_drawn_as_sent(data):
     back, _ = edge_styles(nodes, set(), contributions_of(nodes))[E.parents[0]]
     assert (back["dir"], back["label"].strip(), back["penwidth"]) == ("back", "nan", "5.00")
     assert back["color"] == back["fontcolor"] == theme.NOT_A_NUMBER
+
+
+def test_an_arrow_has_as_many_digits_as_the_gradient_in_the_box():
+    """1.98 beside a gradient of 1.985 would be another number."""
+    x = Value(0.99264)
+    y = x**2
+    y.backward()
+    assert carrying(y.grad * 2 * x.data, 2.0)["label"].strip() == number(x.grad) == "1.985"
+    assert legend({y: (x.grad, None)})[0].endswith("the widest is 1.985")
 
 
 def test_the_legend_shows_the_scale():

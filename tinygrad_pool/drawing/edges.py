@@ -103,7 +103,7 @@ def carrying(c: float | None, largest: float) -> Style:
     width = 0.8 + 4.2 * share
     style = {"style": "dashed"} if c == 0 else {}
     return style | {
-        "label": f" {number(c, digits=3)} ",
+        "label": f" {number(c)} ",
         "fontcolor": theme.of_sign(c),
         "color": theme.line_of_sign(c, back=True),
         "penwidth": f"{width / 2 if c < 0 else width:.2f}",
@@ -122,7 +122,7 @@ def legend(sent: Contributions) -> list[str]:
     if not every:
         return []
     finite = _finite(sent)
-    widest = number(max(finite, default=0.0), digits=3)
+    widest = number(max(finite, default=0.0))
     infinite = "the widest are {} or more" if np.isinf(every).any() else "the widest is {}"
     scale = f"; {infinite.format(widest)}" if finite else ""
     return [f"arrows: gradients sent back{scale}", sign_legend(sent, nan=np.isnan(every).any())]

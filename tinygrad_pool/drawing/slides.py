@@ -215,7 +215,7 @@ def _styles(node: Node, slide: Slide, active: bool) -> list[Style]:
         style = {"dir": "back", "color": look.line_of_sign(sent, back=True)}
         style |= {} if sent else {"style": "dashed"}
         if active:
-            style |= {"fontcolor": look.of_sign(sent), "label": f" {number(sent, digits=3)} "}
+            style |= {"fontcolor": look.of_sign(sent), "label": f" {number(sent)} "}
         wide = {"penwidth": "2" if sent < 0 else "4"} if sent and node is slide.active else {}
         styles.append(style | wide)
     return styles

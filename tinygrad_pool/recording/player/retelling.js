@@ -184,7 +184,7 @@ function retold(done) {
         anew.says += `, of shape ${shape(of[k]).join(" × ")}`;
       }
       anew.size = size(c);
-      if (sent.short !== undefined) anew.short = number(largestOf(c), 3);
+      if (sent.short !== undefined) anew.short = number(largestOf(c));
       return anew;
     });
     return {

@@ -122,7 +122,7 @@ def _style(operand: Any, c: Any, labelled: bool) -> Style:
     style = {"dir": "back"} if isinstance(operand, Node) else {}
     if c is None or not labelled:
         return style
-    return style | {"label": f" {number(largest_of(c), digits=3)} "}
+    return style | {"label": f" {number(largest_of(c))} "}
 
 
 def _draw_folded(graph: Any, recording: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:

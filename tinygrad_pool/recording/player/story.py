@@ -152,7 +152,7 @@ class Story:
             if size != 0:
                 json["size"] = size
             if len(self.recording.nodes) <= LABELLED:
-                json["short"] = number(largest_of(c), digits=3)
+                json["short"] = number(largest_of(c))
             yield json
 
     def _folded(self) -> Iterator[Json]:
@@ -190,7 +190,7 @@ class Story:
         """Return the largest contribution along an edge."""
         says = f"at most {number(abs(x))} in magnitude"
         json = {"edge": self.stage.edges[i, to], "to": to, "size": self._size(x), "says": says}
-        return json | {"short": number(x, digits=3)}
+        return json | {"short": number(x)}
 
     def _range_of(self, i: int) -> Json:
         """Return the range of the gradients of a box."""
