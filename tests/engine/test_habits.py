@@ -119,7 +119,7 @@ ARGUMENTS = {
     "axis": 0, "bins": [0.0, 1.0], "destination": 1, "fill_value": 0.5, "fp": [0.0, 2.0],
     "indices": np.zeros((2, 3), int), "indices_or_sections": 1, "kth": 0, "n": 2,
     "new_shape": (3, 2), "obj": 0, "pad_width": 1, "q": 0.5, "source": 0,
-    "test_elements": [0.5], "values": 0.5,
+    "reps": 2, "shift": 1, "test_elements": [0.5], "values": 0.5,
     "x": 0.5, "xp": [0.0, 1.0],
 }  # fmt: skip
 """Arguments of NumPy's functions, beside the Values v and w."""

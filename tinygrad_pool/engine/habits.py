@@ -18,12 +18,17 @@ from tinygrad_pool.errors import HabitError
 
 
 def _by_name(table: dict[str, str]) -> dict[str, str]:
-    return {name: way for names, way in table.items() for name in names.split()}
+    """Give each name an entry of its own, in which {name} is the name without a last underscore."""
+    return {
+        name: way.replace("{name}", name.rstrip("_"))
+        for names, way in table.items()
+        for name in names.split()
+    }
 
 
 OF_VALUES = _by_name(
     {
-        "view": "v.reshape(shape)",
+        "view unflatten": "v.reshape(shape)",
         "view_as reshape_as": "v.reshape(w.shape)",
         "unsqueeze expand_dims": "np.expand_dims(v, axis)",
         "permute": "v.transpose(axes)",
@@ -33,10 +38,7 @@ OF_VALUES = _by_name(
         "gather index_select": "v[indices]",
         "split chunk unbind": "v[:1], v[1:]",
         "cat": "np.concatenate([v, w])",
-        **{
-            name: f"np.{name}([v, w])"
-            for name in ("concat", "concatenate", "dstack", "hstack", "stack", "vstack")
-        },
+        "concat concatenate dstack hstack stack vstack": "np.{name}([v, w])",
         "numpy values value to_numpy cpu": "v.data",
         "tolist": "np.asarray(v.data).tolist()",
         "to type": "v.astype(dtype)",
@@ -46,7 +48,7 @@ OF_VALUES = _by_name(
         "int long bool byte char short": "v.data.astype(dtype)",
         "cuda contiguous realize block_until_ready": "v",
         "clone": "v  # no operation changes it; tg.Value(v.data) is a new leaf",
-        "stop_gradient": "v.detach()",
+        "stop_gradient detach_": "v.detach()",
         "requires_grad requires_grad_": "v.detach()  # no gradient flows through it",
         "grad_fn creator": "v.op, v.rule",
         "children inputs prev": "v.parents",
@@ -57,9 +59,9 @@ OF_VALUES = _by_name(
         "gradient": "v.grad",
         "null_grad null_gradients clear_graph": "v.zero_grad()  # del loss frees its graph",
         "name": "v.label",
-        "dim": "v.ndim",
+        "dim ndimension": "v.ndim",
         "numel nelement": "v.size",
-        "nbytes": "np.asarray(v.data).nbytes",
+        "flat nbytes strides": "np.asarray(v.data).{name}",
         "device": "v.dtype  # there are no devices",
         "add": "v + w",
         "subtract sub": "v - w",
@@ -67,17 +69,13 @@ OF_VALUES = _by_name(
         "divide div": "v / w",
         "neg": "-v",
         "pow power": "v**2",
-        "matmul mm bmm": "v @ w",
-        "maximum": "np.maximum(v, w)",
-        "minimum": "np.minimum(v, w)",
+        "matmul mm bmm mv": "v @ w",
         "where": "np.where(mask, v, w)",
         "rsqrt": "1 / np.sqrt(v)",
-        "softmax": "tg.softmax(v, axis=axis)",
-        "log_softmax": "tg.log_softmax(v, axis=axis)",
-        "logsumexp": "tg.logsumexp(v, axis=axis)",
+        "softmax log_softmax logsumexp": "tg.{name}(v, axis=axis)",
         "clamp": "v.clip(0, 1)",
-        "masked_fill": "np.where(mask, 0.0, v)",
-        "masked_select": "v[mask]",
+        "masked_fill at put": "np.where(mask, 0.0, v)",
+        "masked_select extract": "v[mask]",
         "topk": "np.sort(v, axis=None)[-2:]",
         "eq": "v.data == w.data  # == between Values is identity",
         "ne": "v.data != w.data  # != between Values is identity",
@@ -85,62 +83,39 @@ OF_VALUES = _by_name(
         "le": "v <= w",
         "gt": "v > w",
         "ge": "v >= w",
-        **{
-            f"{name}_": f"v.{name}()  # results are new Values"
-            for name in ("abs", "exp", "log", "relu", "sigmoid", "sqrt", "squeeze", "tanh")
-        },
-        **{
-            f"{name}_": f"np.{name}(v)  # results are new Values"
-            for name in (
-                "ceil",
-                "cos",
-                "floor",
-                "reciprocal",
-                "round",
-                "sin",
-                "square",
-                "transpose",
-            )
-        },
+        "abs_ exp_ log_ relu_ round_ sigmoid_ sqrt_ squeeze_ tanh_ transpose_": (
+            "v.{name}()  # results are new Values"
+        ),
+        "ceil_ cos_ floor_ reciprocal_ sin_ square_": "np.{name}(v)  # results are new Values",
         "clamp_ clip_": "v.clip(0, 1)  # results are new Values",
         "masked_fill_": "np.where(mask, 0.0, v)  # results are new Values",
         "unsqueeze_": "np.expand_dims(v, axis)  # results are new Values",
         "neg_": "-v  # results are new Values",
         "pow_": "v**2  # results are new Values",
         "t_": "v.T  # results are new Values",
-        **{f"{name}_": f"nn.init.{name}_(p)  # p is a leaf" for name in ("normal", "uniform")},
+        "normal_ uniform_": "nn.init.{name}_(p)  # p is a leaf",
         "zero_ fill fill_ copy_ assign": "p.data = np.zeros(p.shape)  # p is a leaf",
         "add_": "p.data = p.data + g  # p is a leaf",
         "sub_": "p.data = p.data - g  # p is a leaf",
         "mul_": "p.data = p.data * g  # p is a leaf",
         "div_": "p.data = p.data / g  # p is a leaf",
-        "at put": "np.where(mask, 0.0, v)",
         "norm": "np.linalg.norm(v)",
-        "roll": "np.roll(v, 1)",
-        "tile": "np.tile(v, 2)",
         "clamp_min": "v.clip(0.0, None)",
         "clamp_max": "v.clip(None, 1.0)",
-        "erf": "tg.erf(v)",
-        "erfc": "tg.erfc(v)",
+        "erf erfc": "tg.{name}(v)",
         "frac": "v - np.trunc(v)",
         "inverse": "np.linalg.inv(v)",
-        "inner": "np.inner(v, w)",
+        "inner vdot": "np.{name}(v, w)",
         "ldexp": "v * 2.0**n",
-        "vdot": "np.vdot(v, w)",
         "lerp": "v + 0.5 * (w - v)",
         "logdet": "np.linalg.slogdet(v)[1]",
         "logit": "np.log(v / (1 - v))",
-        "mv": "v @ w",
         "narrow select": "v[0]",
         "sgn": "np.sign(v)",
         "repeat_interleave": "np.repeat(v, 2)",
         "movedim": "np.moveaxis(v, 0, 1)",
-        "unflatten": "v.reshape(shape)",
         "type_as": "v.astype(w.dtype)",
-        "detach_": "v.detach()",
-        "ndimension": "v.ndim",
         "element_size itemsize": "v.dtype.itemsize",
-        **{name: f"np.asarray(v.data).{name}" for name in ("flat", "strides")},
         "dist": "np.linalg.norm(v - w)",
         "ger": "np.outer(v, w)",
         "kthvalue": "np.sort(v)[..., n - 1]",
@@ -156,11 +131,10 @@ OF_VALUES = _by_name(
         "is_floating_point": "v.dtype.kind == 'f'",
         "bincount": "np.bincount(v.data.astype(int))",
         "einsum einsum_path": "np.einsum('ij->ji', v)",
-        "extract": "v[mask]",
         "draw show plot visualize": "tg.draw(v)",
         "render": "tg.render(v, path)",
         "why explain": "tg.record(loss).why(v)",
-        **{name: f"tg.{name}(loss)" for name in ("debug", "diagnose", "record", "tree")},
+        "debug diagnose record tree": "tg.{name}(loss)",
     }
 )
 """What to write for an attribute that a Value does not have, if not `np.name(v)`."""
@@ -174,7 +148,7 @@ OF_MODULES = _by_name(
         "step set_trace": "tg.debug(loss)",
         "show plot visualize draw_dot make_dot": "tg.draw(loss)",
         "zero_grad": "optimizer.zero_grad()",
-        **{name: f"tg.Value(np.{name}(shape))" for name in ("zeros", "ones", "empty")},
+        "zeros ones empty": "tg.Value(np.{name}(shape))",
         "full": "tg.Value(np.full(shape, 0.5))",
         "eye": "tg.Value(np.eye(3))",
         "arange": "tg.Value(np.arange(10.0))",
@@ -203,11 +177,10 @@ OF_MODULES = _by_name(
         "Conv2D": "nn.Conv2d(3, 2, 3)",
         "MaxPooling2D": "nn.MaxPool2d(2)",
         "AveragePooling2D": "nn.AvgPool2d(2)",
-        **{
-            f"{kind}Pad{n}d": f"np.pad(x, [(0, 0)] * (x.ndim - {n}) + [(1, 1)] * {n}, mode={mode})"
-            for kind, mode in (("Zero", "'constant'"), ("Replication", "'edge'"))
-            for n in (1, 2)
-        },
+        "ZeroPad1d": "np.pad(x, [(0, 0)] * (x.ndim - 1) + [(1, 1)])",
+        "ZeroPad2d": "np.pad(x, [(0, 0)] * (x.ndim - 2) + [(1, 1)] * 2)",
+        "ReplicationPad1d": "np.pad(x, [(0, 0)] * (x.ndim - 1) + [(1, 1)], mode='edge')",
+        "ReplicationPad2d": "np.pad(x, [(0, 0)] * (x.ndim - 2) + [(1, 1)] * 2, mode='edge')",
         "Softmin softmin": "tg.softmax(-x, axis=axis)",
         "Dropout1d Dropout2d Dropout3d": "nn.Dropout(0.5)  # it drops cells, not channels",
         "functional F": "tg.relu(x)  # operations are in tg itself",
@@ -221,8 +194,7 @@ OF_MODULES = _by_name(
         "jit compile": "tg.unroll(loss)",
         "inference_mode set_grad_enabled": "tg.no_grad()",
         "enable_grad": "there is none here; a graph is recorded outside tg.no_grad()",
-        **{name: f"np.{name}" for name in ("float16", "float32", "float64", "int64", "linalg")},
-        **{name: f"np.{name}" for name in ("e", "inf", "nan", "newaxis", "pi")},
+        "float16 float32 float64 int64 linalg e inf nan newaxis pi": "np.{name}",
         "cuda device": "there are no devices",
         "MultiStepLR MultiplicativeLR ConstantLR LinearLR PolynomialLR CyclicLR OneCycleLR "
         "SequentialLR ChainedScheduler CosineAnnealingWarmRestarts ReduceLROnPlateau": (
