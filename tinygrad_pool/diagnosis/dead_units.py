@@ -24,7 +24,6 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, joined, several
 from tinygrad_pool.rules import elementwise
 from tinygrad_pool.rules.arguments import axes_of
-from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.tie_breaking import Mask
 from tinygrad_pool.rules.traits import traits_of
 
@@ -39,11 +38,10 @@ STUCK = 0.25
 """A layer is saturated if this share of its units is saturated and pulled back by the gradient. In
 a fully saturated layer with random errors, half of the units are pulled back."""
 
-LOSES = {"largest": "smaller", "least": "larger"}
-"""What the losers of a maximum and of a minimum are."""
-
 SHARE = 0.1
 """A smaller share of dead units is only suspicious: the others can learn."""
+
+LOSER = "Find out why it loses: its bias, its initial weights or its scale"
 
 LAYERS = 3
 """Units of more layers than these are reported together."""
@@ -120,8 +118,7 @@ def _dead(gate: Gate) -> Finding:
         which = f"all {what}" if n > 1 else f"its only {what[2:]}"
     kind = "never wins"
     extreme = "minimum" if traits_of(gate.nodes[0].rule).unit == "least" else "maximum"
-    why = f"only the winner of a {extreme} gets a gradient, so a loser cannot learn to win. "
-    why += fix_of_loser(gate.nodes[0].rule)
+    why = f"only the winner of a {extreme} gets a gradient, so a loser cannot learn to win. {LOSER}"
     if gate.rectifies:
         kind = "dead relus"
         why = (
@@ -129,12 +126,6 @@ def _dead(gate: Gate) -> Finding:
             "these units on, they are dead. Take smaller steps, biases above 0, or leaky_relu"
         )
     return Finding(kind, gate.severity, gate.name, _says(gate, which, n), why, gate.nodes)
-
-
-def fix_of_loser(*rules: Rule | None) -> str:
-    """Write what to do about the losers of maxima, or of minima."""
-    how = " or ".join(sorted({LOSES[traits_of(rule).unit] for rule in rules}))
-    return f"Find out why it is {how}: its bias, its initial weights or its scale"
 
 
 def _says(gate: Gate, which: str, n: int) -> str:

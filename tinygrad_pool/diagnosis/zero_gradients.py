@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygrad_pool.diagnosis import zero_causes
-from tinygrad_pool.diagnosis.dead_units import fix_of_loser
+from tinygrad_pool.diagnosis.dead_units import LOSER
 from tinygrad_pool.diagnosis.findings import (
     LOST_FOR_ALL,
     MANY,
@@ -251,7 +251,7 @@ def _fix(zeros: Zeros, group: Lost, why: str) -> str:
     if still and (group.decided or factor_is_0):
         return f"{START}: do not start {survey.listed(still)} at 0"
     if group.decided and elementwise.relu not in rules:
-        return fix_of_loser(*rules)
+        return LOSER
     if group.decided:
         on = "Smaller steps and weights, or biases above 0, keep relus on"
         return "" if zero_causes.NO_INPUT in why else on
