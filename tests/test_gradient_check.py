@@ -275,7 +275,8 @@ class TestScale:
 
             return x * x, square_backward
 
-        for x, dtype in (([1e6, 3e5, 1e-3], np.float64), ([1.0, 2.0, 500.0], np.float32)):
+        large, larger, single = [1e6, 3e5, 1e-3], [1e9, 1e30, 1.0], [1.0, 2.0, 500.0]
+        for x, dtype in ((large, np.float64), (larger, np.float64), (single, np.float32)):
             with pytest.raises(GradientError, match="square: to_x"):
                 tg.gradcheck(lambda v, to=dtype: tg.lift(square)(v.astype(to)).sum(), x)
 

@@ -173,8 +173,8 @@ def _shared_misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Mi
     shape = f(*map(Value, arrays)).shape
     moved = [cache(_sides(f, arrays, i, np.ones_like(a))) for i, a in enumerate(arrays)]
     steps = [*map(_steps, arrays)]
-    all_at_once = _gradients(f, arrays, np.random.default_rng(0).uniform(0.5, 1.5, shape))[0]
-    least = [EPSILON * np.sum(np.abs(g[np.isfinite(g)])) for g in all_at_once]
+    of_all = _gradients(f, arrays, np.random.default_rng(0).uniform(0.5, 1.5, shape))[0]
+    least = [EPSILON * np.nan_to_num(np.abs(g), posinf=0.0) for g in of_all]
     for place in np.ndindex(shape):
         r = np.zeros(shape)
         r[place] = 1.0
@@ -183,7 +183,8 @@ def _shared_misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Mi
             slope = float(np.sum(gradient))
             if np.isnan(slope):
                 continue
-            rounding = TOLERANCE * float(np.sum(np.abs(gradient))) + least[i]
+            terms = np.where(gradient == 0, 0.0, TOLERANCE * np.abs(gradient) + least[i])
+            rounding = float(np.sum(terms))
 
             def slopes_at(h: float, i: int = i, place: Shape = place) -> Slopes:
                 return Slopes(*(float(side[place]) for side in moved[i](h)))
