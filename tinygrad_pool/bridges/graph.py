@@ -73,6 +73,13 @@ def _of_network(name: str, network: Module, example: Sequence[Any]) -> Graph:
     if not example:
         raise OptionError(f"{name}: a network needs example inputs: {name}(net, …, x)")
     inputs = [as_operand(x, f"{name}: an input") for x in example]
+    for i, x in enumerate(inputs):
+        numbers = np.asarray(data_of(x))
+        if numbers.ndim and numbers.dtype.kind != "f":
+            raise GraphError(
+                f"{name}: input {i} is an array of {numbers.dtype}, which an exported graph would "
+                f"keep; {name}(net(...), ...) exports a graph for these numbers"
+            )
     with buffers_kept(network):
         graph = _recorded(name, network, inputs)
         try:
@@ -88,7 +95,6 @@ def _of_network(name: str, network: Module, example: Sequence[Any]) -> Graph:
             extreme = _tried(name, network, (_other_numbers(x, *change) for x in inputs))
             if extreme:
                 _check_constants(name, graph, extreme)
-        _check_floats(name, inputs)
         return _with_free_batch(graph, _resized(name, network, inputs))
 
 
@@ -174,19 +180,12 @@ def outputs_of(result: Any) -> list[Any]:
 
 
 def _other_numbers(x: Any, scale: float, shift: float) -> Any:
-    """Change the numbers of an example: constants computed from them change, too.
+    """Change the numbers of an example, and with them constants that were computed from them.
 
-    Indices remain within their range. An integer without axes is an option, and remains.
+    An integer is an option, and remains.
     """
     numbers = np.asarray(data_of(x))
-    if numbers.dtype.kind == "f":
-        return (numbers * scale + shift).astype(numbers.dtype)
-    if not numbers.ndim:
-        return x
-    rolled = np.roll(numbers, 1)
-    if (rolled != numbers).any():
-        return rolled
-    return np.where(numbers > 0, numbers - 1, numbers + 1).astype(numbers.dtype)
+    return (numbers * scale + shift).astype(numbers.dtype) if numbers.dtype.kind == "f" else x
 
 
 def _tried(name: str, network: Module, inputs: Iterable[Any]) -> Graph | None:
@@ -220,17 +219,6 @@ def _rows(numbers: Any, n: int) -> Any:
     """Repeat or drop rows until there are n, with other numbers of either sign in them."""
     rows = np.resize(numbers, (n, *numbers.shape[1:]))
     return (rows * np.random.default_rng(n).normal(0.0, 3.0, rows.shape)).astype(numbers.dtype)
-
-
-def _check_floats(name: str, inputs: Sequence[Any]) -> None:
-    """Raise GraphError for arrays of integers: a graph contains only what is computed from them."""
-    for i, x in enumerate(inputs):
-        kind = np.asarray(data_of(x)).dtype
-        if np.ndim(data_of(x)) and kind.kind != "f":
-            raise GraphError(
-                f"{name}: input {i} is an array of {kind}, which an exported graph would keep; "
-                f"{name}(net(...), ...) exports a graph for these numbers"
-            )
 
 
 def _check_constants(name: str, graph: Graph, other: Graph) -> None:
