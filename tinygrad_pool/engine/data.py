@@ -89,15 +89,14 @@ def read_only_copy(x: Any) -> Any:
         return x
     if type(x) is slice:
         return slice(*map(read_only_copy, (x.start, x.stop, x.step)))
-    if isinstance(x, np.ndarray) or _is_like_an_array(x):
-        _reject_masked(x, "an index or an option")
-        copy = np.array(np.asarray(x))  # twice, since not every class copies when asked to
-        copy.flags.writeable = False
-        return copy
     if type(x) in (list, tuple):
         return type(x)(map(read_only_copy, x))
     if type(x) is dict:
         return {key: read_only_copy(value) for key, value in x.items()}
+    if isinstance(x, np.ndarray) or _is_like_an_array(x):
+        _reject_masked(x, "an index or an option")
+        x = np.array(np.asarray(x))  # twice, since not every class copies when asked to
+        x.flags.writeable = False
     return x
 
 

@@ -299,7 +299,8 @@ def where(condition: Array, x: Array, w: Array) -> tuple[Array, Backward]:
 
 def _bound(x: Array, value: Any, name: str) -> Any:
     """Check a bound of clip: real numbers without NaN that broadcast to x."""
-    number = is_real(value) and not isinstance(value, bool | np.generic)
+    usual = type(value) in (float, int)
+    number = usual or (is_real(value) and not isinstance(value, bool | np.generic))
     if number and value == value:  # noqa: PLR0124  # NaN is not itself
         return float(value)
     bound = np.asarray("")
