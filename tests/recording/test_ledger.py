@@ -33,6 +33,12 @@ def test_a_cast_to_a_narrower_dtype_underflows():
     assert why.causes[0].endswith("it underflows, as 1e-60 × 1 is too small for float32")
 
 
+def test_an_underflow_has_the_digits_and_signs_of_other_numbers():
+    v, w = tg.Value(1e-200, label="v"), tg.Value(-1.0004e-200, label="w")
+    why = tg.record(v * w * v).why("v")
+    assert "underflows, as 1e-200 × −1.00e-200 is too small for float64" in why.causes[-1]
+
+
 def test_many_underflowing_links_of_a_step_are_not_a_cancellation():
     x, w = values(np.float32, (4, 4), x=1e-30, w=1.0)
     why = tg.record((x @ w * np.float32(1e-30)).sum()).why("w", (0, 0))

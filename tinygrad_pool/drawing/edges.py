@@ -139,7 +139,7 @@ def link_style(share: float) -> Style:
     """Style a link of weight 0 as faint and dashed, any other as solid, with its weight."""
     if share == 0:
         return {"label": " 0", "style": "dashed", "color": theme.FAINT, "fontcolor": theme.SOFT}
-    return {"label": f" {share:.3g}", "penwidth": "2.4", "color": theme.INK}
+    return {"label": f" {number(share, 3)}", "penwidth": "2.4", "color": theme.INK}
 
 
 def shares_of(node: Node) -> list[float] | None:

@@ -208,8 +208,9 @@ def _with_calls(about: About, frame: FrameType | None) -> About:
 
 def _is_library(file: str) -> bool:
     """Return whether a file belongs to this package or to Python's library."""
-    installed = file.startswith(f"{_LIBRARY}site-packages")
-    return file.startswith(_PACKAGE) or (file.startswith(_LIBRARY) and not installed)
+    if file.startswith(_PACKAGE):
+        return True
+    return file.startswith(_LIBRARY) and not file.startswith(f"{_LIBRARY}site-packages")
 
 
 def _line(frame: FrameType) -> Line:

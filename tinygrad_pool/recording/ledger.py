@@ -215,7 +215,7 @@ class GradientExplainer:
         if local and upstream:
             dtypes = link.node.dtype, link.node.parents[link.i].dtype
             narrower = min(dtypes, key=lambda dtype: dtype.itemsize)
-            sent = f"{upstream:.3g} × {local:.3g}"
+            sent = f"{number(upstream, 3)} × {number(local, 3)}"
             return Reason(f"it underflows, as {sent} is too small for {narrower}")
         if local:
             return Reason("the upstream gradient is 0")
