@@ -46,6 +46,20 @@ def test_a_leaf_that_was_set_back_is_not_stale(start):
     assert set_since([w, x, y]) == {}
 
 
+def test_a_rule_that_refuses_the_new_data_is_stale():
+    def inverse(x):
+        if not x:
+            raise KeyError("zero")
+        return 1 / x, lambda g: (-g / x**2,)
+
+    w = tg.Value(2.0, label="w")
+    y = tg.lift(inverse)(w)
+    passed = tg.record(y)
+    w.data = 0.0
+    assert set_since([w, y]) == {w: y}
+    assert passed.why("w").notes[0].startswith("w was set after inverse#1 was computed from it")
+
+
 def test_only_gradients_left_by_other_passes_count():
     w, u, node = tg.Value(1.0), tg.Value(2.0), tg.Value(3.0).exp()
     before = {w: 4.0, u: 5.0, node: 6.0, tg.Value(0.0): None, tg.Value(1.0): 0.0}
