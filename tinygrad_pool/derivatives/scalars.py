@@ -173,9 +173,10 @@ def _called(scalar: Value, node: Node, unit: int) -> Value:
 
 def _same_rule(node: Node, seen: Seen, unit: int) -> Any:
     """Apply the rule to numbers; of the bounds of a clip, which may be arrays, use the unit's."""
-    bounds = node.options.items() if node.rule is elementwise.clip else ()
-    own = {name: np.broadcast_to(bound, node.shape).item(unit) for name, bound in bounds}
-    return reapply(node, seen.all, own)
+    if node.rule is not elementwise.clip:
+        return reapply(node, seen.all)
+    bounds = {name: np.broadcast_to(x, node.shape).item(unit) for name, x in node.options.items()}
+    return operations.clip(*seen.all, **bounds)
 
 
 def _copy(_: Node, seen: Seen, __: int) -> Any:

@@ -62,9 +62,9 @@ def _read(operands: tuple[Any, ...], name: str) -> tuple[Any, ...]:
     return tuple([v if isinstance(v, Node) else read_only_copy(read(v, name)) for v in operands])
 
 
-def reapply(node: Node, operands: Sequence[Any], changed: Mapping[str, Any] = {}) -> Any:
+def reapply(node: Node, operands: Sequence[Any]) -> Any:
     """Apply the rule of a node to other operands, and return a node of the same name."""
     assert node.rule is not None
-    twin = apply(node.rule, tuple(operands), {**node.options, **changed})
+    twin = apply(node.rule, tuple(operands), node.options)
     twin.about = node.about
     return twin
