@@ -61,7 +61,7 @@ def forgetful(x):
         (lambda: [*datasets.batches(np.ones(1), np.ones(2), 1)], "as many targets as examples, 1"),
         (lambda: nn.Linear(1, 1)(V), "needs 1 feature on the last axis"),
         (lambda: nn.InstanceNorm1d(1)(V), "needs 1 channel, got shape"),
-        (lambda: tg.conv1d(V, np.ones((1, 2, 9))), "a window of 9 cells"),
+        (lambda: tg.conv1d(V[..., :0], np.ones((1, 2, 1))), r"a window of 1 cell \("),
         (lambda: nn.GroupNorm(1, 1)(V[0, 0]), "with channels in 1 group, got shape"),
         (lambda: tg.conv1d(V, np.ones((1, 1, 1))), r"needs 1 channel, got 2 in an input"),
         (

@@ -179,7 +179,7 @@ def test_a_closure_with_a_wrong_number_of_contributions_is_reported():
     def own(x):
         return 2 * x, lambda g: (g, g)
 
-    with pytest.raises(RuleError, match="own: its closure must return a tuple of 1 contribution"):
+    with pytest.raises(RuleError, match="own: its closure must return a tuple of 1 contribution,"):
         tg.draw(tg.lift(own)(Value(1.0)), show=("local",))
 
 

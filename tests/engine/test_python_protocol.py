@@ -170,6 +170,7 @@ class TestPlainPython:
         assert Value([number, number]).data.tolist() == [0.5, 0.5]
         assert Value(3.0).clip(0, number).data == Value([3.0]).clip(max=number).data == 0.5
         assert tg.leaky_relu(Value(-3.0), negative_slope=number).data == -1.5
+        assert tg.avg_pool1d(Value([[1.0, 2.0]]), 2, divisor_override=number).data == 6.0
 
     def test_the_mean_of_an_array_of_values_is_an_error(self):
         z = np.empty(2, object)

@@ -26,7 +26,7 @@ def test_positional_options_follow_the_operands():
 @pytest.mark.parametrize(
     ("operands", "options", "message"),
     [
-        ((1,), {}, "rule: needs 2 operands and at most 2 options, got 1 argument"),
+        ((1,), {}, "rule: needs 2 operands and at most 2 options, got 1 argument$"),
         ((1, 2, 3, 4, 5), {}, "got 5 arguments"),
         ((1, 2), {"wants": ()}, r"rule: no option 'wants' \(options: axis, key\)"),
         ((1, 2), {"dim": 0}, "no option 'dim' .*; use axis= here"),
@@ -44,7 +44,9 @@ def test_any_number_of_operands_may_be_passed_in_one_list():
     assert sort(([1, 2],), {}) == ((1, 2), {})
     assert sort(([],), {}) == ((), {})
     assert sort(([1, 2], 3), {}) == (([1, 2], 3), {})
-    with pytest.raises(OptionError, match="needs any number of operands and at most 1 option"):
+    with pytest.raises(
+        OptionError, match="needs any number of operands and at most 1 option, got 3"
+    ):
         sort(([Value(1.0)], 0, 0), {})
 
 

@@ -32,7 +32,7 @@ def test_a_vjp_uses_numpys_numbers_if_pythons_raise(g):
 def test_a_closure_that_returns_the_wrong_number_is_named(given):
     y = tg.lift(named_own := lambda x: (2 * x, given))(Value([1.0]))
     assert y.rule is named_own
-    with pytest.raises(RuleError, match="must return a tuple of 1 contribution"):
+    with pytest.raises(RuleError, match="must return a tuple of 1 contribution, one"):
         vjp_by_operand(y, np.ones(1))
 
 

@@ -99,7 +99,6 @@ OF_VALUES = _by_name(
         "sub_": "p.data = p.data - g  # p is a leaf",
         "mul_": "p.data = p.data * g  # p is a leaf",
         "div_": "p.data = p.data / g  # p is a leaf",
-        "norm": "np.linalg.norm(v)",
         "clamp_min": "v.clip(0.0, None)",
         "clamp_max": "v.clip(None, 1.0)",
         "erf erfc": "tg.{name}(v)",

@@ -74,7 +74,7 @@ def with_flat_links(
 
 
 def _listed(node: Node, i: int, units: Indices, known: Known | None) -> Weights:
-    """List the links into some units; `known` caches them by the first of these."""
+    """List the links into some units; `known` caches them."""
     if known is None or node.size == node.parents[i].size == 1:  # one link is not worth keeping
         return sparse_jacobian(node, i, units)
     key = node, i, int(units[0]), len(units)
@@ -94,8 +94,7 @@ def row_of(node: Node, cell: int) -> Indices | None:
     """List the units of a softmax in the row of a cell, which all see it; None for other rules."""
     if traits_of(node.rule).unit != "softmax":
         return None
-    row: Indices = in_row(node, cell, np.arange(node.size)).reshape(-1)
-    return row
+    return np.ravel(in_row(node, cell, np.arange(node.size)))
 
 
 def in_row(node: Node, cell: int, x: Any) -> Any:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import lru_cache
 from math import isfinite, prod
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from tinygrad_pool.errors import OptionError, ShapeError
-from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.arguments import Shape, real
 from tinygrad_pool.rules.cells import FEW, counts_of
 from tinygrad_pool.rules.windows import AnyWindows
 
@@ -103,7 +102,7 @@ def check_divisor(value: Any, name: str) -> float:
 
 def _finite(value: Any) -> float | None:
     """Return a finite number as a float; None for anything else."""
-    if isinstance(value, Real) and not isinstance(value, bool):
-        with suppress(OverflowError):
-            return float(value) if isfinite(value) else None
+    with suppress(OptionError):
+        number = real(value, "")
+        return number if isfinite(number) else None
     return None

@@ -474,9 +474,9 @@ def test_a_generator_of_parameters_is_read_once():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"vanish": -1}, "watch: vanish must be a non-negative number, got -1"),
-        ({"explode": "big"}, "watch: explode must be a non-negative number, got 'big'"),
-        ({"explode": np.nan}, "watch: explode must be a non-negative number, got nan"),
+        ({"vanish": -1}, "watch: vanish must be a number of at least 0, got -1"),
+        ({"explode": "big"}, "watch: explode must be a number of at least 0, got 'big'"),
+        ({"explode": np.nan}, "watch: explode must be a number of at least 0, got nan"),
         ({"points": 1}, "watch: points must be at least 2, got 1"),
         ({"points": 2.5}, "watch: points must be an integer, got 2.5"),
         ({"recorded": 5}, "watch: recorded must be a collection of steps, got 5"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Container, Iterator
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +34,7 @@ from tinygrad_pool.formatting import Table, number, several
 from tinygrad_pool.recording.difference import Difference, compare_passes
 from tinygrad_pool.recording.recording import Recording, record
 from tinygrad_pool.recording.strongest_paths import rms
-from tinygrad_pool.rules.arguments import count_of, numbers
+from tinygrad_pool.rules.arguments import count_of, numbers, real
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -312,12 +311,9 @@ def watch(
     >>> run.steps, run.names, run.history["gradient"][:, 0]
     (3, ['w'], array([36.  , 28.8 , 23.04]))
     """
-    limits: dict[str, Any] = {"vanish": vanish, "explode": explode}
-    for option, given in limits.items():
-        if not isinstance(given, Real) or not float(given) >= 0:
-            raise OptionError(f"watch: {option} must be a non-negative number, got {given!r}")
+    limits = Limits(real(vanish, "watch: vanish", 0.0), real(explode, "watch: explode", 0.0))
     (most,) = numbers("watch", "points", points, 1, least=2)
     steps: Any = recorded
     if isinstance(steps, str) or not isinstance(steps, Container):
         raise OptionError(f"watch: recorded must be a collection of steps, got {recorded!r}")
-    return Run(parameters, Limits(float(vanish), float(explode)), recorded, most)
+    return Run(parameters, limits, recorded, most)
