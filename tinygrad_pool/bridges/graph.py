@@ -204,14 +204,11 @@ def _resized(name: str, network: Module, inputs: Sequence[Any]) -> list[Graph]:
     1 is not tried: an axis of length 1 may be squeezed, or broadcast.
     """
     arrays = [np.asarray(data_of(x)) for x in inputs]
-    lengths = {len(a) if a.ndim else 0 for a in arrays}
-    if len(lengths) > 1 or lengths == {0}:
+    n = len(arrays[0]) if arrays[0].ndim else 0
+    if not n or any(a.shape[:1] != (n,) for a in arrays):
         return []
-    (n,) = lengths
-    tried = (
-        _tried(name, network, (_rows(a, m) for a in arrays))
-        for m in sorted({2, n + 1, 2 * n + 6} - {n})
-    )
+    sizes = sorted({2, 10, n + 1} - {n})
+    tried = (_tried(name, network, (_rows(a, m) for a in arrays)) for m in sizes)
     return [graph for graph in tried if graph]
 
 
@@ -259,9 +256,8 @@ def _equal(a: Any, b: Any) -> bool:
 
 def _with_free_batch(graph: Graph, resized: Sequence[Graph]) -> Graph:
     """Mark the axes of the batch, with −1 in shapes, unless anything else depends on its size."""
-    marked = [_marked(graph, other) for other in resized]
-    first = marked[0] if marked else None
-    return first if first and all(other == first for other in marked) else graph
+    first, *others = [_marked(graph, other) for other in resized] or [None]
+    return first if first and all(other == first for other in others) else graph
 
 
 def _marked(graph: Graph, other: Graph) -> Graph | None:
