@@ -122,7 +122,7 @@ MISTAKES = [
         "weights",
         lambda: tg.weighted_sum([1.0], [V, V]),
         ShapeError,
-        "weighted_sum: needs as many inputs as weights, 1,",
+        "weighted_sum: needs as many inputs as weights, got 2 and 1",
     ),
 ]
 

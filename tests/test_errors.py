@@ -57,8 +57,11 @@ def forgetful(x):
         (lambda: np.einsum("ij,j", V), "'ij,j' has 2 terms for 1 operand$"),
         (lambda: np.einsum("i", V, V), "'i' has 1 term for 2 operands"),
         (lambda: np.tensordot(V[0, 0, 0], V, 1), "np.tensordot: needs 1 axis, got operands with"),
-        (lambda: tg.weighted_sum([V], [V, V], 0.0), "as many inputs as weights, 1, got 2"),
-        (lambda: [*datasets.batches(np.ones(1), np.ones(2), 1)], "as many targets as examples, 1"),
+        (lambda: tg.weighted_sum([V], [V, V], 0.0), "as many inputs as weights, got 2 and 1"),
+        (
+            lambda: [*datasets.batches(np.ones(1), np.ones(2), 1)],
+            "as many targets as examples, got 2 and 1",
+        ),
         (lambda: nn.Linear(1, 1)(V), "needs 1 feature on the last axis"),
         (lambda: nn.InstanceNorm1d(1)(V), "needs 1 channel, got shape"),
         (lambda: tg.conv1d(V[..., :0], np.ones((1, 2, 1))), r"a window of 1 cell \("),

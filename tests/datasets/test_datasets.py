@@ -117,7 +117,7 @@ def test_batches_in_order_and_without_the_last():
         (
             lambda x: batches(x, x[1:]),
             ShapeError,
-            "batches: needs as many targets as examples, 3, got 2",
+            "batches: needs as many targets as examples, got 2 and 3",
         ),
         (lambda x: batches(x.tolist(), x), DataError, r"batches: needs arrays .*, got \[0, 1, 2\]"),
         (lambda x: batches(x, x[0]), DataError, "batches: needs arrays of examples, got"),

@@ -15,7 +15,9 @@ from tinygrad_pool.recording.symbols import equations_of
 
 
 def test_weighted_sum_needs_as_many_weights_as_inputs():
-    with pytest.raises(ShapeError, match="weighted_sum: needs as many inputs as weights, 2, got 1"):
+    with pytest.raises(
+        ShapeError, match="weighted_sum: needs as many inputs as weights, got 1 and 2"
+    ):
         tg.weighted_sum([1.0, 2.0], [3.0])
     with pytest.raises(DataError, match=r"weighted_sum: .* got float and list"):
         tg.weighted_sum(1.0, [3.0])

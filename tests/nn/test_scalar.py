@@ -51,7 +51,7 @@ def test_reprs_are_short():
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [
-        ([1.0, 2.0, 3.0], ShapeError, "needs as many inputs as weights, 2, got 3"),
+        ([1.0, 2.0, 3.0], ShapeError, "needs as many inputs as weights, got 3 and 2"),
         (5.0, DataError, "a sequence of weights and a sequence of inputs, got list and float"),
         (
             Value(5.0),

@@ -102,7 +102,7 @@ def batches(
         if not isinstance(array, np.ndarray) or not array.ndim:
             raise DataError(f"batches: needs arrays of examples, got {array!r:.80}")
     if len(x) != len(y):
-        raise ShapeError(f"batches: needs as many targets as examples, {len(x)}, got {len(y)}")
+        raise ShapeError(f"batches: needs as many targets as examples, got {len(y)} and {len(x)}")
     order = np.arange(len(x))
     if flag(shuffle, "batches: shuffle"):
         generator(rng, "batches").shuffle(order)

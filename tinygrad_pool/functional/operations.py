@@ -94,7 +94,7 @@ def weighted_sum(weights: Iterable[Any], inputs: Iterable[Any], bias: Any = 0.0)
         ) from None
     if len(weights) != len(inputs):
         raise ShapeError(
-            f"weighted_sum: needs as many inputs as weights, {len(weights)}, got {len(inputs)}"
+            f"weighted_sum: needs as many inputs as weights, got {len(inputs)} and {len(weights)}"
         )
     return _weighted_sum(*weights, *inputs, bias)
 
