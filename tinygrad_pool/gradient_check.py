@@ -28,10 +28,10 @@ from tinygrad_pool.rules.traits import traits_of
 
 STEP = 1e-5
 TOLERANCE = 1e-6
-EPSILON = 8 * np.finfo(np.float64).eps
 
 Array = NDArray[np.float64]
 Sides = Callable[[float], list[Array]]
+SlopesAt = Callable[[float], "Slopes"]
 
 
 class Slopes(NamedTuple):
@@ -174,7 +174,7 @@ def _shared_misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Mi
     moved = [cache(_sides(f, arrays, i, np.ones_like(a))) for i, a in enumerate(arrays)]
     steps = [*map(_steps, arrays)]
     of_all = _gradients(f, arrays, np.random.default_rng(0).uniform(0.5, 1.5, shape))[0]
-    least = [EPSILON * np.nan_to_num(np.abs(g), posinf=0.0) for g in of_all]
+    least = [8 * np.finfo(float).eps * np.nan_to_num(np.abs(g), posinf=0.0) for g in of_all]
     for place in np.ndindex(shape):
         r = np.zeros(shape)
         r[place] = 1.0
@@ -194,11 +194,7 @@ def _shared_misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Mi
 
 
 def _misfit(
-    slope: float,
-    noise: float,
-    steps: Array,
-    slopes_at: Callable[[float], Slopes],
-    rounding: float = 0.0,
+    slope: float, noise: float, steps: Array, slopes_at: SlopesAt, rounding: float = 0.0
 ) -> Slopes | None:
     """Return the slopes if they do not admit a gradient, else None.
 
@@ -216,8 +212,7 @@ def _misfit(
     if slopes.admit(slope, noise / h + rounding):
         return None
     slack = TOLERANCE * max(map(abs, slopes)) + 5 * noise / h + rounding
-    straight = (2 * b - a for a, b in zip(slopes, slopes_at(h / 2), strict=True))
-    ends = (*slopes, *straight)
+    ends = (*slopes, *(2 * b - a for a, b in zip(slopes, slopes_at(h / 2), strict=True)))
     return None if Slopes(min(ends), max(ends)).admit(slope, slack) else slopes
 
 

@@ -64,8 +64,7 @@ def graph_of(name: str, source: Any, inputs: Sequence[Any]) -> Graph:
             raise OptionError(
                 f"{name}: an input must be a leaf of this graph, which {label} is not"
             )
-    named = _by_name(inputs, [v.label for v in inputs], "x")
-    return _graph(name, nodes, named, {}, source)
+    return _graph(name, nodes, _by_name(inputs, [v.label for v in inputs], "x"), {}, source)
 
 
 def _of_network(name: str, network: Module, example: Sequence[Any]) -> Graph:

@@ -112,8 +112,7 @@ def _is_complete(output: bytes, kind: str) -> bool:
             box = root.get("viewBox", "").split()
         else:
             layout = json.loads(output)
-            nodes = [item for item in layout["objects"] if "nodes" not in item]
-            drawn = bool([float(node["width"]) for node in nodes])
+            drawn = bool([float(x["width"]) for x in layout["objects"] if "nodes" not in x])
             box = layout["bb"].split(",")
         return drawn and len([*map(float, box)]) == 4
     except (ET.ParseError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
