@@ -4,6 +4,8 @@ import _thread
 import contextvars
 import random
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -218,6 +220,10 @@ class TestTraced:
         monkeypatch.setattr("tinygrad_pool.engine.context._PACKAGE", "")
         with tg.traced():
             assert Value(2.0).about.line is None
+
+    def test_a_python_whose_frozen_modules_have_no_files_is_supported(self):
+        program = "import os; del os.__file__; import tinygrad_pool"
+        subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def in_a_block():

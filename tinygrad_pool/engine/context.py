@@ -1,6 +1,6 @@
 """Settings of how operations record: with or without a graph, guarded, traced, in which scope."""
 
-import os
+import contextlib
 import re
 import sys
 from collections.abc import Iterator
@@ -226,7 +226,7 @@ def _kept(place: tuple[Any, ...], made: About, frames: list[FrameType]) -> About
 
 
 _PACKAGE = __file__[: -len("engine/context.py")]  # with its separator; pathlib takes long to import
-_LIBRARY = f"{os.path.dirname(os.__file__)}{os.sep}"  # noqa: PTH120  # as above
+_LIBRARY = contextlib.__file__.removesuffix("contextlib.py")  # frozen modules may have no file
 _PLACED: dict[tuple[Any, ...], tuple[About, list[CodeType]]] = {}
 MOST_PLACES = 10_000
 MOST_FRAMES = 30
