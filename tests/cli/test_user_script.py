@@ -107,6 +107,9 @@ def test_a_module_of_a_package_is_run_as_python_does(
     assert capsys.readouterr().out.startswith("E: × = 4")
     assert main(["tree", "part.nothing"]) == 1
     assert capsys.readouterr().err == "tinygrad-pool: tree: there is no script part.nothing\n"
+    (tmp_path / "part" / "__init__.py").unlink()
+    assert main(["tree", str(tmp_path / file)]) == 1
+    assert capsys.readouterr().err.endswith(f"from {tmp_path}: {file[:-3].replace('/', '.')}\n")
 
 
 @pytest.mark.long

@@ -59,7 +59,7 @@ def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> di
         made = _names_at_exit(exited.__traceback__)
     except BaseException as error:
         if "no known parent package" in str(error):
-            folder = script.resolve().parent
+            folder = script.resolve().parent.parent
             while (folder / "__init__.py").exists():
                 folder = folder.parent
             parts = script.resolve().with_suffix("").relative_to(folder).parts
