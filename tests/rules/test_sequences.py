@@ -75,6 +75,16 @@ def test_vander_has_numpys_numbers(options):
         (lambda: np.linspace(U, 1.0, -1), OptionError, "must be non-negative"),
         (lambda: np.linspace(U, A), ShapeError, "np.linspace: shapes .* do not broadcast"),
         (lambda: np.vander(A), ShapeError, r"needs a vector, got shape \(2, 3\)"),
+        (
+            lambda: np.vander(U, -1),
+            OptionError,
+            r"np\.vander: N must be an integer of at least 0, got -1",
+        ),
+        (
+            lambda: np.vander(U, 2.5),
+            OptionError,
+            r"np\.vander: N must be an integer of at least 0, got 2.5",
+        ),
         (lambda: np.diff(U, -1), OptionError, "n must be at least 0, got -1"),
         (lambda: np.diff(U, axis=1), AxisError, "axis 1 is out of range"),
         (lambda: np.gradient(U, [0, 1, 2, 3]), UnsupportedError, "needs one step, or one for each"),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
-from tinygrad_pool.rules.arguments import axes_of, named_axes, whole
+from tinygrad_pool.rules.arguments import axes_of, count_of, named_axes, whole
 from tinygrad_pool.rules.comparisons import is_0, whether
 from tinygrad_pool.rules.composition import call_numpy, composes, constant, dtype_of, operand
 from tinygrad_pool.rules.masks import choose
@@ -272,7 +272,7 @@ def vander(x: Array, N: int | None = None, increasing: bool = False) -> Array:
     x = operand(x)
     if np.ndim(x) != 1:
         raise ShapeError(f"np.vander: needs a vector, got shape {np.shape(x)}")
-    k = np.arange(np.size(x) if N is None else N)
+    k = np.arange(np.size(x) if N is None else count_of(N, "np.vander: N", least=0))
     return np.reshape(x, (-1, 1)) ** (k if increasing else k[::-1])
 
 
