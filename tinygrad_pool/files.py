@@ -44,7 +44,7 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[dict[str, bytes | str
     """Yield a dict to fill with file contents by name; on exit, write them to the folder `path`.
 
     If anything fails before that, `path` is unchanged. Raises OutputError at once if `path` is a
-    file, or if its parent folder does not exist or is not writable.
+    file or is not writable; for a new folder, if its parent does not exist or is not writable.
     """
     path = check_folder(path)
     if path.exists() and not path.is_dir():
