@@ -121,14 +121,14 @@ def legend(sent: Contributions) -> list[str]:
     every = [c for cs in sent.values() for c in cs if c is not None]
     if not every:
         return []
-    finite = _finite(sent)
-    widest = number(max(finite, default=0.0))
-    infinite = "the widest are {} or more" if np.isinf(every).any() else "the widest is {}"
-    scale = f"; {infinite.format(widest)}" if finite else ""
-    return [f"arrows: gradients sent back{scale}", sign_legend(sent, nan=np.isnan(every).any())]
+    scale = ""
+    if finite := _finite(sent):
+        are, more = ("are", " or more") if np.isinf(every).any() else ("is", "")
+        scale = f"; the widest {are} {number(max(finite))}{more}"
+    return [f"arrows: gradients sent back{scale}", sign_legend(sent, np.isnan(every).any())]
 
 
-def sign_legend(nodes: Iterable[Node], nan: object = False) -> str:
+def sign_legend(nodes: Iterable[Node], nan: bool | np.bool_ = False) -> str:
     """Write the legend of colours and line styles for arrows back from some nodes."""
     arrays = any(p.shape for node in nodes for p in node.parents if isinstance(p, Node))
     signs = f"{SIGNS}, purple NaN" if nan else SIGNS
