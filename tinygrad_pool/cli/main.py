@@ -36,14 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         _discard_output()
         return 141
-    except TinygradPoolError as error:
-        print(f"tinygrad-pool: {error}", file=sys.stderr)
-        return 1
     except (KeyboardInterrupt, BdbQuit):  # the latter if breakpoint() is left
         print("tinygrad-pool: interrupted; nothing was written", file=sys.stderr)
         return 130
     except Exception as error:
-        message = user_script.error_message(error)  # raised by a closure of the script, perhaps
+        ours = isinstance(error, TinygradPoolError)
+        message = str(error) if ours else user_script.error_message(error)  # of a user's closure
         if not message and isinstance(error, OSError):  # to write a file raises OutputError
             message = f"{_place_of(error)}: {error.strerror}"
         if not message:
