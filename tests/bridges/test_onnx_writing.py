@@ -170,6 +170,18 @@ def test_every_operation(runtime, tmp_path, name):
         )
 
 
+@pytest.mark.parametrize("f", [np.expm1, np.log1p])
+@pytest.mark.filterwarnings("ignore:(divide by zero|invalid value):RuntimeWarning")
+def test_small_numbers_keep_their_digits(runtime, tmp_path, f):
+    """ONNX has neither function, and exp x − 1 and log(1 + x) are 0 below 1e-16."""
+    x = np.array([0.0, 1e-20, -1e-12, 1e-7, -1e-4, 0.3, -0.7, 5.0, 300.0, np.inf, -1.0])
+    net = Of(f)
+    net.w = tg.Value(1.0)
+    path = tg.to_onnx(net, tmp_path / "net.onnx", drawn(2).astype(float))
+    for y in (tg.from_onnx(path)(x).data, *runtime.InferenceSession(str(path)).run(None, {"x": x})):
+        np.testing.assert_allclose(y, f(x), 5e-16)
+
+
 def test_a_median_ignores_an_adjacent_infinity(runtime, tmp_path):
     path = tg.to_onnx(Of(lambda x: np.median(x[:, :3], axis=1)), tmp_path / "net.onnx", drawn(1, 4))
     session = runtime.InferenceSession(str(path))

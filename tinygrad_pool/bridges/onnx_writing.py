@@ -223,10 +223,22 @@ def _quantile(op: Writer, node: Any, x: str) -> str:
     return op("Squeeze", y, [last])
 
 
+def _expm1(op: Writer, _: Any, x: str) -> str:
+    """Write tanh(x / 2) (exp x + 1): exp x − 1 would lose the digits of a small x."""
+    return op("Mul", op("Tanh", op("Mul", x, 0.5)), op("Add", op("Exp", x), 1.0))
+
+
+def _log1p(op: Writer, _: Any, x: str) -> str:
+    """Write log u, where u = 1 + x, less what rounding added to u: the digits of a small x."""
+    u = op("Add", x, 1.0)
+    added = op("Div", op("Sub", op("Sub", u, 1.0), x), u)
+    return op("Sub", op("Log", u), op("Where", op("IsNaN", added), 0.0, added))
+
+
 WRITTEN: dict[str, Written] = {
     "square": lambda op, _, x: op("Pow", x, 2.0),
-    "expm1": lambda op, _, x: op("Sub", op("Exp", x), 1.0),
-    "log1p": lambda op, _, x: op("Log", op("Add", x, 1.0)),
+    "expm1": _expm1,
+    "log1p": _log1p,
     "log2": lambda op, _, x: op("Mul", op("Log", x), 1 / np.log(2.0)),
     "log10": lambda op, _, x: op("Mul", op("Log", x), 1 / np.log(10.0)),
     "fmod": lambda op, _, x, y: op("Mod", x, y, fmod=1),
