@@ -25,6 +25,18 @@ def test_the_derivations_gradient_is_written_in_its_notation():
     assert written.value == pytest.approx(tg.grad(E, w)[0])
 
 
+def test_a_name_or_the_name_of_an_element_may_stand_for_the_value():
+    w, x = tg.Value([2.0, 3.0], label="w"), tg.Value(5.0)
+    E = (w * x).max()
+    assert tg.derive(E, "w[1]") == tg.derive(E, "w", 1) == tg.derive(E, w, 1)
+    assert tg.derive(E, "w[1]").of == "w[1]"
+    assert tg.derive(E, "x", names={"x": x}).value == 3.0
+    with pytest.raises(OptionError, match=r"no node is called 'q'; known names: w, "):
+        tg.derive(E, "q")
+    with pytest.raises(OptionError, match=r"v; of an element of v, pass v and its index$"):
+        tg.derive(E, w[1])
+
+
 def test_a_loser_has_a_factor_0():
     a, b = tg.Value(2.0, label="a"), tg.Value(3.0, label="b")
     assert str(tg.derive(tg.maximum(a, b) * 5.0, a)) == "∂E/∂a = 5 · [a wins] = 5 · 0 = 0"
@@ -393,7 +405,7 @@ def test_weights_of_two_layers_are_distinguished():
     ("ask", "error", "message"),
     [
         (lambda a: tg.derive(3.0, a), DataError, "derive: needs a Value, got float"),
-        (lambda a: tg.derive(a * 2.0, "a"), DataError, "derive: needs a Value, got str"),
+        (lambda a: tg.derive(a * 2.0, 2.0), DataError, "derive: needs a Value, got float"),
         (
             lambda a: tg.derive(a * 2.0, tg.Value(1.0, "b")),
             OptionError,
@@ -413,9 +425,11 @@ def test_a_constant_among_the_units_of_an_array_is_named():
     joined.label = "joined"
     E = (joined * joined).sum()
     assert tg.derive(E, joined, 0).value == 4.0
-    needed = r"of shape \(2,\) needs the index of one element, such as \(0,\), got None"
-    with pytest.raises(OptionError, match=needed):
+    needed = r"of shape \(2,\) needs the index of one element, such as \(0,\)"
+    with pytest.raises(OptionError, match=f"{needed}$"):
         tg.derive(E, joined)
+    with pytest.raises(OptionError, match=f"{needed}, got 7$"):
+        tg.derive(E, joined, 7)
     with pytest.raises(OptionError, match=r"derive: joined\[1\] is a constant, 3$"):
         tg.derive(E, joined, 1)
 

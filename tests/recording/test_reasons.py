@@ -586,3 +586,10 @@ def test_a_range_names_a_nan_too(a):
     b = tg.Value(np.array([0.0]), label="b")
     (cause,) = tg.record(np.clip(b + np.array(a), 0, 1).sum()).why(b).causes
     assert cause.endswith("it is clipped, as 5 … 8 or nan is outside the bounds")
+
+
+def test_an_element_taken_after_the_pass_is_told_from_an_unused_value():
+    w = tg.Value([2.0, 3.0], label="w")
+    passed = tg.record((w * w).sum())
+    (cause,) = passed.why(w[1]).causes
+    assert cause.endswith("it was detached; why(v, i) explains an element of v")

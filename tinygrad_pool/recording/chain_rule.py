@@ -90,44 +90,46 @@ class Derivation(NamedTuple):
 
 def derive(
     loss: Value,
-    v: Value,
+    v: Value | str,
     index: int | Sequence[int] | None = None,
     *,
     names: Mapping[str, Any] | None = None,
 ) -> Derivation:
     """Write out the chain rule for one gradient: the product of local derivatives on each path.
 
-    Factors are in the order from the loss to v, and the products of several paths add up. For an
-    array, `index` selects the element, and the network is split into its units. If there are more
-    than 12 paths, only those without a factor 0 are written; if these are more than 12, too, only
-    their number and sum. `.latex()` returns LaTeX, for slides.
+    Factors are in the order from the loss to v, and the products of several paths add up. `v` may
+    be a name. For an array, `index` selects the element, as "w[2]" does, and the network is split
+    into its units. If there are more than 12 paths, only those without a factor 0 are written; if
+    these are more than 12, too, only their number and sum. `.latex()` returns LaTeX, for slides.
 
-    Raises DataError if `loss` or `v` is not a Value; OptionError if there is no such element, if it
-    is a constant, or if the loss does not depend on v; ShapeError if the loss is an array, or there
-    are too many units.
+    Raises DataError if `loss` or `v` is not a Value; OptionError for an unknown name or element, if
+    it is a constant, or if the loss does not depend on v; ShapeError if the loss is an array, or
+    there are too many units.
 
     >>> w, x = Value(0.5, label="w"), Value(3.0, label="x")
     >>> print(derive((w * x).sigmoid(), w))
     ∂E/∂w = σ'(w x) · x = 0.1491 · 3 = 0.4474
     """
-    for value in (loss, v):
-        check_value(value, "derive")
+    check_value(loss, "derive")
     nodes = topological_order(loss)
     named = Named(nodes, {} if names is None else names)
+    of: Any
+    of, index = named.element(v, index) if isinstance(v, str) else (v, index)
+    check_value(of, "derive")
     called = named.names | named.names_by_id
-    if not (v.label or id(v) in named.names):
-        called[id(v)] = "v"
-    if v not in nodes:
-        top = name_of_node(loss, called) or name_of(loss)
-        raise OptionError(f"derive: {top} does not depend on {name_of_node(v, called)}")
-    cell = _cell(v, index)
-    top, of = name_of_node(loss, called) or "E", v
+    if not (of.label or id(of) in named.names):
+        called[id(of)] = "v"
+    name, top = name_of_node(of, called), name_of_node(loss, called)
+    if of not in nodes:
+        anew = "; of an element of v, pass v and its index" if of.op == "getitem" else ""
+        raise OptionError(f"derive: {top or name_of(loss)} does not depend on {name}{anew}")
+    cell, top = _cell(of, index), top or "E"
     if any(node.shape for node in nodes):
         units = units_of(loss, MOST, "derive")
-        name = name_of_node(v, called) + subscript(np.unravel_index(cell, v.shape))
-        if cell not in units.get(v, {}):
+        name += subscript(np.unravel_index(cell, of.shape))
+        if cell not in units.get(of, {}):
             return Derivation(top, name, [], 0, 0.0)
-        loss, of = units[loss][0], units[v][cell]
+        loss, of = units[loss][0], units[of][cell]
         if not isinstance(of, Node):
             raise OptionError(f"derive: {name} is a constant, {number(of)}")
         called = _of_units(units, called)
@@ -204,7 +206,7 @@ def _cell(v: Value, index: int | Sequence[int] | None) -> int:
     if place is None:
         raise OptionError(
             f"derive: {name_of(v)} of shape {v.shape} needs the index of one element, such as "
-            f"{(0,) * v.ndim}, got {index!r}"
+            f"{(0,) * v.ndim}" + (f", got {index!r}" if index is not None else "")
         )
     return int(np.ravel_multi_index(place, v.shape)) if place else 0
 

@@ -114,6 +114,7 @@ def _causes(
     """Explain why a gradient is not computed, not finite, zero, tiny or huge; [] otherwise."""
     if node not in ledger.nodes:
         taken = "".join(f"; {how}" for how in numbers_taken(node))
+        taken += "; why(v, i) explains an element of v" if node.op == "getitem" else ""
         return [f"the loss does not depend on it: it was not used, or it was detached{taken}"]
     if node is ledger.loss:
         causes = ["the backward pass starts here"]
