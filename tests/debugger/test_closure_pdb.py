@@ -610,3 +610,13 @@ def test_plain_pdb_has_no_stop_of_its_own_for_a_node():
     Counting().runcall(E.backward)
     sys.settrace(tracer)
     assert counted.index("add_backward") > 20
+
+
+def test_node_goes_to_the_nodes_of_a_layer(run):
+    net = tg.nn.Sequential(tg.nn.Linear(2, 2, rng=0), tg.nn.ReLU(), tg.nn.Linear(2, 1, rng=1))
+    with tg.scope("net"):
+        E = net(np.ones((1, 2))).sum()
+    assert [closure for _, closure in stops(run("node net.0; c", E))] == [
+        "sum_backward",
+        "add_backward",
+    ]

@@ -136,3 +136,13 @@ class TestElements:
             passed.why("x[1, 1]", (0, 0))
         with pytest.raises(OptionError, match="needs a Value or the name of a node, got 3"):
             passed.why(3)
+
+
+def test_a_layer_names_the_nodes_in_it():
+    with tg.scope("net"):
+        with tg.scope("first"):
+            a = tg.Value(2.0, label="w") * 3.0
+        b = a.exp()
+    passed = tg.record(b.relu())
+    assert passed.find("net.first") is passed.find("net/first") is a
+    assert passed.all_called("net") == [a, b]

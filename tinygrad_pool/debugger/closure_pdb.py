@@ -174,7 +174,7 @@ class ClosurePdb(pdb.Pdb):
     def do_node(self, arg: str) -> bool:
         """node [N] or node NAME: run to the closure of the next node of the backward pass.
 
-        With N, run to the Nth next node. NAME is a label, a variable, a rule, or op#number.
+        With N, run to the Nth next node. NAME is a label, a variable, a rule, a layer or op#number.
         """
         number = whole_number(arg or "1")
         try:

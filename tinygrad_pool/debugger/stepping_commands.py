@@ -56,7 +56,7 @@ class SteppingCommands(Prompt):
         self._run(self._undo, ())
 
     def do_until(self, argument: str) -> None:
-        """until NAME or until LINE: run to a node, a rule, or a node made by a line of source."""
+        """until NAME or until LINE: run to a node, a rule, a layer, or a line of source."""
         if not argument:
             raise OptionError("until: needs the name of a node or a rule, or a line of source")
         place = Breakpoint(argument, partial(breakpoints.at_place, place=self.called(argument)))
@@ -140,7 +140,7 @@ class SteppingCommands(Prompt):
     # -- stopping
 
     def do_break(self, argument: str) -> None:
-        """break NAME [if EXPR] or break FILE:LINE: stop at a node, a rule, or the nodes of a line.
+        """break NAME [if EXPR] or break FILE:LINE: stop at a node, a rule, a layer or a line.
 
         A node is named by its label, its variable, or op#number. EXPR may use g (the gradient that
         arrived), data, op, label and np: break mul if abs(g) > 1. Alone, break lists breakpoints.

@@ -91,7 +91,7 @@ class Named:
         return element_called(name, self.find) if index is None else (self.find(name), index)
 
     def all_called(self, name: str) -> list[Node]:
-        """List the nodes with a name, which is a label, a variable, a number or an operation.
+        """List the nodes of a name: a label, a variable, a number, an operation or a layer.
 
         Raises OptionError, which lists similar names, if there is none.
         """
@@ -117,7 +117,8 @@ class Named:
             node = dict(enumerate(self.nodes)).get(int(numbered[2]))
             if node and numbered[1] in (node.label, node.op or "leaf"):
                 return [node]
-        return []
+        layer = name.replace(".", "/") or "/"
+        return [node for node in self.nodes if f"{node.about.scope}/".startswith(f"{layer}/")]
 
     def known(self) -> list[str]:
         """List the names of all nodes, each once."""
