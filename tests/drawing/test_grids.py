@@ -253,3 +253,12 @@ def test_no_box_of_a_window_strikes_through_a_text(pooled):
         t = text.get_window_extent(canvas.get_renderer())
         assert all(not b.overlaps(t) or (b.x0 < t.x0 and t.x1 < b.x1) for b in drawn), text
         assert all(not b.overlaps(t) or (b.y0 < t.y0 and t.y1 < b.y1) for b in drawn), text
+
+
+def test_both_sides_are_called_by_their_labels_or_variables():
+    x = tg.Value(np.eye(4), label="x₁")
+    y = tg.max_pool2d(x, 2)
+    titles = [axes.get_title() for axes in tg.draw_windows(y, names=locals()).axes]
+    assert titles == ["x₁, 4 × 4", "y, 2 × 2"]
+    y.label = "z"
+    assert tg.draw_windows(y, names=locals()).axes[1].get_title() == "z, 2 × 2"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import product
 from string import ascii_lowercase
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tinygrad_pool.derivatives.planes import Plane, is_pool, plane_of
 from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.plots import empty_figure, plot_in_theme
+from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.value import Value
@@ -38,7 +39,11 @@ COLOURS = ("#009E73", "#CC79A7", "#5D3A9B", "#8C8C00", "#00A0A8", "#7A4A2B", "#4
 
 
 def draw_windows(
-    node: Value, plane: int | Sequence[int] | None = None, *, theme: str = "light"
+    node: Value,
+    plane: int | Sequence[int] | None = None,
+    *,
+    names: Mapping[str, Any] | None = None,
+    theme: str = "light",
 ) -> Figure:
     """Draw a pooled plane: the cells and windows on the left, the pooled units on the right.
 
@@ -46,7 +51,8 @@ def draw_windows(
     and a letter, as has its unit. A winner is filled with the colour, and shows the letters of the
     windows that it won, and their number if there are several. Padding is dotted, as are the cells
     that windows reach beyond it by `ceil_mode`. Cells in no window are hatched. `plane` is an index
-    into the leading axes, by default the first plane. `theme` is "light" or "dark".
+    into the leading axes, by default the first plane. `names=locals()` names both sides without a
+    label by their variables. `theme` is "light" or "dark".
 
     Raises DataError if `node` is not a Value, OptionError if it is not pooled or for an invalid
     plane or theme, ShapeError for three pooled axes or more than 12 cells on one, ToolError without
@@ -68,10 +74,10 @@ def draw_windows(
             f"got {space}"
         )
     index = _index(plane, x.shape[:-ndim])
-    shown = plane_of(node, index)
+    shown, called = plane_of(node, index), held_by(names)
     titles = [
-        f"{plain(x.label) or 'input'}{[*index] or ''}, {shape(shown.x.shape)}",
-        f"{node.op}, {shape(shown.y.shape)}",
+        f"{plain(x.label or called.get(id(x), 'input'))}{[*index] or ''}, {shape(shown.x.shape)}",
+        f"{plain(node.label or called.get(id(node), node.op))}, {shape(shown.y.shape)}",
     ]
     cells = [shown.x.shape[1] + sum(shown.rims[1]), shown.y.shape[1]]
     sides = [max(n, A_LETTER * len(title)) for n, title in zip(cells, titles, strict=True)]
