@@ -243,3 +243,12 @@ def test_variables_name_units_and_weights():
     assert "v = 1" in graph.source
     x1.data = 5.0
     assert "x1 was set since" in tg.draw_units(z1, names={"x1": x1}).source
+
+
+def test_the_legend_of_weights_is_written_only_where_weights_are_drawn():
+    x = tg.Value(np.arange(16.0).reshape(4, 4))
+    E = tg.explode(tg.max_pool2d(x, 2, stride=1).sum())
+    units = [v for v in E.parents if isinstance(v, Value)]
+    legend = "links show weights"
+    assert legend not in tg.draw_units(*units, zero_one=True).source  # 36 links, each with 0 or 1
+    assert legend in tg.draw_units(E, zero_one=True).source

@@ -119,7 +119,7 @@ def _unit(z: Node, a: Node | None, with_links: bool) -> Unit:
     if z.shape:
         raise ShapeError(
             f"draw_units: needs a number, got {name_of(z)} of shape {z.shape}; "
-            "draw() draws graphs of arrays, and explode() takes them apart into units"
+            "draw(v) draws graphs of arrays, and explode(v.sum()) takes one apart into units"
         )
     node = a or z
     if not (with_links and node.parents):

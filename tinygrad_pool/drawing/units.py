@@ -133,7 +133,8 @@ def draw_units(
                 style = _link_style(unit, link, called, zero_one, crowded and not field)
                 graph.edge(tail, ids[unit.z], **style)
     lines = _legend([u for u in units if u.z in linked and u.z in texts], others)
-    lines += [LEGEND if field else WEIGHTS] if field or crowded else []
+    weighted = crowded and any(unit.a is not None and unit.links for unit in units)
+    lines += [LEGEND if field else WEIGHTS] if field or weighted else []
     look.write_on(graph, *lines, *set_note(topological_order(*outputs), called))
     size = f"{counted(len(units), 'unit')} in {counted(len(layers), 'layer')}"
     graph.comment = Caption(title or "Units and links", f"{size}, with data and weights.").comment()
