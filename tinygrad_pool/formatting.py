@@ -20,7 +20,7 @@ DIGIT = "\N{FIGURE SPACE}"
 BETWEEN = "\N{NO-BREAK SPACE} "
 """Separates the columns of an array."""
 
-_NAME = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)?(?:\^?(\(\d+\)))?")
+_NAME = re.compile(r"([^\W\d_]+)_?\{?(\d+(?:,\d+)?)?\}?(?:\^?\{?(\(\d+\))\}?)?")
 _GREEK = re.compile(r"GREEK (SMALL|CAPITAL) LETTER (?:FINAL )?(\w+)")
 _LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _HIGH = str.maketrans("()0123456789", "⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -39,7 +39,7 @@ def plain(text: str, longest: int = LONGEST) -> str:
 def typeset(label: str) -> str:
     """Typeset a name as in the derivation: w12 with an index, z1(2) with an index and a layer.
 
-    >>> typeset("z1(2)"), typeset("z_1^(2)"), typeset("w12"), typeset("loss")
+    >>> typeset("z1(2)"), typeset("z_{1}^{(2)}"), typeset("w_12"), typeset("loss")
     ('z₁⁽²⁾', 'z₁⁽²⁾', 'w₁₂', 'loss')
     """
     match = _NAME.fullmatch(label)

@@ -16,7 +16,7 @@ DEEP = 4
 """The name of an operand nests at most so many operations."""
 
 _EQUATION = re.compile(r"(?:[ayY](?:_\w+)?(?:\(\w+\)|\[.*\])?|∂E/∂\S+) \+?= ")
-_INDEXED = re.compile(r"([^\W\d_]+)_?(\d+(?:,\d+)?)(?:\^?(\(\d+\)))?|(.)", re.DOTALL)
+_INDEXED = re.compile(r"([^\W\d_]+)_?\{?(\d+(?:,\d+)?)\}?(?:\^?\{?(\(\d+\))\}?)?|(.)", re.DOTALL)
 _LATEX = {c: f"\\{c}" for c in "%&#_{}$ "}
 _LATEX |= {"\\": r"{\backslash}", "^": r"{\wedge}", "~": r"{\sim}"}
 _GREEK = (
@@ -160,7 +160,7 @@ def digits_in_latex(x: float) -> str:
 def name_in_latex(name: str) -> str:
     r"""Write a name in LaTeX, with index and layer if it has them, and escaped.
 
-    >>> print(name_in_latex("w12"), name_in_latex("z_1^(2)"), name_in_latex("50% of a_b"))
+    >>> print(name_in_latex("w12"), name_in_latex("z_{1}^{(2)}"), name_in_latex("50% of a_b"))
     w_{12} z_{1}^{(2)} 50\%\ of\ a\_b
     """
 
