@@ -132,8 +132,12 @@ OF_VALUES = _by_name(
         "einsum einsum_path": "np.einsum('ij->ji', v)",
         "draw show plot visualize": "tg.draw(v)",
         "render": "tg.render(v, path)",
+        "play to_html": "tg.record(loss).to_html('pass.html')",
         "why explain": "tg.record(loss).why(v)",
-        "debug diagnose record tree": "tg.{name}(loss)",
+        "gains": "tg.record(loss).gains(v)",
+        "check": "tg.record(loss).check()",
+        "derive": "tg.derive(loss, v, index)",
+        "debug diagnose record tree unroll": "tg.{name}(loss)",
     }
 )
 """What to write for an attribute that a Value does not have, if not `np.name(v)`."""
@@ -248,8 +252,8 @@ OF_RECORDINGS = _by_name(
     {
         "save export play show": "recording.to_html('pass.html')",
         "draw plot": "tg.draw(recording.loss)",
-        "debug": "tg.debug(recording.loss)",
-        "diagnose": "tg.diagnose(recording.loss)",
+        "derive": "tg.derive(recording.loss, x, index)",
+        "debug diagnose tree unroll": "tg.{name}(recording.loss)",
         "explain": "recording.why(x)",
         "undo previous": "recording.back()",
         "run finish": "recording.seek(len(recording))",
