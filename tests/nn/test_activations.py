@@ -56,6 +56,7 @@ def test_inplace_is_an_error(kind):
     ("make", "message"),
     [
         (lambda: nn.ReLU(inplace=True), "ReLU: no option 'inplace': results are new Values"),
+        (lambda: nn.Tanh(Value(1.0)), "Tanh: inputs go into the call of a layer, as in nn.Tanh()"),
         (lambda: nn.LeakyReLU("a"), "LeakyReLU: negative_slope must be a number, got 'a'"),
         (lambda: nn.ELU(None), "ELU: alpha must be a number, got None"),
         (lambda: nn.CELU(0), "CELU: alpha must be a number above 0"),

@@ -21,7 +21,9 @@ class _Activation(CallsFunction):
 
 
 def not_in_place(name: str, inplace: object) -> None:
-    """Raise OptionError for the option `inplace`."""
+    """Raise OptionError for the option `inplace`, or for an input in its place."""
+    if isinstance(inplace, Value):
+        raise OptionError(f"{name}: inputs go into the call of a layer, as in nn.{name}()(v)")
     if inplace is not False:
         raise OptionError(f"{name}: no option 'inplace': results are new Values")
 
