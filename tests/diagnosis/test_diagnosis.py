@@ -199,7 +199,7 @@ def test_results_under_no_grad_have_no_operands_to_look_at(compute, loss):
     ("given", "got"), [(3.0, "float"), (np.ones(2), "ndarray"), (None, "NoneType")]
 )
 def test_anything_but_a_value_is_rejected(given, got):
-    with pytest.raises(DataError, match=f"diagnose: needs a Value that was computed, got {got}"):
+    with pytest.raises(DataError, match=f"diagnose: needs a Value, got {got}"):
         tg.diagnose(given)
 
 

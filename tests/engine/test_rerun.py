@@ -344,6 +344,15 @@ def test_run_forward_maps_each_node_once_with_its_mapped_operands():
     assert calls == topological_order(y)
 
 
+def test_what_belongs_to_pytorch_is_told_the_way_here():
+    tensor = type("Tensor", (), {"__module__": "torch"})()
+    way = (
+        r"^draw: needs a Value, got Tensor; tg.from_torch\(module, \*inputs\) brings a network here"
+    )
+    with pytest.raises(DataError, match=way):
+        tg.draw(tensor)
+
+
 def test_replaced_nodes_keep_their_names_and_the_graph_its_leaves():
     x = tg.Value([1.0, -2.0], label="x")
     with tg.scope("layer"):

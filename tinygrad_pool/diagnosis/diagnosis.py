@@ -16,9 +16,9 @@ from tinygrad_pool.diagnosis.losses import wrong_inputs
 from tinygrad_pool.diagnosis.python_branches import choices_of_python, taken_for_numbers
 from tinygrad_pool.diagnosis.survey import ROWS, Survey
 from tinygrad_pool.diagnosis.zero_gradients import Zeros, zero_gradients
+from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError
 from tinygrad_pool.formatting import counted
 from tinygrad_pool.recording.recording import record
 
@@ -99,8 +99,7 @@ def diagnose(
     >>> print(diagnose(w * x).findings[0].why)
     w gets nothing from mul#2: the other factor is 0
     """
-    if not isinstance(loss, Value):
-        raise DataError(f"diagnose: needs a Value that was computed, got {type(loss).__name__}")
+    check_value(loss, "diagnose")
     if not loss.parents:
         return Diagnosis(loss, [unreached.no_graph(loss)], [], None)
     with np.errstate(all="ignore"):

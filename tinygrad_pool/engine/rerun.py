@@ -107,7 +107,9 @@ def replaced(loss: Value, operations: Mapping[Node, Callable[..., Value]]) -> di
 def check_value(v: object, name: str) -> None:
     """Raise DataError, in the name of `name`, if an argument is not a Value."""
     if not isinstance(v, Value):
-        raise DataError(f"{name}: needs a Value, got {type(v).__name__}")
+        torch = any(kind.__module__.startswith("torch") for kind in type(v).__mro__)
+        way = "; tg.from_torch(module, *inputs) brings a network here" if torch else ""
+        raise DataError(f"{name}: needs a Value, got {type(v).__name__}{way}")
 
 
 def changed(data: Data, change: Any, what: str) -> Data:
