@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_pool.cli import user_script
+from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
@@ -32,7 +33,7 @@ def draw(options: argparse.Namespace) -> None:
     looks = {"detail": options.detail, "show": options.show, "theme": options.theme}
     size = {"width": options.width, "height": options.height}
     path = drawing.render(value, options.out, names=made, **size, **looks)
-    print(f"{path} shows {value!r:.80}")
+    print(f"{path} shows {_name(value, made)}")
 
 
 def tree(options: argparse.Namespace) -> None:
@@ -81,9 +82,14 @@ def play(options: argparse.Namespace) -> None:
     value, made = fresh_from(options, "play")
     recording = recorded(value, made)
     path = recording.to_html(options.out, start="predict" if options.predict else "play")
-    print(f"{path} plays {counted(len(recording), 'step')} back from {value!r:.80}")
+    print(f"{path} plays {counted(len(recording), 'step')} back from {_name(value, made)}")
     if options.open:
         webbrowser.open(path.resolve().as_uri())
+
+
+def _name(value: Value, made: dict[str, Any]) -> str:
+    """Return the label of a Value or its variable in the script, or else its data."""
+    return value.label or held_by(made).get(id(value), f"{value!r:.80}")
 
 
 def recorded(value: Value, made: dict[str, Any]) -> Recording:
