@@ -33,8 +33,8 @@ class TestGradientsLeft:
             "w",
         )
         assert finding.says == (
-            "gradients of earlier passes remain in 1 parameter: they left −51.81 in w.grad, which "
-            "is −56.49 with this one"
+            "gradients of earlier passes remain in 1 parameter: they left −51.81 in w.grad, and "
+            "this pass makes it −56.49"
         )
         assert "zero_grad()" in finding.why
 

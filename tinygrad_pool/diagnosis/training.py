@@ -26,7 +26,7 @@ def gradients_left(survey: Survey) -> Iterator[Finding]:
         now = g + survey.grads.get(p, 0.0)
         says = (
             f"gradients of earlier passes remain in {counted(len(left), 'parameter')}: they left "
-            f"{on_a_line(g)} in {survey.call(p)}.grad, which is {on_a_line(now)} with this one"
+            f"{on_a_line(g)} in {survey.call(p)}.grad, and this pass makes it {on_a_line(now)}"
         )
         why = "backward() adds to .grad: call zero_grad() first, unless you accumulate on purpose"
         yield Finding("gradient left", SUSPICIOUS, survey.listed(left), says, why, tuple(left))
