@@ -97,7 +97,7 @@ def test_why_explains(run):
 
 def test_paths_write_out_the_chain_rule(run, network):
     _, _, E = network()
-    assert "∂E/∂b = 1 · relu'(a b) · a\n" in run("paths b", E, E=E)
+    assert "∂E/∂b = 1 · relu'(a b) · a\n" in run("derive b", E, E=E)
     x = tg.Value([3.0, 1.0], label="x")
     assert "∂E/∂x[0] = " in run("paths x[0]", (x * x).sum())
     unnamed = tg.maximum(tg.Value(1.0) * tg.Value(2.0), 3.0)

@@ -28,7 +28,7 @@ from tinygrad_pool.recording.recording import Recording
 
 _NAMES = {
     "node": "n next s step",
-    "back": "rn rs reverse-next reverse-step",
+    "back": "rn rs undo reverse-next reverse-step",
     "continue": "c cont",
     "run_back": "rb rc run-back reverse-continue",
     "until": "unt",
@@ -39,6 +39,7 @@ _NAMES = {
     "down": "d",
     "print": "p pp",
     "list": "l",
+    "paths": "derive",
     "why": "y",
     "help": "h ?",
     "quit": "q exit quit() exit() EOF",
