@@ -296,6 +296,51 @@ def test_vanishing_and_exploding_gradients_are_found():
         assert f"grad of {bad.name}" in bad.why
 
 
+@pytest.mark.parametrize("recorded", [(), (0,)])
+def test_a_bias_before_a_norm_does_not_hide_a_gradient_that_vanishes_later(recorded):
+    w, b, v = (
+        Value(np.full(2, start), label=label)
+        for start, label in ((0.3, "w"), (0.7, "b"), (1.0, "v"))
+    )
+    run = tg.watch([w, b, v], recorded=recorded)
+    for step in range(3):
+        h = X[:, :2] * w + b
+        normed = (h - h.mean(axis=0)) * v
+        E = ((normed.relu() if step < 2 else (normed - 50.0).relu()) ** 2).mean() + v.sum()
+        for p in (w, b, v):
+            p.zero_grad()
+        E.backward()
+        run.step(E)
+    assert [(event.step, event.name, event.others) for event in run.events] == [(2, "w", 0)]
+    assert [*run.recordings] == [*recorded, 2]
+    (note,) = [note for note in run.notes if "rounding" in note]
+    assert note.startswith(
+        "the gradient of b is 0 up to rounding errors: either it is at a minimum"
+    )
+    assert note in str(run)
+
+
+def test_gradients_that_all_cancel_are_an_event():
+    w = Value(X[0], label="w")
+    E = tg.softmax(w).sum() * 0.7
+    E.backward()
+    run = tg.watch([w])
+    assert run.step(E).kind == "vanished"
+
+
+@pytest.mark.parametrize("way", ["in place", "before"])
+def test_a_bias_before_a_norm_is_an_event_if_the_pass_cannot_be_recorded(way):
+    w, b = Value(X[0], label="w"), Value(0.7, label="b")
+    h = X * w + b
+    E = ((h - h.mean()) ** 2).sum()
+    E.backward()
+    run = tg.watch([w, b])
+    if way == "in place":
+        w.data -= 0.1
+    event = run.step(E)
+    assert (event and event.name) == ("b" if way == "in place" else None)
+
+
 def test_each_kind_is_reported_once():
     w = Value(np.ones(2), label="w")
     run = tg.watch(w, explode=0.5, recorded=())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -137,11 +137,14 @@ class Limits(NamedTuple):
         within = g and min(g) >= self.vanish and max(g) <= self.explode >= max(w)
         return bool(within) and isfinite(point.loss + sum(g) + sum(w))
 
-    def broken(self, point: Point, names: Sequence[str], updated: bool) -> Iterator[Event]:
+    def broken(
+        self, point: Point, names: Sequence[str], updated: bool, cancelling: Collection[str] = ()
+    ) -> Iterator[Event]:
         """List what is wrong in a step: each kind once, where it was computed first.
 
         Each names the worst parameter, or the first that is not finite. `updated` says whether the
-        weights are those after the update, and so computed last.
+        weights are those after the update, and so computed last. Gradients that are `cancelling`
+        do not count as vanished.
         """
         g, _, w = np.array(point.norms)
         places = [("loss", np.array([point.loss])), ("gradient", g)]
@@ -149,6 +152,8 @@ class Limits(NamedTuple):
         for kind in (NAN, INFINITE, VANISHED, EXPLODED):
             for what, sizes in places:
                 bad = np.flatnonzero(self._are(kind, what, sizes))
+                if kind == VANISHED:
+                    bad = bad[[names[i] not in cancelling for i in bad.tolist()]]
                 if bad.size:
                     of_bad = sizes[bad]
                     worst = bad[of_bad.argmin() if kind == VANISHED else of_bad.argmax()]

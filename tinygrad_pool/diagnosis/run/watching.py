@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.diagnosis.diagnosis import diagnose
-from tinygrad_pool.diagnosis.findings import NOT_FINITE
+from tinygrad_pool.diagnosis.findings import NOT_FINITE, STATIONARY
 from tinygrad_pool.diagnosis.run.history import (
     MISSING,
     VANISHED,
@@ -32,6 +32,7 @@ from tinygrad_pool.errors import DataError, GraphError, OptionError
 from tinygrad_pool.files import check_folder, html_path, write_whole
 from tinygrad_pool.formatting import Table, number, several
 from tinygrad_pool.recording.difference import Difference, compare_passes
+from tinygrad_pool.recording.origins import behind_rounding
 from tinygrad_pool.recording.recording import Recording, record
 from tinygrad_pool.recording.strongest_paths import rms
 from tinygrad_pool.rules.arguments import count_of, numbers, real
@@ -66,6 +67,7 @@ class Run:
         self.recordings: dict[int, Recording] = {}
         self._history, self._direction = History(points), Direction()
         self._rows: list[Row] = []
+        self._cancelling: set[str] = set()  # parameters whose gradient is only a rounding error
         self._open = False  # whether the update of the last step is still to come
         self._read()
         for row in self._rows:
@@ -149,7 +151,7 @@ class Run:
             return []
         known = {event.kind for event in self.events}
         with np.errstate(all="ignore"):
-            broken = self._limits.broken(point, self.names, updated)
+            broken = self._limits.broken(point, self.names, updated, self._cancelling)
             bad = [event for event in broken if event.kind not in known]
             why = ""
             if bad or self.steps in self._recorded:
@@ -158,9 +160,31 @@ class Run:
                     self.recordings[self.steps] = record(loss, loss.grad, names=named)
                 except GraphError as error:
                     why = f"not recorded, call step(loss) before the update: {error}"
+            if VANISHED in [event.kind for event in bad] and self._find_cancelling():
+                return self._found(loss, point, updated)
             if bad:
                 self._history.kept.add(self.steps)
             return [self._explained(loss, event, point, why) for event in bad]
+
+    def _find_cancelling(self) -> bool:
+        """Find parameters whose gradient is a rounding error, as that of a bias before a norm.
+
+        These do not count as vanished, unless all of them are.
+        """
+        recording = self.recordings.get(self.steps)
+        if recording is None:
+            return False
+        found = self._cancelling | {
+            row.name
+            for row in self._rows
+            if all(behind_rounding(recording.ledger, v) for v in row.values)
+        }
+        if found == self._cancelling or len(found) == len(self._rows):
+            return False
+        self._cancelling = found
+        if self.steps not in self._recorded:
+            del self.recordings[self.steps]
+        return True
 
     def _explained(self, loss: Value, event: Event, point: Point, why: str) -> Event:
         recording, lost = self.recordings.get(self.steps), event.kind == VANISHED
@@ -240,9 +264,11 @@ class Run:
 
     @property
     def notes(self) -> list[str]:
-        """Notes on parameters that no update moved, and on a first update that went uphill."""
+        """Notes on parameters without an update or a gradient, and on a first update uphill."""
         uphill = self._direction.uphill and not self.events
-        return [*self.summary().unmoved(), *[UPHILL] * bool(uphill)]
+        names = several(sorted(self._cancelling), 3)
+        zero = f"the gradient of {names} is 0 up to rounding errors: {STATIONARY}"
+        return [*self.summary().unmoved(), *[zero] * bool(names), *[UPHILL] * bool(uphill)]
 
     def table(self) -> Table:
         """Tabulate each parameter with its norms."""
