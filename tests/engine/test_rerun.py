@@ -351,6 +351,8 @@ def test_what_belongs_to_pytorch_is_told_the_way_here():
     )
     with pytest.raises(DataError, match=way):
         tg.draw(tensor)
+    with pytest.raises(DataError, match=r"got ReLU; pass what it returns, such as net\(x\)$"):
+        tg.draw(tg.nn.ReLU())
 
 
 def test_replaced_nodes_keep_their_names_and_the_graph_its_leaves():

@@ -59,7 +59,8 @@ def draw(
     `detail` is "full", "ops" (signs and labels only), or a way to fold the graph into boxes for
     several nodes: "scopes" or "layers" (one box per innermost or outermost scope), "turns" (one for
     the turns of a loop) or "forms" (one for nodes that are computed alike). "auto" draws up to 300
-    nodes in full, and folds larger graphs in a way that leaves few boxes.
+    nodes in full, and folds larger graphs in a way that leaves few boxes. A folded box shows data
+    and gradient, whatever `show` says.
 
     `depth` is the number of edges to follow back. `names=locals()` names Values without a label by
     their variables. `highlight` marks Values. By default, the graph runs from left to right, or

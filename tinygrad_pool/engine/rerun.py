@@ -108,7 +108,8 @@ def check_value(v: object, name: str) -> None:
     """Raise DataError, in the name of `name`, if an argument is not a Value."""
     if not isinstance(v, Value):
         torch = any(kind.__module__.startswith("torch") for kind in type(v).__mro__)
-        way = "; tg.from_torch(module, *inputs) brings a network here" if torch else ""
+        way = "; pass what it returns, such as net(x)" if callable(v) else ""
+        way = "; tg.from_torch(module, *inputs) brings a network here" if torch else way
         raise DataError(f"{name}: needs a Value, got {type(v).__name__}{way}")
 
 
