@@ -85,8 +85,8 @@ def test_gains_by_rule_node_line_and_turn(loop):
     assert [row[0] for row in path.by("line").rows] == ["not known without tg.traced()"]
     turns = {row[0]: row[1] for row in path.by("turn").rows}
     assert list(turns) == [f"{t} of 10" for t in range(10, 0, -1)]
-    with pytest.raises(OptionError, match=r"by: must be one of 'node', 'rule', .* got 'layer'"):
-        path.by("layer")
+    with pytest.raises(OptionError, match=r"by: must be one of 'node', 'rule', .* got 'file'"):
+        path.by("file")
 
 
 def test_lines_are_quoted_of_a_traced_graph():
@@ -109,6 +109,14 @@ def test_a_path_without_a_loop_has_no_turns():
     path = tg.record(tg.exp(tg.tanh(x))).gains("x")
     assert [row[0] for row in path.by("turn").rows] == ["outside"]
     assert path.place(path.steps[-1]) == "tanh#1 → x, × 0.79"
+
+
+def test_gains_are_grouped_by_layer():
+    x = tg.Value(0.5, label="x")
+    with tg.scope("net"), tg.scope("first"):
+        h = x.tanh().tanh()
+    path = tg.record(h.exp()).gains("x")
+    assert [row[:2] for row in path.by("layer").rows] == [["outside", 1], ["net.first", 2]]
 
 
 def test_a_step_repeated_twice_next_to_a_long_loop_does_not_make_two_turns():

@@ -25,7 +25,7 @@ NAMED = 3
 LONG = 16
 """Fewer steps than these are joined between two names, whatever their share of a path."""
 
-BY = ("node", "rule", "line", "turn")
+BY = ("node", "rule", "layer", "line", "turn")
 TREND = 1000.0
 """Gradients vanish or explode if those of the first and the last layer differ by this factor: an
 update that changes one layer by a hundredth then changes the other not at all, or tenfold.
@@ -188,7 +188,7 @@ class GainPath:
         return [i for i, node in enumerate(self.nodes) if "#" not in self.call(node)]
 
     def by(self, what: str) -> Table:
-        """Tabulate the gains by "node", "rule", "line" of the source, or "turn" of a loop.
+        """Tabulate the gains by "node", "rule", "layer", "line" of the source, or "turn" of a loop.
 
         Raises OptionError for anything else.
         """
@@ -247,6 +247,8 @@ class GainPath:
                 name = f"{self.call(s.node)} → {self.call(s.below)}"
             elif what == "rule":
                 name = s.node.op
+            elif what == "layer":
+                name = s.node.about.scope.replace("/", ".") or "outside"
             elif what == "line":
                 name = quoted(s.line) or "not known without tg.traced()"
             else:
