@@ -69,8 +69,10 @@ class Summary(NamedTuple):
         moved = (update != 0) & (update != ABSENT)
         still = (np.sum(update == 0, axis=0) >= FEW) & ~moved.any(axis=0) & (g > 0).any(axis=0)
         names = [self.names[i] for i in np.flatnonzero(still)]
-        why = "frozen, replaced, not passed to the optimizer, updated before backward(), or the "
-        why += "updates are below the precision of the dtype"
+        why = (
+            "frozen, replaced, not passed to the optimizer, updated before backward() or by p -= g "
+            "and not p.data -= g, or the updates are below the precision of the dtype"
+        )
         return [f"no update moved {several(names)}, despite a gradient: {why}"] if names else []
 
     def table(self, sizes: Mapping[str, int]) -> Table:
