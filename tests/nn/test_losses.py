@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygrad_pool import nn
+from tinygrad_pool import Value, nn
 from tinygrad_pool.errors import DataError, OptionError
 
 RNG = np.random.default_rng(0)
@@ -45,6 +45,13 @@ def test_probabilities_are_compared_with_targets():
 def test_weights_are_buffers():
     assert list(nn.CrossEntropyLoss(weight=WEIGHT).state_dict()) == ["weight"]
     assert nn.CrossEntropyLoss().state_dict() == {}
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in CALLS])
+def test_an_input_among_the_options_of_a_loss_belongs_into_the_call(name):
+    place = rf"^{name}: inputs go into the call of a layer, as in nn.{name}\(\)\(y, target\)$"
+    with pytest.raises(OptionError, match=place):
+        getattr(nn, name)(Value(SHARES))
 
 
 def test_options_are_checked_when_a_loss_is_made():

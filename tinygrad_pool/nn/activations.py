@@ -20,10 +20,17 @@ class _Activation(CallsFunction):
         not_in_place(type(self).__name__, inplace)
 
 
+def not_an_input(name: str, option: object, inputs: str) -> None:
+    """Raise OptionError for an input among the options, as in nn.ReLU(x)."""
+    if isinstance(option, Value):
+        raise OptionError(
+            f"{name}: inputs go into the call of a layer, as in nn.{name}()({inputs})"
+        )
+
+
 def not_in_place(name: str, inplace: object) -> None:
     """Raise OptionError for the option `inplace`, or for an input in its place."""
-    if isinstance(inplace, Value):
-        raise OptionError(f"{name}: inputs go into the call of a layer, as in nn.{name}()(v)")
+    not_an_input(name, inplace, "v")
     if inplace is not False:
         raise OptionError(f"{name}: no option 'inplace': results are new Values")
 

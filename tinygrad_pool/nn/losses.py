@@ -7,6 +7,7 @@ from typing import Any
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.functional import losses
 from tinygrad_pool.functional.losses import Reduction, check_reduction
+from tinygrad_pool.nn.activations import not_an_input
 from tinygrad_pool.nn.module import Buffer, CallsFunction
 from tinygrad_pool.rules.arguments import flag, real
 
@@ -18,7 +19,13 @@ class _Loss(CallsFunction):
     pos_weight: Buffer | None
 
     def __init__(self, reduction: Reduction = "mean") -> None:
+        not_an_input(type(self).__name__, reduction, "y, target")
         self.reduction = check_reduction(type(self).__name__, reduction)
+
+    def register_buffer(self, name: str, array: Any, persistent: bool = True) -> None:
+        """Store an array in an attribute. Raises OptionError for an input in its place."""
+        not_an_input(type(self).__name__, array, "y, target")
+        super().register_buffer(name, array, persistent)
 
     def forward(self, y: Any, target: Any) -> Value:  # type: ignore[override]  # two inputs
         """Compute the loss of y and a target, or labels."""
@@ -61,6 +68,7 @@ class KLDivLoss(_Loss, function=losses.kl_div, options=("reduction", "log_target
     """The Kullback–Leibler divergence of log-probabilities from probabilities: nn.kl_div."""
 
     def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
+        not_an_input("KLDivLoss", reduction, "y, target")
         self.reduction = check_reduction("KLDivLoss", reduction, "batchmean")
         self.log_target = flag(log_target, "KLDivLoss: log_target")
 
