@@ -13,7 +13,8 @@ from tinygrad_pool.formatting import counted
 NEXT = (
     "\nOpen F4 first: it shows the unit of the table above, with every δ. F1 to F4 are the four "
     "figures of the derivation; docs/derivation.md explains it line by line.\n"
-    "Then step through a pass: tinygrad-pool play examples/03_pooling_unit.py --open"
+    "Then step through a pass, in the folder of the repository: "
+    "tinygrad-pool play examples/03_pooling_unit.py --open"
 )
 
 if TYPE_CHECKING:
