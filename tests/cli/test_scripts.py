@@ -312,6 +312,22 @@ def test_a_training_script_is_told_to_compute_its_loss_again(
     assert main([name, "net.py", *options]) == 0
 
 
+@pytest.mark.usefixtures("_own_argv")
+@pytest.mark.parametrize("command", ["unroll", "equivalence"])
+def test_numbers_set_by_hand_are_out_of_date_where_rules_run_again(
+    command, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    by_hand = (
+        "import tinygrad_pool as tg\nw = tg.Value(1.0)\nE = w * w\nE.backward()\nw.data -= 0.1\n"
+    )
+    (tmp_path / "net.py").write_text(by_hand, encoding="utf-8")
+    assert main([command, "net.py"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"tinygrad-pool: {command}: the data of the leaf changed after the mul")
+    assert "compute E again at the end of net.py" in error
+
+
 @pytest.mark.parametrize(
     ("script", "says"),
     [

@@ -157,7 +157,7 @@ def _of_networks(torch: Any, network: Module, module: Any, example: Sequence[Any
 
 
 def _of_graph(torch: Any, recording: Recording) -> Crosscheck:
-    check_not_stale(recording.nodes, create_graph=True)
+    check_not_stale(recording.nodes, create_graph=True, name="crosscheck")
     result = Crosscheck(recording)
     steps = {step.node: step for step in recording.steps}
     with np.errstate(all="ignore"), warnings.catch_warnings():

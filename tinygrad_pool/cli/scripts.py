@@ -133,20 +133,25 @@ def made_by(options: argparse.Namespace, command: str) -> dict[str, Any]:
     return user_script.run(options.script, options.arguments)
 
 
-def fresh_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[str, Any]]:
+def fresh_from(
+    options: argparse.Namespace, command: str, rules: bool = False
+) -> tuple[Value, dict[str, Any]]:
     """Run a script as `value_from` does, for a command that needs a backward pass.
 
-    Raises GraphError if the graph is out of date, as that of a loss is after an optimizer step.
+    With `rules`, the command runs the rules again, too. Raises GraphError if the graph is out of
+    date, as that of a loss is after an optimizer step.
     """
     value, made = value_from(options, command)
-    check_fresh(command, value, made, options.script)
+    check_fresh(command, value, made, options.script, rules)
     return value, made
 
 
-def check_fresh(command: str, value: Value, made: dict[str, Any], script: Path) -> None:
+def check_fresh(
+    command: str, value: Value, made: dict[str, Any], script: Path, rules: bool = False
+) -> None:
     """Raise GraphError, with the fix for the script, if a graph is out of date."""
     try:
-        check_not_stale(topological_order(value), create_graph=False)
+        check_not_stale(topological_order(value), create_graph=rules)
     except GraphError as error:
         name = next(name for name, other in made.items() if other is value)
         raise GraphError(
@@ -179,7 +184,7 @@ def unroll(options: argparse.Namespace) -> None:
     """Print both passes of a script as a straight-line program."""
     from tinygrad_pool.codegen import unrolled
 
-    value, made = fresh_from(options, "unroll")
+    value, made = fresh_from(options, "unroll", rules=True)
     print(unrolled.unroll(value, ones_of(value), names=made))
 
 
@@ -232,7 +237,7 @@ def crosscheck(options: argparse.Namespace) -> None:
     """
     from tinygrad_pool import bridges
 
-    value, _ = fresh_from(options, "crosscheck")
+    value, _ = fresh_from(options, "crosscheck", rules=True)
     result = bridges.crosscheck(value)
     print(result)
     if not result.ok:

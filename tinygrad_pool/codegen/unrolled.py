@@ -49,7 +49,7 @@ class Unrolled:
     def __init__(self, loss: Value, gradient: Any, variables: Mapping[Any, str]) -> None:
         nodes = topological_order(loss)
         (seed,) = grad(loss, loss, gradient)
-        check_not_stale(nodes, create_graph=True)
+        check_not_stale(nodes, create_graph=True, name="unroll")
         writer = Writer(nodes, seed, variables)
         self._loss, self._gradient, self._count = loss, gradient, len(nodes)
         self._traced = any(node.about.line for node in nodes)
