@@ -184,6 +184,7 @@ def test_custom_rules_stop_whatever_their_closure_is_called(run):
     y = tg.lift(double)(tg.lift(double_partly)(y))
     names = [name for _, name in stops(run("node; node; node; node", y))]
     assert names == ["__call__", "<lambda>", "<lambda>", "exp_backward"]
+    assert code_of(tg.lift(double_partly)(Value(1.0))).co_name == "<lambda>"
     assert code_of(tg.lift(call)(Value(1.0))) is None
     assert code_of(Value(1.0)) is None
 
