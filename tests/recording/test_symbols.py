@@ -1,5 +1,6 @@
 """Equations from the docstrings of rules, and symbols of local derivatives."""
 
+import numpy as np
 import pytest
 
 import tinygrad_pool as tg
@@ -28,6 +29,24 @@ def test_the_equations_of_a_convolution_state_what_it_sums():
         "y_f(o) = Σ_c Σ_i w_fc(i) x_c(o s − p + i d) + b_f",
         "∂E/∂w_fc(i) = Σ_o g_f(o) x_c(o s − p + i d)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("f", "share"),
+    [
+        (lambda x: tg.max(x, ties="even"), "∂E/∂x_l = g [x_l == y] / n"),
+        (lambda x: tg.minimum(x, 1.0, ties="even"), "∂E/∂x_i = g [x_i == y] / n"),
+        (
+            lambda x: tg.max_pool1d(x, 2, ties="even"),
+            "∂E/∂x_l = Σ_k g_k [x_l == y_k] / n_k",
+        ),
+    ],
+)
+def test_winners_that_share_have_an_equation_of_their_own(f, share):
+    y = f(Value([1.0, 1.0]))
+    assert equations_of(y)[1] == share
+    y.backward(np.ones(y.shape))
+    assert y.parents[0].grad.tolist() == [0.5, 0.5]
 
 
 def test_a_users_rule_has_the_equations_of_its_docstring():

@@ -189,7 +189,7 @@ def equations_of(node: Node) -> list[str]:
     """List the equations of the rule that made a node: forward, and one for each operand.
 
     These are the lines of the rule's docstring that begin with `y = ` or `∂E/∂`. Your own rules are
-    read in the same way.
+    read in the same way. With ties="even", each of n equal winners gets 1/n of the gradient.
 
     >>> from tinygrad_pool import Value
     >>> equations_of(Value(2.0) * Value(3.0))
@@ -197,4 +197,11 @@ def equations_of(node: Node) -> list[str]:
     """
     lines = (inspect.getdoc(node.rule) or "").splitlines() if node.rule else []
     stated = [line.strip() for line in lines if _EQUATION.match(line.strip())]
-    return [part for line in stated for part in re.split(r" {4,}", line)]
+    parts = [part for line in stated for part in re.split(r" {4,}", line)]
+    return [*map(_shared, parts)] if node.options.get("ties") == "even" else parts
+
+
+def _shared(equation: str) -> str:
+    """Let all winners share in the gradient of a maximum or a minimum, of y or of each y_k."""
+    k = "_k" if "g_k" in equation else ""
+    return re.sub(r"(∂E/∂(x_\w) = .*)\[.*\]", rf"\1[\2 == y{k}] / n{k}", equation)
