@@ -12,6 +12,7 @@ from tinygrad_pool.diagnosis.run.history import Point
 from tinygrad_pool.diagnosis.run.rows import ABSENT
 from tinygrad_pool.diagnosis.run.summary import LISTED, NAMED, Summary
 from tinygrad_pool.errors import OptionError, OutputError
+from tinygrad_pool.formatting import number
 
 
 def test_a_row_shows_first_last_smallest_largest_and_the_median_share():
@@ -286,6 +287,14 @@ class TestInABrowser:
         page = opened(run)
         assert page.locator("#says").text_content() == "Step 0: loss −2.5e-26"
         assert "1e-17" in page.locator("#rows").text_content()
+
+    @pytest.mark.parametrize("loss", [165812.0, 0.00088, 0.30004, 2.5e-7, 1234567.0])
+    def test_numbers_are_written_as_in_the_text(self, opened, loss):
+        w = Value(1.0, label="w")
+        run, E = tg.watch(w), w * loss
+        E.backward()
+        run.step(E)
+        assert opened(run).locator("#says").text_content() == f"Step 0: loss {number(loss)}"
 
     def test_a_hostile_name_is_shown_as_it_is(self, opened):
         run = tg.watch(Value(1.0, label=HOSTILE))

@@ -22,13 +22,7 @@ const finite = (value) => typeof value === "number";
 const across = (step) => room.left + ((width - room.left - room.right) * (step - run.steps[0])) / Math.max(1, run.steps[end] - run.steps[0]);
 const seriesOf = (what) => what === "loss" ? [run.loss] : run.names.map((_, i) => run[what].map((row) => row[i]));
 
-/** Write a number in four digits, with a real minus sign, and its power of ten as Python does. */
-function written(value) {
-  if (!finite(value)) return value;
-  const size = Math.abs(value);
-  const text = value === 0 || (size >= 1e-3 && size < 1e6) ? String(Number(value.toPrecision(4))) : value.toExponential(2).replace(/\.?0+e/, "e");
-  return text.replace(/^-/, "−").replace(/(e[+-])(\d)$/, "$10$2");
-}
+const written = (value) => (finite(value) ? number(value) : value);
 
 // ---- the picture
 
