@@ -196,7 +196,7 @@ def _to_json(run: Summary) -> dict[str, Any]:
 
 
 def _numbers(row: Iterable[float], absent: float = np.nan) -> list[float | str | None]:
-    """Round numbers to four digits; NaN and infinities become text, `absent` becomes null."""
+    """Round numbers to eight digits; NaN and infinities become text, `absent` becomes null."""
     return [
-        None if x == absent else float(f"{x:.4g}") if np.isfinite(x) else str(float(x)) for x in row
+        None if x == absent else float(f"{x:.8g}") if np.isfinite(x) else str(float(x)) for x in row
     ]
