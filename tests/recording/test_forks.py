@@ -123,6 +123,43 @@ def test_a_comparison_with_a_value_outside_the_graph_is_warned_of(replayed):
     assert told.endswith(", compared with a Value outside this graph; the replay keeps that choice")
 
 
+MASKED = "import numpy as np\nx = tg.Value([1.0, -2.0, 3.0], label='x')\n"
+
+
+@pytest.mark.parametrize("way", ["record", "unroll"])
+@pytest.mark.parametrize(
+    ("program", "of", "numbers"),
+    [
+        ("E = np.where(x > 0, x, 0.0).sum()", "x", [1.0, 2.0, -3.0]),
+        ("E = np.where(x.data < -1, x * -0.1, x * 1.0).mean()", "mul", [-3.0, -2.0, 3.0]),
+        ("E = x[x.data > 0].sum()", "x", [1.0, 2.0, -3.0]),
+        ("E = np.where(b > 0, b, 0.0)", "b", -1.0),
+        ("E = b * (b < 0)", "b", -1.0),
+    ],
+)
+def test_a_mask_that_may_now_differ_is_warned_of(replayed, program, of, numbers, way):
+    (told,) = replayed(MASKED + program, way, **{"b" if of == "b" else "x": numbers})
+    assert told.endswith(", whose numbers changed; the replay keeps the old mask")
+    assert f" may depend on the {'mul node' if of == 'mul' else f'leaf {of!r}'}" in told
+    assert " at net.py:6: E = " in told
+
+
+@pytest.mark.parametrize(
+    ("program", "numbers"),
+    [
+        ("E = np.where(x > 0, x, 0.0).sum()", [5.0, -1.0, 0.5]),
+        ("E = x[x.data > 0].sum()", [5.0, -1.0, 0.5]),
+        ("E = (x * np.array([True, False, False])).sum()", [3.0, 1.0, 2.0]),
+        ("E = (x[:0] * np.zeros(0, bool)).sum() + x.sum()", [3.0, 1.0, 2.0]),
+        ("E = x[[True, True, True]].sum()", [3.0, 1.0, 2.0]),
+        ("E = (x * (x.data < 5)).sum()", [1.0, -2.0, 30.0]),  # nothing says that 5 was the limit
+        ("E = (x * np.ones((2, 3), bool)).sum()", [3.0, 1.0, -2.0]),
+    ],
+)
+def test_masks_that_do_not_follow_an_operand_are_not_warned_of(replayed, program, numbers):
+    assert replayed(MASKED + program, x=numbers) == []
+
+
 def test_a_replay_of_a_replay_compares_its_own_numbers(replayed):
     program = "E = max(a, b) * c + a * b"
     (told,) = replayed(program, "twice", b=1.5)  # then b = 7 beats a = 2

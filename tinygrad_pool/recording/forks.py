@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinygrad_pool.engine.context import THROUGH, Choice, Line
 from tinygrad_pool.engine.node import Node, name_of
@@ -94,7 +95,41 @@ def choices_undone(twins: Mapping[Value, Value]) -> list[str]:
         line = Line(file, fork.first, "")
         chose = f"Python's {fork.what} chose by the .data of a Value at {quoted(line)}"
         warnings.setdefault((line, False), f"{chose}; the replay keeps that choice")
-    return [*warnings.values()]
+    return [*warnings.values(), *dict.fromkeys(_masks_kept(twins))]
+
+
+def _masks_kept(twins: Mapping[Value, Value]) -> Iterator[str]:
+    """Describe masks, as in x[x > 0], that a replay keeps though its numbers may call for others.
+
+    A mask does not know what it was computed from. So it is compared with the operands beside it:
+    it may come from those whose old numbers it divides into larger and smaller ones.
+    """
+    for node in twins:
+        constants = [p for p in (*node.parents, node.options.get("key")) if not isinstance(p, Node)]
+        masks = [np.asarray(p) for p in constants if isinstance(p, bool | np.ndarray)]
+        for mask in (mask for mask in masks if mask.dtype == bool):
+            for p in node.parents:
+                side = _side_of(mask, p) if isinstance(p, Node) and p.shape == mask.shape else 0
+                if side and side != _side_of(mask, twins[p]):
+                    at = f" at {quoted(node.about.line)}" if node.about.line else ""
+                    yield (
+                        f"the mask of {name_of(node)}{at} may depend on {name_of(p)}, "
+                        "whose numbers changed; the replay keeps the old mask"
+                    )
+
+
+def _side_of(mask: NDArray[np.bool_], v: Node) -> int:
+    """Return 1 if a mask selects the larger numbers, −1 the smaller ones, 0 if neither.
+
+    If it selects all or none, the numbers are compared with 0.
+    """
+    x = np.asarray(v._numbers)
+    on, off = x[mask], x[~mask]
+    if not (on.size and off.size):
+        on, off = x, np.zeros(1)
+    if not x.size:
+        return 0
+    return int(on.min() > off.max()) - int(on.max() < off.min())
 
 
 def deciding(nodes: list[Node]) -> Iterator[tuple[Node, Choice, Node | None]]:
