@@ -75,6 +75,7 @@ def test_a_choice_that_would_now_differ_is_warned_of(replayed, program, way):
     [
         ("E = b * 2 if b > 0 else b * -7", {"b": 5.0}),
         ("E = max(a, b) * c + a * b", {"b": 1.5}),
+        ("E = max(a, b, key=lambda v: v.label) * c + a * b", {"b": 9.0}),
         ("E = a * b\nright = b > 0", {"b": -1.0}),
         ("E = a * b\nassert b > 0", {"b": -1.0}),
         ("E = a * b\nif E > 0:\n    lr = 0.1\nelse:\n    lr = 0.2", {"b": -1.0}),
@@ -150,6 +151,7 @@ def test_a_mask_that_may_now_differ_is_warned_of(replayed, program, of, numbers,
         ("E = np.where(x > 0, x, 0.0).sum()", [5.0, -1.0, 0.5]),
         ("E = x[x.data > 0].sum()", [5.0, -1.0, 0.5]),
         ("E = (x * np.array([True, False, False])).sum()", [3.0, 1.0, 2.0]),
+        ("E = (x * np.array([False, True, True])).sum()", [-5.0, 2.0, 3.0]),
         ("E = (x[:0] * np.zeros(0, bool)).sum() + x.sum()", [3.0, 1.0, 2.0]),
         ("E = x[[True, True, True]].sum()", [3.0, 1.0, 2.0]),
         ("E = (x * (x.data < 5)).sum()", [1.0, -2.0, 30.0]),  # nothing says that 5 was the limit

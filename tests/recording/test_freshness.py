@@ -124,6 +124,9 @@ def test_warnings_before_a_pass_list_held_gradients_and_stale_data():
     )
     assert stale.startswith("1 was set after mul was computed from it")
     assert more == "… and 2 other leaves set since"
+    d = tg.Value(1.0, label="d")
+    E, d.data = d * 2.0, 5.0
+    assert len(before_a_pass(str, [d, E])) == 1
 
 
 @pytest.mark.parametrize(
