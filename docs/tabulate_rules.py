@@ -45,7 +45,7 @@ def page() -> str:
 
 def row(rule: Rule) -> str:
     """Return the row of a rule, or "" if its docstring has no equations."""
-    node: Any = SimpleNamespace(rule=rule)
+    node: Any = SimpleNamespace(rule=rule, options={})
     stated = [part for line in equations_of(node) for part in equations.parts(line)]
     back = [part for part in stated if part.startswith("∂E/∂")]
     forward = [formula(part) for part in stated if part not in back]
