@@ -186,6 +186,7 @@ def assert_replay_is_computing_anew(call, numbers):
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings("ignore:replay. the mask of the where node may depend on the leaf")
 @pytest.mark.parametrize("name", working())
 def test_a_replay_with_other_numbers_equals_a_new_computation(name):
     for call in CALLS[name]:
