@@ -124,7 +124,10 @@ def test_a_comparison_with_a_value_outside_the_graph_is_warned_of(replayed):
     assert told.endswith(", compared with a Value outside this graph; the replay keeps that choice")
 
 
-MASKED = "import numpy as np\nx = tg.Value([1.0, -2.0, 3.0], label='x')\n"
+MASKED = """\
+import numpy as np
+x, n = tg.Value([1.0, -2.0, 3.0], label="x"), tg.Value(np.float64(1.0), label="n")
+"""
 
 
 @pytest.mark.parametrize("way", ["record", "unroll"])
@@ -136,10 +139,12 @@ MASKED = "import numpy as np\nx = tg.Value([1.0, -2.0, 3.0], label='x')\n"
         ("E = x[x.data > 0].sum()", "x", [1.0, 2.0, -3.0]),
         ("E = np.where(b > 0, b, 0.0)", "b", -1.0),
         ("E = b * (b < 0)", "b", -1.0),
+        ("E = np.where(n.data > 0, n, 0.0)", "n", -1.0),
+        ("E = np.where((x > 0)[None], x, 0.0).sum()", "x", [1.0, 2.0, -3.0]),
     ],
 )
 def test_a_mask_that_may_now_differ_is_warned_of(replayed, program, of, numbers, way):
-    (told,) = replayed(MASKED + program, way, **{"b" if of == "b" else "x": numbers})
+    (told,) = replayed(MASKED + program, way, **{of if of in "bn" else "x": numbers})
     assert told.endswith(", whose numbers changed; the replay keeps the old mask")
     assert f" may depend on the {'mul node' if of == 'mul' else f'leaf {of!r}'}" in told
     assert " at net.py:6: E = " in told

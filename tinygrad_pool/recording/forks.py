@@ -1,4 +1,4 @@
-"""Places in the source where plain Python chooses by the data of a Value: if, max, a filter.
+"""Where Python or a mask chooses by the data of a Value: if, max, a filter, x[x > 0].
 
 A recorded comparison counts only if its outcome reaches a line that made a node.
 """
@@ -106,10 +106,10 @@ def _masks_kept(twins: Mapping[Value, Value]) -> Iterator[str]:
     """
     for node in twins:
         constants = [p for p in (*node.parents, node.options.get("key")) if not isinstance(p, Node)]
-        masks = [np.asarray(p) for p in constants if isinstance(p, bool | np.ndarray)]
+        masks = [np.ravel(p) for p in constants if isinstance(p, bool | np.bool_ | np.ndarray)]
         for mask in (mask for mask in masks if mask.dtype == bool):
             for p in node.parents:
-                side = _side_of(mask, p) if isinstance(p, Node) and p.shape == mask.shape else 0
+                side = _side_of(mask, p) if isinstance(p, Node) and p.size == mask.size else 0
                 if side and side != _side_of(mask, twins[p]):
                     at = f" at {quoted(node.about.line)}" if node.about.line else ""
                     yield (
@@ -123,7 +123,7 @@ def _side_of(mask: NDArray[np.bool_], v: Node) -> int:
 
     If it selects all or none, the numbers are compared with 0.
     """
-    x = np.asarray(v._numbers)
+    x = np.ravel(v._numbers)
     on, off = x[mask], x[~mask]
     if not (on.size and off.size):
         on, off = x, np.zeros(1)
