@@ -10,6 +10,7 @@ from graphs import network, pooled
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.derivatives.slopes import largest_of
+from tinygrad_pool.drawing import page
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import number, numbers, on_a_line, plain
 from tinygrad_pool.javascript import runtime
@@ -21,9 +22,8 @@ from tinygrad_pool.recording.views import title
 CLAMP = "const clamp = (low, value, high) => Math.min(Math.max(value, low), high);\n"
 
 
-def script(*names):
-    folder = files("tinygrad_pool.recording.player")
-    return "".join(folder.joinpath(f"{name}.js").read_text("utf-8") for name in names)
+def script(name):
+    return files("tinygrad_pool.recording.player").joinpath(f"{name}.js").read_text("utf-8")
 
 
 def held():
@@ -145,7 +145,7 @@ def stories(passed, other=None):
     program = (
         f"{CLAMP}const pass = {json.dumps(told | {'engine': made.data})};\n"
         f"const functions = [{', '.join(made.functions)}];\n"
-        f"{runtime()}{script('numbers', 'retelling')}\n"
+        f"{runtime()}{page.numbers()}{script('retelling')}\n"
         f"const {{ boxes, start, moves }} = retold(compute(engine, {leaves}));\n"
         "console.log(JSON.stringify({ boxes, start, moves }));"
     )
@@ -211,7 +211,7 @@ def test_numbers_are_written_as_python_writes_them(node_js):
     flat = json.dumps([[[str(x) for x in a.reshape(-1)], a.shape] for a in arrays])
     flat = flat.replace("inf", "Infinity").replace("nan", "NaN")
     said = node_js(
-        f"{script('numbers')}\nconst xs = {listed}.map(Number);\n"
+        f"{page.numbers()}\nconst xs = {listed}.map(Number);\n"
         f"const arrays = {flat}.map(([x, shape]) => [x.map(Number), shape]);\n"
         "console.log(JSON.stringify([xs.map((x) => number(x)), xs.map((x) => number(x, 3)),"
         " arrays.map((a) => numbers(...a)), arrays.map((a) => onALine(...a)),"

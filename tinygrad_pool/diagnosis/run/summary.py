@@ -14,11 +14,10 @@ from tinygrad_pool.diagnosis.findings import FEW
 from tinygrad_pool.diagnosis.run.history import Event, Norms, Point
 from tinygrad_pool.diagnosis.run.rows import ABSENT
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.page import extra_of, page
+from tinygrad_pool.drawing.page import extra_of, numbers, page
 from tinygrad_pool.drawing.plots import empty_figure, plot_in_theme
 from tinygrad_pool.drawing.words import Caption, with_caption
 from tinygrad_pool.formatting import LONGEST, Table, counted, number, plain, several
-from tinygrad_pool.recording.player import read
 from tinygrad_pool.rules.arguments import text
 
 if TYPE_CHECKING:
@@ -177,7 +176,7 @@ def page_of(run: Summary, title: str) -> str:
     text_ = f"{steps}, {rows}: {events}. |x| is √(Σ x² / n)."
     caption = Caption(plain(title, 4 * LONGEST), text_)
     extra = extra_of(__package__ or "", "run", _to_json(run))
-    extra = extra._replace(script=read("numbers.js") + extra.script)
+    extra = extra._replace(script=numbers() + extra.script)
     return page(with_caption(FRAME.format(WIDE, HIGH), caption), caption, extra)
 
 

@@ -44,6 +44,11 @@ def _read(package: str, name: str) -> list[str]:
     return [folder.joinpath(f"{name}.{kind}").read_text("utf-8") for kind in ("html", "css", "js")]
 
 
+def numbers() -> str:
+    """Return the script that writes numbers as `formatting` does, for pages with numbers."""
+    return files(__name__).joinpath("numbers.js").read_text("utf-8")
+
+
 def page(svg: str, caption: Caption, extra: Extra = Extra()) -> str:  # noqa: B008  # a NamedTuple
     """Write a page around an SVG, with the style and the script inside.
 

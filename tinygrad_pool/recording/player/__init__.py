@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, get_args
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.computation import FULL, Direction, check_direction
-from tinygrad_pool.drawing.page import extra_of, page
+from tinygrad_pool.drawing.page import extra_of, numbers, page
 from tinygrad_pool.drawing.words import Caption, graph_in_words, with_caption
 from tinygrad_pool.errors import ToolError
 from tinygrad_pool.formatting import Text, plain
@@ -51,8 +51,9 @@ def page_of(
     script = extra.script + read("figures.js")
     if instrument.data is not None:
         functions = ",\n".join(instrument.functions)
-        own = map(read, ("numbers.js", "retelling.js", "whatif.js", "predicting.js"))
-        script += "".join([f"\nconst functions = [\n{functions},\n];\n", runtime(), *own])
+        own = map(read, ("retelling.js", "whatif.js", "predicting.js"))
+        listed = f"\nconst functions = [\n{functions},\n];\n"
+        script += "".join([listed, runtime(), numbers(), *own])
     script += read("start.js")
     counted = graph_in_words(recording.loss, recording.nodes).text.partition(". ")[0]
     name = recording.loss.label or recording.names.get(id(recording.loss), "")
