@@ -47,11 +47,12 @@ def test_weights_are_buffers():
     assert nn.CrossEntropyLoss().state_dict() == {}
 
 
+@pytest.mark.parametrize("inputs", [[Value(SHARES)], [Value(SHARES), SHARES]])
 @pytest.mark.parametrize("name", [name for name, *_ in CALLS])
-def test_an_input_among_the_options_of_a_loss_belongs_into_the_call(name):
+def test_inputs_among_the_options_of_a_loss_belong_into_the_call(name, inputs):
     place = rf"^{name}: inputs go into the call of a layer, as in nn.{name}\(\)\(y, target\)$"
     with pytest.raises(OptionError, match=place):
-        getattr(nn, name)(Value(SHARES))
+        getattr(nn, name)(*inputs)
 
 
 def test_options_are_checked_when_a_loss_is_made():

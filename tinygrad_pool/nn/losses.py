@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.functional import losses
@@ -18,14 +18,14 @@ class _Loss(CallsFunction):
     weight: Buffer | None
     pos_weight: Buffer | None
 
-    def __init__(self, reduction: Reduction = "mean") -> None:
-        not_an_input(type(self).__name__, reduction, "y, target")
-        self.reduction = check_reduction(type(self).__name__, reduction)
+    def __new__(cls, *options: Any, **named: Any) -> Self:
+        """Make a loss. Raises OptionError for inputs among its options, as in nn.MSELoss(y, t)."""
+        for option in options:
+            not_an_input(cls.__name__, option, "y, target")
+        return super().__new__(cls)
 
-    def register_buffer(self, name: str, array: Any, persistent: bool = True) -> None:
-        """Store an array in an attribute. Raises OptionError for an input in its place."""
-        not_an_input(type(self).__name__, array, "y, target")
-        super().register_buffer(name, array, persistent)
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        self.reduction = check_reduction(type(self).__name__, reduction)
 
     def forward(self, y: Any, target: Any) -> Value:  # type: ignore[override]  # two inputs
         """Compute the loss of y and a target, or labels."""
@@ -68,7 +68,6 @@ class KLDivLoss(_Loss, function=losses.kl_div, options=("reduction", "log_target
     """The Kullback–Leibler divergence of log-probabilities from probabilities: nn.kl_div."""
 
     def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
-        not_an_input("KLDivLoss", reduction, "y, target")
         self.reduction = check_reduction("KLDivLoss", reduction, "batchmean")
         self.log_target = flag(log_target, "KLDivLoss: log_target")
 
