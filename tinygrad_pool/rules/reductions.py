@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import reduce
+from functools import lru_cache, reduce
 from math import prod
 from typing import Any
 
@@ -143,7 +142,8 @@ def maximum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
     if ties == "first" and len(xs) == 2:
         return _maximum_of_two(*xs)
     if ties == "first" and xs and PYTHON.issuperset(map(type, xs)):
-        return _maximum_of_numbers(xs)
+        k = first_winner(xs)
+        return float(xs[k]), _maximum_backward(k, len(xs))
     won, n = winners_among(*xs, ties=ties, name="maximum")
 
     def maximum_backward(g: Array) -> Contributions:
@@ -167,15 +167,16 @@ def _maximum_of_two(x: Array, w: Array) -> tuple[Array, Backward]:
     return in_rows(y), maximum_backward
 
 
-def _maximum_of_numbers(xs: Sequence[float]) -> tuple[Array, Backward]:
-    k = first_winner(xs)
+@lru_cache(1024)
+def _maximum_backward(k: int, n: int) -> Backward:
+    """Return the closure of every maximum of n numbers that operand k won."""
 
-    def maximum_backward(g: Array, k: int = k, n: int = len(xs)) -> Contributions:
+    def maximum_backward(g: Array) -> Contributions:
         to_xs = [0.0] * n
         to_xs[k] = g
         return tuple(to_xs)
 
-    return float(xs[k]), maximum_backward
+    return maximum_backward
 
 
 @implements(np.minimum)
@@ -193,7 +194,8 @@ def minimum(*xs: Array, ties: Ties = "first") -> tuple[Array, Backward]:
     if ties == "first" and len(xs) == 2:
         return _minimum_of_two(*xs)
     if ties == "first" and xs and PYTHON.issuperset(map(type, xs)):
-        return _minimum_of_numbers(xs)
+        k = first_winner(xs, least=True)
+        return float(xs[k]), _minimum_backward(k, len(xs))
     won, n = winners_among(*xs, ties=ties, name="minimum", least=True)
 
     def minimum_backward(g: Array) -> Contributions:
@@ -217,15 +219,16 @@ def _minimum_of_two(x: Array, w: Array) -> tuple[Array, Backward]:
     return in_rows(y), minimum_backward
 
 
-def _minimum_of_numbers(xs: Sequence[float]) -> tuple[Array, Backward]:
-    k = first_winner(xs, least=True)
+@lru_cache(1024)
+def _minimum_backward(k: int, n: int) -> Backward:
+    """Return the closure of every minimum of n numbers that operand k won."""
 
-    def minimum_backward(g: Array, k: int = k, n: int = len(xs)) -> Contributions:
+    def minimum_backward(g: Array) -> Contributions:
         to_xs = [0.0] * n
         to_xs[k] = g
         return tuple(to_xs)
 
-    return float(xs[k]), minimum_backward
+    return minimum_backward
 
 
 @observation
