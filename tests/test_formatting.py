@@ -87,6 +87,9 @@ def test_numbers_have_four_digits_and_a_real_minus(x, expected):
         (np.array([1.0, -2.0]), "1\u00a0 −2"),
         (np.zeros((0, 3)), "empty"),
         (np.arange(5.0), "0 … 4"),
+        (np.zeros(5), "all 0"),
+        (np.array([1.0, 1.0, 1.0, 1.0, 1.00004]), "1 … 1.00004"),
+        (np.array([0.01] * 4 + [0.01 + 1e-9]), "0.01 … 0.010000001"),
         (np.array(7.0), "7"),
     ],
 )
@@ -127,9 +130,12 @@ def test_the_range_of_joined_arrays_spans_all_their_numbers(some):
     valid = flat[~np.isnan(flat)]
     if flat.size == 1:
         assert text == "2"
+    elif valid.min() == valid.max() and valid.size == flat.size:
+        assert text == "all 2"
     else:
-        ends = f"{number(valid.min(), 3)} … {number(valid.max(), 3)}"
-        assert text.partition(",")[0] == ends
+        low, high = text.partition(",")[0].split(" … ")
+        assert [low, high] in [[number(f(), n) for f in (valid.min, valid.max)] for n in (3, 6, 17)]
+        assert low != high or valid.min() == valid.max()
 
 
 def test_shapes_counts_and_lists():

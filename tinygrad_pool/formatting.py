@@ -73,8 +73,8 @@ def numbers(data: Any) -> str:
 
     >>> numbers(np.array([[1.0, 2.0], [3.0, 4.0]]))
     '1\xa0 2\n3\xa0 4'
-    >>> numbers(np.arange(64.0).reshape(8, 8))
-    '0 … 63'
+    >>> numbers(np.arange(64.0).reshape(8, 8)), numbers(np.zeros((8, 8)))
+    ('0 … 63', 'all 0')
     """
     if np.ndim(data) == 0:
         return number(float(data))
@@ -91,9 +91,14 @@ def numbers(data: Any) -> str:
 def _range(data: Any) -> str:
     """Format the minimum and the maximum of an array, and its number of NaNs."""
     valid = data[~np.isnan(data)]
-    ends = [number(float(f()), digits=3) for f in (valid.min, valid.max)] if valid.size else []
     nans = f"{data.size - valid.size} nan" if valid.size < data.size else ""
-    return ", ".join(part for part in (" … ".join(ends), nans) if part) or "empty"
+    if not valid.size:
+        return nans or "empty"
+    low, high = float(valid.min()), float(valid.max())
+    if low == high and not nans:
+        return f"all {number(low)}"
+    digits = next((n for n in (3, 6, 17) if f"{low:.{n}g}" != f"{high:.{n}g}"), 3)
+    return ", ".join(filter(None, (f"{number(low, digits)} … {number(high, digits)}", nans)))
 
 
 def is_large(data: Any) -> bool:
@@ -109,7 +114,7 @@ def on_a_line(data: Any) -> str:
     """Format a number, a small array, or the shape and range of a large array, on one line.
 
     >>> on_a_line(np.array([[1.0, 2.0], [3.0, 4.0]])), on_a_line(np.zeros((8, 8)))
-    ('1 2; 3 4', '(8, 8) 0 … 0')
+    ('1 2; 3 4', '(8, 8) all 0')
     """
     line = numbers(data).replace(BETWEEN, " ").replace(DIGIT, "").replace("\n", "; ")
     return f"{np.shape(data)} {line}" if np.ndim(data) and is_large(data) else line

@@ -81,7 +81,7 @@ def test_show_jac_and_list(run):
     big = (tg.Value([1.0] * 20, label="big") * 2.0).sum()
     shown = run("jac mul; show mul; contrib big", big)
     assert "Weights(20 units × 20 cells, links: 20 of other weights)" in shown
-    assert "(20,) 2 … 2" in shown
+    assert "(20,) all 2" in shown
     assert "big has no step: it sends nothing" in shown
 
 
@@ -206,7 +206,7 @@ def test_print_shows_small_arrays_and_the_corners_of_large_ones(run):
     assert run("p np.arange(300)").endswith(" 298 299]\n")
     assert "..." not in run("p np.arange(300)")
     large = run("p np.ones((100, 100)) / 3; p np.zeros((20, 20, 20, 20))").splitlines()
-    assert large[0] == "(100, 100) 0.333 … 0.333"
+    assert large[0] == "(100, 100) all 0.3333"
     assert large[1] == "[[0.3333 0.3333 0.3333 ... 0.3333 0.3333 0.3333]"
     assert len(large) < 40
     assert max(map(len, large)) < 80

@@ -18,7 +18,7 @@ class _Loss(CallsFunction):
     weight: Buffer | None
     pos_weight: Buffer | None
 
-    def __new__(cls, *options: Any, **named: Any) -> Self:
+    def __new__(cls, *options: Any, **_: Any) -> Self:
         """Make a loss. Raises OptionError for inputs among its options, as in nn.MSELoss(y, t)."""
         for option in options:
             not_an_input(cls.__name__, option, "y, target")

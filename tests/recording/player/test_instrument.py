@@ -206,7 +206,7 @@ def test_numbers_are_written_as_python_writes_them(node_js):
     arrays += [np.arange(6.0).reshape(2, 3) * 1.5, np.array([[1.0], [22.5]]), np.zeros((2, 0))]
     arrays += [np.arange(9.0), np.arange(8.0).reshape(2, 2, 2), np.array([np.nan] * 5)]
     with_nan = np.array([1.0, np.nan, -2.0, 7.0, 3.0])
-    arrays.append(with_nan)
+    arrays += [with_nan, np.full(5, -0.0), np.full(5, 1 / 3), np.linspace(1.0, 1.00004, 9)]
     listed = json.dumps([str(x) for x in xs]).replace("inf", "Infinity").replace("nan", "NaN")
     flat = json.dumps([[[str(x) for x in a.reshape(-1)], a.shape] for a in arrays])
     flat = flat.replace("inf", "Infinity").replace("nan", "NaN")

@@ -22,7 +22,7 @@ def test_small_arrays_are_written_out_and_large_ones_by_their_range():
     assert [s["says"] for s in small["moves"][1]["sends"]] == ["0 1; 2 3, of shape 2 × 2"] * 2
     assert "cells" not in small["boxes"][0]
     large = story_of((Value(np.arange(9.0), label="x") * 2.0).sum())
-    assert large["moves"][1]["sends"][0]["says"] == "(9,) 2 … 2"
+    assert large["moves"][1]["sends"][0]["says"] == "(9,) all 2"
     assert large["boxes"][0]["format"] == (1, 1, 9)
 
 

@@ -42,9 +42,13 @@ function numbers(x, shape) {
     return rows.map((row) => row.map((one, j) => one.padStart(wide[j], "\u2007")).join("\u00a0 ")).join("\n");
   }
   const known = x.filter((one) => !Number.isNaN(one));
-  const ends = known.length ? [known.reduce((a, b) => Math.min(a, b)), known.reduce((a, b) => Math.max(a, b))] : [];
   const nans = known.length < x.length ? `${x.length - known.length} nan` : "";
-  return [ends.map((end) => number(end, 3)).join(" … "), nans].filter(Boolean).join(", ") || "empty";
+  if (!known.length) return nans || "empty";
+  const [low, high] = [Math.min, Math.max].map((pick) => known.reduce((a, b) => pick(a, b)));
+  if (low === high && !nans) return `all ${number(low)}`;
+  const rounded = (end, digits) => `${end < 0} ${digitsOf(Math.abs(end), digits)}`;
+  const digits = [3, 6, 17].find((n) => rounded(low, n) !== rounded(high, n)) ?? 3;
+  return [`${number(low, digits)} … ${number(high, digits)}`, nans].filter(Boolean).join(", ");
 }
 
 function onALine(x, shape) {
