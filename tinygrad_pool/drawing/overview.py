@@ -110,9 +110,8 @@ def _box(group: Group, title: str, is_root: bool, is_lit: bool) -> str:
     gradients = [node.grad for node in shown if node.has_grad]
     g = joined(gradients) if gradients else 0.0
     reach = range_of(g) if gradients else "–"
-    rows.append(
-        row(theme.PAPER, in_columns(reach) if gradients else reach, theme.of_sign(g), "grad")
-    )
+    shown_grad = in_columns(reach, theme.of_signs(g))
+    rows.append(row(theme.PAPER, shown_grad, theme.of_sign(g), "grad"))
     return table(rows, 3 if is_root else 1)
 
 
