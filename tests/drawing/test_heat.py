@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from tinygrad_pool.drawing.heat import colour, heat
+from tinygrad_pool import Value
+from tinygrad_pool.drawing.heat import colour, heat, magnitudes
 
 
 def cells(picture):
@@ -36,6 +37,29 @@ def test_infinite_cells_are_darkest_and_nan_has_a_colour_of_its_own():
     with np.errstate(all="raise"):
         shown = cells(heat(np.array([[np.inf, -np.inf, np.nan, 1.0]])))
     assert shown == ["#0072b2", "#b84a00", "#a8326e", "#0072b2"]
+
+
+def test_numbers_beyond_doubles_are_divided_before_they_become_doubles():
+    most = np.finfo(np.longdouble).max  # infinite as a double, where long doubles are longer
+    with np.errstate(all="raise"):
+        assert cells(heat(np.array([[most, -np.inf, most / 2]]))) == [
+            "#0072b2",
+            "#b84a00",
+            "#80b8d8",
+        ]
+
+
+def test_boxes_are_shaded_by_gradients_that_are_any_number_of_decades_apart():
+    small, middle, large = (Value(1.0) for _ in range(3))
+    beyond = Value(np.ones(1, np.longdouble))
+    for leaf, g in ((small, 1e-300), (middle, 1.0), (large, 1e300)):
+        leaf.grad = g
+    beyond.grad = np.full(1, np.inf)
+    fills, legend = magnitudes([small, middle, large, beyond])
+    shares = [int(fills[leaf][1:3], 16) for leaf in (small, middle, large)]
+    assert shares == pytest.approx([244, 211, 178], abs=2)
+    assert beyond not in fills
+    assert legend == "shaded by |grad|, from 1e-300 (faint) to 1e+300"
 
 
 def test_a_plane_of_zeros_is_white():

@@ -28,8 +28,7 @@ def heat(data: Any) -> str:
         return ""
     planes = np.reshape(data, (-1, *shape[-2:]))
     shown = planes[: max(1, min(len(planes), PLANES, CELLS // planes[0].size))]
-    finite = np.abs(data[np.isfinite(data)])
-    largest = float(finite.max(initial=0.0)) or 1.0
+    largest = np.abs(data[np.isfinite(data)]).max(initial=0.0) or 1.0
     tables = "".join(f"<TD>{_plane(plane / largest)}</TD>" for plane in shown)
     rest = len(planes) - len(shown)
     more = f"<TD>+{rest}</TD>" if rest else ""
@@ -74,12 +73,13 @@ def magnitudes(nodes: list[Node]) -> tuple[dict[Node, str], str]:
     sizes = {}
     for node in nodes:
         flat = np.abs(np.reshape(node.grad, -1)) if node.has_grad else np.zeros(0)
-        if np.isfinite(flat).all() and flat.max(initial=0.0) > 0:
-            sizes[node] = float(flat.max())
+        if 0 < (size := float(flat.max(initial=0.0))) < np.inf:
+            sizes[node] = size
     if not sizes:
         return {}, ""
     low, high = min(sizes.values()), max(sizes.values())
-    span = np.log10(high / low) or 1.0
-    shares = {node: 0.05 + 0.3 * np.log10(size / low) / span for node, size in sizes.items()}
+    span = (np.log10(high) - np.log10(low)) or 1.0
+    above = {node: np.log10(size) - np.log10(low) for node, size in sizes.items()}
+    shares = {node: 0.05 + 0.3 * part / span for node, part in above.items()}
     fills = {node: theme.mixed(theme.INK, share) for node, share in shares.items()}
     return fills, f"shaded by |grad|, from {number(low, 3)} (faint) to {number(high, 3)}"
