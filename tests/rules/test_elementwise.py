@@ -129,6 +129,15 @@ def test_an_array_of_bounds_clips_each_element_and_broadcasts(check_gradient):
     check_gradient(lambda x: x.clip(low, [1.0, 2.0, 3.0]), np.array([0.1, 2.5, -3.0]))
 
 
+@pytest.mark.parametrize("x", [0.0, -0.0])
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-0.0, 1.0), (-1.0, 0.0), (-1.0, -0.0)])
+def test_a_zero_at_a_bound_keeps_its_sign_as_in_numpy(x, bounds):
+    y, several = tg.Value(x).clip(*bounds), tg.Value(np.full(9, x)).clip(*bounds)
+    assert np.signbit(y.data) == np.signbit(np.clip(x, *bounds)) == np.signbit(x)
+    assert np.all(np.signbit(several.data) == np.signbit(x))
+    assert np.signbit(tg.unroll(y)().loss) == np.signbit(x)
+
+
 def test_an_empty_interval_clips_to_its_maximum():
     x = tg.Value([0.0, 1.5, 9.0])
     y = x.clip(2.0, 1.0)

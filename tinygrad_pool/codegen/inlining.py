@@ -265,8 +265,8 @@ def _power(x: Any, n: Any) -> Any:
 
 
 def _clip(x: Any, low: Any, high: Any) -> Any:
-    y = np.where(x <= low, low, x)
-    return np.where(y >= high, high, y)
+    y = np.where(x < low, low, x)
+    return np.where(y > high, high, y)
 
 
 def _winners_among(*xs: Any, ties: str, name: str, least: bool = False) -> tuple[list[Any], int]:

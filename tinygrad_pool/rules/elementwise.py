@@ -271,8 +271,8 @@ def clip(x: Array, min: float | None = None, max: float | None = None) -> tuple[
         return (to_x,)
 
     if type(x) is float and type(low) is type(high) is float:
-        y = low if x <= low else x
-        return (high if y >= high else y), clip_backward
+        y = low if x < low else x
+        return (high if y > high else y), clip_backward
     return np.clip(x, low, high), clip_backward
 
 
