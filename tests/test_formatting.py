@@ -138,6 +138,12 @@ def test_the_range_of_joined_arrays_spans_all_their_numbers(some):
         assert low != high or valid.min() == valid.max()
 
 
+def test_long_doubles_beyond_doubles_are_infinite_when_joined():
+    most = np.finfo(np.longdouble).max
+    for parts in ([most, 1.0], [np.array([most]), 1.0]):
+        assert [*joined(parts)] == [float(most), 1.0]
+
+
 def test_shapes_counts_and_lists():
     assert (shape((2, 3)), shape((4,)), shape(())) == ("2 × 3", "4", "")
     assert counted(1, "leaf", "leaves") == "1 leaf"

@@ -128,6 +128,9 @@ def test_a_step_repeated_twice_next_to_a_long_loop_does_not_make_two_turns():
     assert {row[0] for row in path.by("turn").rows} == {f"{t} of 12" for t in range(1, 13)} | {
         "outside"
     }
+    outside = next(s for s in path.steps if not s.turn and s.below.is_interior)
+    assert path.place(outside).startswith("tanh#")
+    assert "in turn" not in path.place(outside)
 
 
 def test_no_step_stands_out_where_all_gains_are_equal():
