@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import lru_cache
-from math import isfinite, prod
+from math import prod
+from sys import float_info
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.rules.arguments import Shape, real
 from tinygrad_pool.rules.cells import FEW, counts_of
 from tinygrad_pool.rules.windows import AnyWindows
+
+LARGEST = float_info.max
 
 
 @lru_cache(maxsize=256)
@@ -84,25 +87,16 @@ def _is_even(windows: AnyWindows, space: Shape, padding: bool) -> bool:
 
 def check_norm(value: Any, name: str) -> float:
     """Return the p of a p-norm. Raises OptionError unless it is finite and at least 1."""
-    p = _finite(value)
-    if p is not None and p >= 1:
-        return p
+    with suppress(OptionError):
+        return real(value, "", 1.0, LARGEST)
     raise OptionError(f"{name}: norm_type must be a finite number of at least 1, got {value!r:.80}")
 
 
 def check_divisor(value: Any, name: str) -> float:
     """Return the divisor of an average. Raises OptionError unless it is finite and not 0."""
-    divisor = _finite(value)
-    if divisor:
-        return divisor
+    with suppress(OptionError):
+        if divisor := real(value, "", -LARGEST, LARGEST):
+            return divisor
     raise OptionError(
         f"{name}: divisor_override must be a finite number other than 0, got {value!r:.80}"
     )
-
-
-def _finite(value: Any) -> float | None:
-    """Return a finite number as a float; None for anything else."""
-    with suppress(OptionError):
-        number = real(value, "")
-        return number if isfinite(number) else None
-    return None
