@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.errors import OptionError, ShapeError, UnsupportedError
-from tinygrad_pool.rules.arguments import axes_of, count_of, named_axes, whole
+from tinygrad_pool.rules.arguments import axes_of, count_of, kept, named_axes, whole
 from tinygrad_pool.rules.comparisons import is_0, whether
 from tinygrad_pool.rules.composition import call_numpy, composes, constant, dtype_of, operand
 from tinygrad_pool.rules.masks import choose
@@ -38,19 +38,13 @@ def diff(
         raise OptionError(f"np.diff: n must be at least 0, got {n}")
     if not times:  # NumPy ignores prepend and append here, too
         return a
-    ends = [None if x is None else _end(operand(x), a, at) for x in (prepend, append)]
-    parts = [x for x in (ends[0], a, ends[1]) if x is not None]
+    parts = [operand(x) for x in (prepend, a, append) if x is not None]
+    column = kept(np.shape(a), (at,))  # for a number
+    parts = [x if np.ndim(x) else np.broadcast_to(x, column) for x in parts]
     a = np.concatenate(parts, axis=at) if len(parts) > 1 else a
     for _ in range(times):
         a = _part(a, at, slice(1, None)) - _part(a, at, slice(None, -1))
     return a
-
-
-def _end(x: Array, a: Array, axis: int) -> Array:
-    """Broadcast a number to the shape of a, with length 1 along an axis."""
-    if np.ndim(x):
-        return x
-    return np.broadcast_to(x, (*np.shape(a)[:axis], 1, *np.shape(a)[axis + 1 :]))
 
 
 @composes("ediff1d")
@@ -134,8 +128,8 @@ def _running(function: Any, x: Array, axis: int | None, initial: float | None) -
     y = function(x, axis=at)
     if initial is None:
         return y
-    shape = tuple(1 if i == at else n for i, n in enumerate(np.shape(y)))
-    return np.concatenate([np.full(shape, initial, dtype_of(x)), y], axis=at)
+    first = np.full(kept(np.shape(y), (at,)), initial, dtype_of(x))
+    return np.concatenate([first, y], axis=at)
 
 
 @composes("convolve")
