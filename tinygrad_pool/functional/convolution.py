@@ -9,8 +9,7 @@ from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.functional.operations import Numbers, operand
 from tinygrad_pool.functional.pooling import over_axes
 from tinygrad_pool.rules import convolution
-from tinygrad_pool.rules.arguments import numbers
-from tinygrad_pool.rules.windows import Padding, sides_of, windows_of
+from tinygrad_pool.rules.windows import Padding, conv_windows_of
 
 _slide = lift(convolution.conv)
 
@@ -47,9 +46,7 @@ def _conv(
     kernel = np.shape(weight)[2:]
     if len(kernel) != ndim:
         raise ShapeError(f"{name}: weight needs {ndim + 2} axes, got shape {np.shape(weight)}")
-    stride = numbers(name, "stride", stride, ndim, least=1)  # None is for pools only
-    sides = sides_of(name, ndim, kernel, stride, padding, dilation)
-    windows = windows_of(name, ndim, kernel, stride, sides, dilation)
+    windows = conv_windows_of(name, ndim, kernel, stride, padding, dilation)
     return _slide(x, weight, *biases, windows=windows, groups=groups)
 
 

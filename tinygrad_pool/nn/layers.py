@@ -16,7 +16,7 @@ from tinygrad_pool.functional.layers import affine
 from tinygrad_pool.functional.operations import Numbers, operand
 from tinygrad_pool.nn.module import CallsFunction, Module
 from tinygrad_pool.rules.arguments import Rng, each, flag, floating, generator, numbers, whole
-from tinygrad_pool.rules.windows import Padding, sides_of, windows_of
+from tinygrad_pool.rules.windows import Padding, conv_windows_of
 
 
 class Linear(Module):
@@ -75,9 +75,7 @@ class _Conv(CallsFunction, options=("weight", "bias", "stride", "padding", "dila
         (c,) = numbers(name, "in_channels", in_channels, 1, least=1)
         (f,) = numbers(name, "out_channels", out_channels, 1, least=1)
         (parts,) = numbers(name, "groups", groups, 1, least=1)
-        numbers(name, "stride", stride, ndim, least=1)
-        sides = sides_of(name, ndim, kernel_size, stride, padding, dilation)
-        kernel = windows_of(name, ndim, kernel_size, stride, sides, dilation).kernel
+        kernel = conv_windows_of(name, ndim, kernel_size, stride, padding, dilation).kernel
         if c % parts or f % parts:
             raise OptionError(
                 f"{name}: groups={parts} must divide both {c} input and {f} output channels"

@@ -234,26 +234,26 @@ def windows_of(
     return read(name, ndim, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-def sides_of(
+def conv_windows_of(
     name: str, ndim: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any
-) -> Any:
-    """Read the padding of a convolution: "valid" means none, "same" keeps the axes' lengths.
+) -> Windows:
+    """Read the options of a convolution: padding "valid" means none, "same" keeps axes' lengths.
 
     Raises OptionError for another word, or for "same" with a stride.
 
-    >>> sides_of("conv1d", 1, 4, 1, "same", 1)
-    [(1, 2)]
+    >>> conv_windows_of("conv1d", 1, 4, 1, "same", 1).padding
+    ((1, 2),)
     """
-    if not isinstance(padding, str):
-        return padding
-    if choice(padding, ("same", "valid"), f"{name}: padding") == "valid":
-        return 0
-    if set(numbers(name, "stride", stride, ndim, least=1)) != {1}:
-        raise OptionError(f"{name}: padding='same' needs stride 1, got {stride!r}")
-    kernel = numbers(name, "kernel_size", kernel_size, ndim, least=1)
-    steps = numbers(name, "dilation", dilation, ndim, least=1)
-    spare = [d * (k - 1) for k, d in zip(kernel, steps, strict=True)]
-    return [(n // 2, n - n // 2) for n in spare]
+    steps = numbers(name, "stride", stride, ndim, least=1)  # None is for pools only
+    if isinstance(padding, str):
+        if choice(padding, ("same", "valid"), f"{name}: padding") == "valid":
+            padding = 0
+        elif set(steps) != {1}:
+            raise OptionError(f"{name}: padding='same' needs stride 1, got {stride!r}")
+        else:
+            extent = windows_of(name, ndim, kernel_size, 1, 0, dilation).extent
+            padding = [((n - 1) // 2, n // 2) for n in extent]
+    return windows_of(name, ndim, kernel_size, stride, padding, dilation)
 
 
 def _windows(
