@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 
 from tinygrad_pool.rules.arguments import text
 
-_SEPARATOR = re.compile(r"[/\\]")
-
 
 class Line(NamedTuple):
     """A line of source: its file, its number, and the function that contains it."""
@@ -22,7 +20,8 @@ class Line(NamedTuple):
     function: str
 
     def __str__(self) -> str:
-        return f"{_SEPARATOR.split(self.file)[-1]}:{self.number}"
+        file = re.split(r"[/\\]", self.file)[-1]
+        return f"{file}:{self.number}"
 
 
 class Choice(NamedTuple):

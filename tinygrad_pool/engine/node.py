@@ -180,10 +180,8 @@ class LeafNode(Node):
         if not in_place:
             if self._lent:
                 self.look()  # the old array may be in use by graphs
-            self._numbers, self._lent = (
-                cast_like(self._numbers, new, f"data of {name_of(self)}"),
-                False,
-            )
+            self._numbers = cast_like(self._numbers, new, f"data of {name_of(self)}")
+            self._lent = False
         self._bits = None
         self._has_changed(in_place)
 
