@@ -62,14 +62,11 @@ def winning_links(x: Array, *, windows: AnyWindows, ties: Ties = "first") -> Win
         planes[:, cells], window, ties=ties, name=windows.name, units=units, unit_at=unit_at
     )
     plane, *unit_and_offset = np.nonzero(won)
-    unit = np.ravel_multi_index(tuple(unit_and_offset[: len(space)]), cells.shape[: len(space)])
-    return Winners(
-        unit=plane * prod(cells.shape[: len(space)]) + unit,
-        cell=plane * prod(space) + cells[tuple(unit_and_offset)],
-        n=n
-        if isinstance(n, int)
-        else n.reshape(*x.shape[: x.ndim - len(space)], *n.shape[1 : -len(space)]),
-    )
+    out = cells.shape[: len(space)]
+    unit = np.ravel_multi_index((plane, *unit_and_offset[: len(space)]), (len(planes), *out))
+    cell = plane * prod(space) + cells[tuple(unit_and_offset)]
+    n = n if isinstance(n, int) else n.reshape(*x.shape[: -len(space)], *out)
+    return Winners(unit, cell, n)
 
 
 @observation
