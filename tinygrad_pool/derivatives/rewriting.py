@@ -14,7 +14,7 @@ from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.rerun import replaced
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.rules import accumulations, contractions, sequences
-from tinygrad_pool.rules.accumulations import freedom_of, out_of_rows, rows_of
+from tinygrad_pool.rules.accumulations import along, freedom_of, out_of_rows, rows_of
 from tinygrad_pool.rules.arguments import Axis, axes_of, kept
 from tinygrad_pool.rules.rule import Rule
 
@@ -47,8 +47,7 @@ def _prod(x: Value, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _cumprod(x: Value, axis: int | None = None) -> Any:
-    at = 0 if axis is None else axis % x.ndim
-    shape = (x.size,) if axis is None else x.shape
+    shape, at = along(x, axis, "cumprod")
     rows = rows_of(np.reshape(x, shape), (at,))
     return out_of_rows(np.stack(_products(rows), axis=-1), shape, (at,))
 

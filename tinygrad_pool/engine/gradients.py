@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 
 from tinygrad_pool.engine.backward import start, topological_order
-from tinygrad_pool.engine.data import copied, zeros
+from tinygrad_pool.engine.data import copied
 from tinygrad_pool.engine.functions import called, filled, leaves_of, one_or_all, places_of, plain
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.signature import reject_foreign_options
@@ -186,7 +186,7 @@ def _gradient_function(
 
 
 def _gradient_of(x: Node, as_value: bool) -> Any:
-    g = zeros(x._numbers) if x._grad is None else x._grad
+    g = x.grad
     if as_value:
         return g if isinstance(g, Value) else Value(g)
     return copied(g)

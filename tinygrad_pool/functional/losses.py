@@ -15,6 +15,7 @@ from tinygrad_pool.functional.operations import abs as magnitude, clip, log_soft
 from tinygrad_pool.rules import entropies
 from tinygrad_pool.rules.arguments import POSITIVE, choice, count_of, flag, real
 from tinygrad_pool.rules.half_precision import as_given, widened
+from tinygrad_pool.rules.masks import plain
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 """How to combine the losses of the examples: their mean, their sum, or not at all."""
@@ -93,10 +94,10 @@ def kl_div(y: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
     y, t = _pair("kl_div", y, target)
     check_reduction("kl_div", reduction, "batchmean")
     if flag(log_target, "kl_div: log_target"):
-        losses = _like(t, np.exp(t)) * (t - y)
+        losses = plain(np.exp(t), t) * (t - y)
     else:
         entropy = np.where(t > 0, t * np.log(np.where(t > 0, t, 1.0)), 0.0)
-        losses = _like(t, entropy) - t * y
+        losses = plain(entropy, t) - t * y
     if reduction == "batchmean":
         return _divided(losses, len(y) if y.ndim else 1)
     return _reduced("kl_div", losses, reduction)
@@ -323,11 +324,6 @@ def _pair(name: str, y: Any, target: Any) -> tuple[Value, Any]:
         raise ShapeError(f"{name}: y and target need the same shape, got {y.shape} and {t.shape}")
     _check_not_empty(name, y)
     return y, t if isinstance(target, Value) else t.data
-
-
-def _like(t: Any, x: Any) -> Any:
-    """Convert x to a Python float if t is one: a NumPy scalar would determine the dtype."""
-    return float(x) if type(t) is float else x
 
 
 def _check_shares(name: str, x: Any, what: str) -> None:

@@ -55,7 +55,7 @@ def cumsum(x: Array, axis: int | None = None) -> tuple[Array, Backward]:
     >>> y, backward(np.array([1.0, 1.0, 1.0]))
     (array([1., 3., 7.]), (array([3., 2., 1.]),))
     """
-    shape, at = _along(x, axis, "cumsum")
+    shape, at = along(x, axis, "cumsum")
 
     def cumsum_backward(g: Array) -> Contributions:
         to_x = np.flip(np.cumsum(np.flip(widened(g), axis=at), axis=at), axis=at)
@@ -76,7 +76,7 @@ def cumprod(x: Array, axis: int | None = None) -> tuple[Array, Backward]:
     >>> y, backward(np.array([1.0, 1.0, 1.0]))
     (array([2., 6., 0.]), (array([4., 2., 6.]),))
     """
-    shape, at = _along(x, axis, "cumprod")
+    shape, at = along(x, axis, "cumprod")
     rows = rows_of(np.reshape(x, shape), (at,))
 
     def cumprod_backward(g: Array) -> Contributions:
@@ -228,7 +228,7 @@ def _flipped(rows: Array) -> Array:
     return rows[..., ::-1]
 
 
-def _along(x: Array, axis: Any, name: str) -> tuple[Shape, int]:
+def along(x: Array, axis: Any, name: str) -> tuple[Shape, int]:
     """Return the shape and the axis to accumulate along; for None, of the flattened x."""
     if axis is None:
         return (np.size(x),), 0
