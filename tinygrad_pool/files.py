@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES
 from pathlib import Path
-from typing import Literal
 
 from tinygrad_pool.errors import OutputError
 
@@ -25,7 +24,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes | str) -> Path:
         if target.exists() and not os.access(target, os.W_OK):
             raise PermissionError(EACCES, os.strerror(EACCES))
         if target.exists() and not (target.is_file() or target.is_dir()):
-            _write(target, content, "wb")
+            _write(target, content)
             return path
         try:
             _write(draft, content)
@@ -145,7 +144,7 @@ def _draft_beside(path: Path) -> Path:
     return path.parent / f".tinygrad_pool.{os.urandom(8).hex()}"
 
 
-def _write(draft: Path, content: bytes | str, mode: Literal["xb", "wb"] = "xb") -> None:
+def _write(path: Path, content: bytes | str) -> None:
     """Write a file; a new one gets default permissions."""
-    with draft.open(mode) as file:
+    with path.open("wb") as file:
         file.write(content.encode(errors="replace") if isinstance(content, str) else content)
