@@ -120,9 +120,7 @@ def _is_complete(output: bytes, kind: str) -> bool:
 
 
 def _reason(error: OSError | ImportError | subprocess.CalledProcessError) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    if isinstance(error, ImportError):  # a system library that the wheel needs is missing
-        return str(error)
-    lines = error.stderr.decode(errors="replace").strip().splitlines()
-    return lines[0] if lines else f"exit code {error.returncode}"
+    if isinstance(error, subprocess.CalledProcessError):
+        lines = error.stderr.decode(errors="replace").strip().splitlines()
+        return lines[0] if lines else f"exit code {error.returncode}"
+    return getattr(error, "strerror", None) or str(error)
