@@ -114,10 +114,8 @@ def _check_node(node: Node) -> None:
     places = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
 
     def f(*moving: Value) -> Any:
-        operands = list(node.parents)
-        for i, x in zip(places, moving, strict=True):
-            operands[i] = x
-        return reapply(node, operands)
+        moved = dict(zip(places, moving, strict=True))
+        return reapply(node, [moved.get(i, p) for i, p in enumerate(node.parents)])
 
     arrays = [np.array(node.parents[i].data, np.float64) for i in places]
     for k, place, slope, slopes in chain(_misfits(f, arrays), _shared_misfits(f, arrays)):

@@ -116,8 +116,7 @@ def _recorded(name: str, network: Module, inputs: Sequence[Any]) -> Graph:
     outputs = outputs_of(returns)
     if not outputs:
         raise DataError(f"{name}: the network must return Values, got {returns!r:.80}")
-    nodes = list(dict.fromkeys(n for y in outputs for n in topological_order(y)))
-    nodes.sort(key=lambda n: n._order)
+    nodes = topological_order(*outputs)
     named = _by_name(operands, _parameter_names(network), "x")
     inputs_by_name = {n: v for n, v in named.items() if isinstance(v, Value)}
     used = set(nodes)

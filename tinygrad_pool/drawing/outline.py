@@ -84,9 +84,7 @@ def _numbers(data: Any) -> str:
     """Write a number, the numbers of a small array, or the range of a large one."""
     if is_large(data) or np.ndim(data) == 0:
         return numbers(data)
-    if np.ndim(data) == 1:
-        return f"[{' '.join(number(float(x)) for x in data)}]"
-    return f"[{' '.join(_numbers(row) for row in data)}]"
+    return f"[{' '.join(map(_numbers, data))}]"
 
 
 def _marks(node: Node) -> list[str]:
