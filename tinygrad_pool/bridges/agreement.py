@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_pool.bridges.counterparts import NoCounterpartError, constant, in_torch
 from tinygrad_pool.bridges.differences import UNUSED, Difference, compared, largest_difference
 from tinygrad_pool.bridges.torch_writing import to_torch
-from tinygrad_pool.bridges.translations import as_operand, data_of
+from tinygrad_pool.bridges.translations import as_operand, data_of, torch
 from tinygrad_pool.derivatives.candidates import candidates_of
 from tinygrad_pool.derivatives.ties import tied_units
 from tinygrad_pool.engine.node import Node
@@ -20,7 +20,6 @@ from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError
-from tinygrad_pool.extras import extra
 from tinygrad_pool.formatting import counted, several, subscript
 from tinygrad_pool.nn.module import Module
 from tinygrad_pool.recording.recording import Recording, record
@@ -109,14 +108,14 @@ def crosscheck(loss: Value | Module, module: Any = None, *example: Any) -> Cross
     >>> crosscheck((a * b).exp()).ok  # doctest: +SKIP
     True
     """
-    torch = extra("torch", "crosscheck")
-    if module is not None and not isinstance(module, torch.nn.Module):
+    torch("crosscheck")
+    if module is not None and not isinstance(module, torch().nn.Module):
         raise DataError(f"crosscheck: needs a torch.nn.Module, got {type(module).__name__}")
     if isinstance(loss, Module):
-        return _of_networks(torch, loss, module, example)
+        return _of_networks(loss, module, example)
     check_value(loss, "crosscheck")
     recording = record(loss, _seed(loss))
-    result = _of_graph(torch, recording)
+    result = _of_graph(recording)
     if module is not None:
         leaves = {v.label: v for v in recording.nodes if v.is_leaf and v.label}
         parameters = dict(module.named_parameters())
@@ -141,22 +140,22 @@ def _seed(loss: Value) -> Any:
     return np.random.default_rng(0).standard_normal(loss.shape).astype(loss.dtype)
 
 
-def _of_networks(torch: Any, network: Module, module: Any, example: Sequence[Any]) -> Crosscheck:
+def _of_networks(network: Module, module: Any, example: Sequence[Any]) -> Crosscheck:
     """Compare two networks on an example: outputs, gradients, and the graph of ours."""
     if not example:
         raise OptionError("crosscheck: a network needs example inputs, crosscheck(net, None, x)")
     if module is None:
         module = to_torch(network, *example)
     inputs = [as_operand(x, "crosscheck: an input") for x in example]
-    tensors = [torch.as_tensor(np.array(data_of(x))) for x in inputs]
-    total, differences = compared(torch, network, module, inputs, tensors)
-    result = _of_graph(torch, record(total))
+    tensors = [torch().as_tensor(np.array(data_of(x))) for x in inputs]
+    total, differences = compared(network, module, inputs, tensors)
+    result = _of_graph(record(total))
     result.add(differences)
     result.parameters = len([*network.named_parameters()])
     return result
 
 
-def _of_graph(torch: Any, recording: Recording) -> Crosscheck:
+def _of_graph(recording: Recording) -> Crosscheck:
     check_not_stale(recording.nodes, create_graph=True, name="crosscheck")
     result = Crosscheck(recording)
     steps = {step.node: step for step in recording.steps}
@@ -166,23 +165,23 @@ def _of_graph(torch: Any, recording: Recording) -> Crosscheck:
             if node.is_leaf:
                 continue
             try:
-                result.add([*_of_node(torch, node, steps.get(node))])
+                result.add([*_of_node(node, steps.get(node))])
                 result.compared += 1
             except Exception:  # noqa: BLE001  # PyTorch may reject the operators of a user's rule
                 result.unknown.append(node)
     return result
 
 
-def _of_node(torch: Any, node: Node, step: Any) -> Iterator[Difference]:
+def _of_node(node: Node, step: Any) -> Iterator[Difference]:
     """Compare a node's data, and its contribution to each operand."""
     xs = [
-        torch.tensor(np.array(p._numbers), requires_grad=True)
+        torch().tensor(np.array(p._numbers), requires_grad=True)
         if isinstance(p, Node)
         else constant(p, node.dtype)
         for p in node.parents
     ]
     y = in_torch(node, xs)
-    if not isinstance(y, torch.Tensor):
+    if not isinstance(y, torch().Tensor):
         raise NoCounterpartError(node.op)
     size = max((np.abs(data_of(p)).max(initial=0.0) for p in node.parents), default=0.0)
     if traits_of(node.rule).sparsity != "elementwise":  # it may be a sum that cancels
@@ -191,8 +190,8 @@ def _of_node(torch: Any, node: Node, step: Any) -> Iterator[Difference]:
     operands = [x for x in xs if x.requires_grad]
     if step is None or not operands or not y.requires_grad:
         return
-    g = torch.as_tensor(np.array(step.upstream)).to(y.dtype).reshape(y.shape)
-    gradients = iter(torch.autograd.grad(y, operands, g, **UNUSED))
+    g = torch().as_tensor(np.array(step.upstream)).to(y.dtype).reshape(y.shape)
+    gradients = iter(torch().autograd.grad(y, operands, g, **UNUSED))
     for i, (p, ours) in enumerate(zip(node.parents, step.contributions, strict=True)):
         theirs = next(gradients) if isinstance(p, Node) else None
         if ours is None or theirs is None:

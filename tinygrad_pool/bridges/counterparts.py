@@ -9,12 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.bridges.window_counterparts import (
-    WINDOW_COUNTERPARTS,
-    Counterpart,
-    Options,
-    torch,
-)
+from tinygrad_pool.bridges.translations import torch
+from tinygrad_pool.bridges.window_counterparts import WINDOW_COUNTERPARTS, Counterpart, Options
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.running import data_of
 from tinygrad_pool.rules import (

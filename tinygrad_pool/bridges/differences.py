@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_pool.bridges.counterparts import NoCounterpartError
 from tinygrad_pool.bridges.graph import buffers_kept, outputs_of
-from tinygrad_pool.bridges.translations import copied, returned
+from tinygrad_pool.bridges.translations import copied, returned, torch
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
@@ -66,7 +66,7 @@ def largest_difference(
 
 
 def compared(
-    torch: Any, network: Module, module: Any, inputs: Sequence[Any], tensors: Sequence[Any]
+    network: Module, module: Any, inputs: Sequence[Any], tensors: Sequence[Any]
 ) -> tuple[Value, list[Difference]]:
     """Compare outputs and the parameters' gradients of a weighted sum of the outputs.
 
@@ -74,7 +74,7 @@ def compared(
     """
     with buffers_kept(network):
         ours = outputs_of(network(*inputs))
-    module = copied(torch, module)
+    module = copied(module)
     theirs = outputs_of(returned("crosscheck", module, tensors))
     if len(ours) != len(theirs):
         raise OptionError(
@@ -93,13 +93,13 @@ def compared(
         differences += largest_difference(None, f"output {i}", y._numbers, t)
         weights = rng.standard_normal(y.shape).astype(y.dtype)
         total = total + (y * weights).sum()
-        their_total = their_total + (t * torch.as_tensor(np.asarray(weights))).sum()
-    differences += _of_parameters(torch, network, module, total, their_total)
+        their_total = their_total + (t * torch().as_tensor(np.asarray(weights))).sum()
+    differences += _of_parameters(network, module, total, their_total)
     return total, differences
 
 
 def _of_parameters(
-    torch: Any, network: Module, module: Any, total: Value, their_total: Any
+    network: Module, module: Any, total: Value, their_total: Any
 ) -> Iterator[Difference]:
     """Compare the parameters' gradients by name, but for those that are frozen in PyTorch."""
     ours, theirs = dict(network.named_parameters()), dict(module.named_parameters())
@@ -112,7 +112,7 @@ def _of_parameters(
     gradients = grad(total, [ours[n] for n in names])
     if not their_total.requires_grad:
         their_total = their_total + 0 * theirs[names[0]].sum()
-    their_gradients = torch.autograd.grad(their_total, [theirs[n] for n in names], **UNUSED)
+    their_gradients = torch().autograd.grad(their_total, [theirs[n] for n in names], **UNUSED)
     largest = max(np.abs(g).max(initial=0.0) for g in gradients)
     for name, g, t in zip(names, gradients, their_gradients, strict=True):
         rounding = 256 * float(np.finfo(ours[name].dtype).eps * largest)

@@ -14,11 +14,10 @@ from tinygrad_pool.bridges.differences import Difference, compared
 from tinygrad_pool.bridges.graph import buffers_kept, outputs_of
 from tinygrad_pool.bridges.network import MOST, Call, Length, Network, Program, Ref, check_known
 from tinygrad_pool.bridges.torch_tracing import name_of, own_lines, traced, two_rows, untraceable
-from tinygrad_pool.bridges.translations import copied, data_of, returned
+from tinygrad_pool.bridges.translations import copied, data_of, returned, torch
 from tinygrad_pool.engine.context import no_grad
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, ShapeError, UnsupportedError
-from tinygrad_pool.extras import extra
 from tinygrad_pool.formatting import several
 
 LEFT_OUT = {"device", "layout", "memory_format", "pin_memory", "non_blocking", "generator"}
@@ -44,40 +43,40 @@ def from_torch(module: Any, *example: Any) -> Network:
     fails on the example; UnsupportedError for an operation without a translation, or a module that
     cannot be traced, with the line of its source.
     """
-    torch = extra("torch", "from_torch")
-    if not isinstance(module, torch.nn.Module):
+    torch("from_torch")
+    if not isinstance(module, torch().nn.Module):
         raise DataError(f"from_torch: needs a torch.nn.Module, got {type(module).__name__}")
-    inputs = torch.utils._pytree.tree_map(partial(_tensor, torch), example)
-    with torch.no_grad(), torch.random.fork_rng():
-        expected = returned("from_torch", copied(torch, module), inputs)
+    inputs = torch().utils._pytree.tree_map(_tensor, example)
+    with torch().no_grad(), torch().random.fork_rng():
+        expected = returned("from_torch", copied(module), inputs)
     errors: list[Exception] = []
-    for traced_inputs, free in ((two_rows(torch, inputs), True), (inputs, True), (inputs, False)):
+    for traced_inputs, free in ((two_rows(inputs), True), (inputs, True), (inputs, False)):
         try:
-            exported = traced(torch, module, traced_inputs, free)
+            exported = traced(module, traced_inputs, free)
         except Exception as error:  # noqa: BLE001  # torch.export raises many kinds
             errors.append(error)
             continue
-        network = _network(torch, exported, module)
-        if not free or _same_shapes(torch, network, inputs, expected):
-            network._origin = copied(torch, module)
-            _warn_of_differences(torch, network, module, inputs)
+        network = _network(exported, module)
+        if not free or _same_shapes(network, inputs, expected):
+            network._origin = copied(module)
+            _warn_of_differences(network, module, inputs)
             return network
-    raise untraceable(torch, module, errors[-1]) from errors[-1]
+    raise untraceable(module, errors[-1]) from errors[-1]
 
 
-def _tensor(torch: Any, x: Any) -> Any:
+def _tensor(x: Any) -> Any:
     """Return an array or a Value as a tensor, and a tensor as a copy: passed twice, it is two."""
     if isinstance(x, Value | np.ndarray):
-        return torch.tensor(data_of(x))
-    return x.detach().clone() if isinstance(x, torch.Tensor) else x
+        return torch().tensor(data_of(x))
+    return x.detach().clone() if isinstance(x, torch().Tensor) else x
 
 
 # -- checking
 
 
-def _same_shapes(torch: Any, network: Network, inputs: tuple[Any, ...], expected: Any) -> bool:
+def _same_shapes(network: Network, inputs: tuple[Any, ...], expected: Any) -> bool:
     """Return whether the outputs for the example have the shapes of the module's."""
-    flatten = torch.utils._pytree.tree_leaves
+    flatten = torch().utils._pytree.tree_leaves
     try:
         with no_grad(), buffers_kept(network):
             outputs = network(*inputs)
@@ -89,25 +88,23 @@ def _same_shapes(torch: Any, network: Network, inputs: tuple[Any, ...], expected
     return ours == theirs
 
 
-def _warn_of_differences(
-    torch: Any, network: Network, module: Any, inputs: tuple[Any, ...]
-) -> None:
+def _warn_of_differences(network: Network, module: Any, inputs: tuple[Any, ...]) -> None:
     """Warn if outputs or gradients differ from PyTorch's on the example, and also near it.
 
     A difference on the example alone is that of a kink, where either side may be right.
     """
 
     def shifted(x: Any) -> Any:
-        floats = isinstance(x, torch.Tensor) and x.is_floating_point()
-        return x + 0.01 * torch.randn_like(x) if floats else x
+        floats = isinstance(x, torch().Tensor) and x.is_floating_point()
+        return x + 0.01 * torch().randn_like(x) if floats else x
 
-    with torch.random.fork_rng(), warnings.catch_warnings(), np.errstate(all="ignore"):
+    with torch().random.fork_rng(), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        if _is_random(torch, module, inputs):
+        if _is_random(module, inputs):
             return
-        differences = _differences(torch, network, module, inputs)
-        nearby = torch.utils._pytree.tree_map(shifted, inputs)
-        if not differences or not _differences(torch, network, module, nearby):
+        differences = _differences(network, module, inputs)
+        nearby = torch().utils._pytree.tree_map(shifted, inputs)
+        if not differences or not _differences(network, module, nearby):
             return
     first = differences[0]
     warnings.warn(
@@ -118,31 +115,29 @@ def _warn_of_differences(
     )
 
 
-def _differences(
-    torch: Any, network: Network, module: Any, inputs: tuple[Any, ...]
-) -> list[Difference]:
+def _differences(network: Network, module: Any, inputs: tuple[Any, ...]) -> list[Difference]:
     """List what differs; nothing where PyTorch has no gradient, or no output matches."""
     try:
-        _, differences = compared(torch, network, module, inputs, inputs)
+        _, differences = compared(network, module, inputs, inputs)
     except (RuntimeError, OptionError, ShapeError):
         return []
     return [difference for difference in differences if np.isfinite(difference.theirs)]
 
 
-def _is_random(torch: Any, module: Any, inputs: tuple[Any, ...]) -> bool:
+def _is_random(module: Any, inputs: tuple[Any, ...]) -> bool:
     """Return whether a module's outputs depend on the random seed, as with dropout."""
     outputs = []
     for seed in (0, 1):
-        torch.manual_seed(seed)
-        with torch.no_grad():
-            outputs.append(outputs_of(copied(torch, module)(*inputs)))
-    return not all(torch.equal(one, other) for one, other in zip(*outputs, strict=True))
+        torch().manual_seed(seed)
+        with torch().no_grad():
+            outputs.append(outputs_of(copied(module)(*inputs)))
+    return not all(torch().equal(one, other) for one, other in zip(*outputs, strict=True))
 
 
 # -- reading the graph
 
 
-def _network(torch: Any, exported: Any, module: Any) -> Network:
+def _network(exported: Any, module: Any) -> Network:
     signature, kind = exported.graph_signature, type(module).__name__
     if changed := [*signature.parameters_to_mutate.values()]:
         raise UnsupportedError(
@@ -153,14 +148,14 @@ def _network(torch: Any, exported: Any, module: Any) -> Network:
     lifted = signature.inputs_to_lifted_tensor_constants
     renamed = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     renamed |= {name: f"constant {target}" for name, target in lifted.items()}
-    refs = partial(_refs, torch, renamed)
+    refs = partial(_refs, renamed)
     lone = "" if any(module.children()) else kind
     used = (n for n in nodes if n.op == "call_function" and n.users)
-    calls = tuple(_call(torch, refs, lone, n) for n in used)
+    calls = tuple(_call(refs, lone, n) for n in used)
     check_known("from_torch", calls)
     results = refs(output.args[0])
     mutated = list(signature.buffers_to_mutate.values())
-    unflatten = torch.utils._pytree.tree_unflatten
+    unflatten = torch().utils._pytree.tree_unflatten
     placeholders = (n for n in nodes if n.op == "placeholder")
     inputs = {n.name: n for n in placeholders if hasattr(n.meta.get("val"), "shape")}
     arguments = [s.arg for s in signature.input_specs if s.kind.name == "USER_INPUT"]
@@ -181,24 +176,24 @@ def _network(torch: Any, exported: Any, module: Any) -> Network:
     return Network(program, _parameters(signature, exported), kind, module.training)
 
 
-def _call(torch: Any, refs: Callable[[Any], Any], lone: str, node: Any) -> Call:
+def _call(refs: Callable[[Any], Any], lone: str, node: Any) -> Call:
     """Read a node: its operation and operands, its layer and its line in the module's source."""
     options = {k: refs(v) for k, v in node.kwargs.items() if k not in LEFT_OUT}
-    lines = own_lines(torch, node.meta.get("stack_trace") or "")
+    lines = own_lines(node.meta.get("stack_trace") or "")
     stack = [*(node.meta.get("nn_module_stack") or {}).values()]
     path = re.sub(r"@\d+", "", stack[-1][0]) if stack else ""
     scope, line = path.replace(".", "/") or lone, lines[-1] if lines else None
     return Call((node.name,), name_of(node.target), refs(node.args), options, scope, line)
 
 
-def _refs(torch: Any, renamed: Mapping[str, str], x: Any) -> Any:
+def _refs(renamed: Mapping[str, str], x: Any) -> Any:
     """Convert operands: nodes to Refs, dtypes to NumPy's, in tuples and lists of Python's."""
-    if isinstance(x, torch.fx.Node):
+    if isinstance(x, torch().fx.Node):
         return Ref(renamed.get(x.name, x.name))
     if isinstance(x, tuple | list):
-        parts = [_refs(torch, renamed, part) for part in x]
+        parts = [_refs(renamed, part) for part in x]
         return tuple(parts) if isinstance(x, tuple) else parts
-    return np.dtype(str(x).partition(".")[2]) if isinstance(x, torch.dtype) else x
+    return np.dtype(str(x).partition(".")[2]) if isinstance(x, torch().dtype) else x
 
 
 def _parameters(signature: Any, exported: Any) -> dict[str, Any]:

@@ -17,12 +17,11 @@ from tinygrad_pool.bridges.counterparts import (
 )
 from tinygrad_pool.bridges.graph import Graph, graph_of
 from tinygrad_pool.bridges.network import Network, named_parts
-from tinygrad_pool.bridges.translations import data_of
+from tinygrad_pool.bridges.translations import data_of, torch
 from tinygrad_pool.engine.functions import mapped
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, UnsupportedError
-from tinygrad_pool.extras import extra
 from tinygrad_pool.nn.containers import ModuleList, Sequential
 from tinygrad_pool.nn.module import Module
 from tinygrad_pool.rules import shaping
@@ -42,26 +41,26 @@ def to_torch(network: Module, *example: Any) -> Any:
     Raises ToolError without PyTorch; OptionError if an example is needed; UnsupportedError for a
     layer or a rule that PyTorch lacks, such as ties="even".
     """
-    torch = extra("torch", "to_torch")
+    torch("to_torch")
     if not isinstance(network, Module):
         raise DataError(f"to_torch: needs a network, got {type(network).__name__}")
     try:
-        return _layer(torch, network, {})
+        return _layer(network, {})
     except (OptionError, UnsupportedError):
         if not example:
             raise
-    return _replayed(torch, graph_of("to_torch", network, example))
+    return _replayed(graph_of("to_torch", network, example))
 
 
-def _tensors(torch: Any, parts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _tensor(torch, data_of(part)) for name, part in parts.items()}
+def _tensors(parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _tensor(data_of(part)) for name, part in parts.items()}
 
 
-def _tensor(torch: Any, x: Any) -> Any:
+def _tensor(x: Any) -> Any:
     """Return a tensor with a copy of an array."""
     numbers = np.array(x)
     _check_dtype(numbers.dtype)
-    return torch.as_tensor(numbers)
+    return torch().as_tensor(numbers)
 
 
 def _check_dtype(dtype: np.dtype[Any]) -> None:
@@ -74,7 +73,7 @@ def _check_dtype(dtype: np.dtype[Any]) -> None:
 # -- layer by layer
 
 
-def _layer(torch: Any, module: Module, converted: dict[Any, Any]) -> Any:
+def _layer(module: Module, converted: dict[Any, Any]) -> Any:
     """Convert a layer to PyTorch's layer of its name, with the same options and parameters.
 
     `converted` maps layers and parameters to PyTorch's: what is shared remains shared.
@@ -82,36 +81,36 @@ def _layer(torch: Any, module: Module, converted: dict[Any, Any]) -> Any:
     kind = type(module)
     if isinstance(module, Network) and module._origin is not None:
         original: Any = copy.deepcopy(module._origin)
-        original.load_state_dict(_tensors(torch, dict(named_parts(module))), strict=False)
+        original.load_state_dict(_tensors(dict(named_parts(module))), strict=False)
         return original
     if isinstance(module, Sequential | ModuleList):
-        layers = getattr(torch.nn, kind.__name__)()
+        layers = getattr(torch().nn, kind.__name__)()
         for name, part in vars(module).items():
             if isinstance(part, Module):
                 if part not in converted:
-                    converted[part] = _layer(torch, part, converted)
+                    converted[part] = _layer(part, converted)
                 layers.add_module(name, converted[part])
         layers.training = module.training
         return layers
-    theirs = getattr(torch.nn, kind.__name__, None)
+    theirs = getattr(torch().nn, kind.__name__, None)
     if theirs is None or not kind.__module__.startswith("tinygrad_pool.nn."):
         raise OptionError(
             f"to_torch: {kind.__name__} has a forward of its own and needs example inputs: "
             "net.to_torch(x)"
         )
     own = {n: v for n, v in vars(module).items() if not n.startswith("_")}
-    layer = theirs(**_options(torch, theirs, own))
+    layer = theirs(**_options(theirs, own))
     state = {n: v for n, v in own.items() if isinstance(v, Value | np.ndarray)}
     for first in [*state.values()][:1]:
-        layer = layer.to(_tensor(torch, np.zeros(0, first.dtype)).dtype)
-    layer.load_state_dict(_tensors(torch, state), strict=False)
+        layer = layer.to(_tensor(np.zeros(0, first.dtype)).dtype)
+    layer.load_state_dict(_tensors(state), strict=False)
     for name, v in state.items():
         if isinstance(v, Value):
             setattr(layer, name, converted.setdefault(v, getattr(layer, name)))
     return layer.train(getattr(module, "training", True))
 
 
-def _options(torch: Any, theirs: Any, own: Mapping[str, Any]) -> dict[str, Any]:
+def _options(theirs: Any, own: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of PyTorch's layer: attributes of ours, and sizes of its weights.
 
     Raises UnsupportedError for an option that means something else in PyTorch.
@@ -132,7 +131,7 @@ def _options(torch: Any, theirs: Any, own: Mapping[str, Any]) -> dict[str, Any]:
             f"{EXAMPLE}"
         )
     plain = {n: v for n, v in own.items() if n in names and not isinstance(v, Value)}
-    options = {n: torch.as_tensor(v) if isinstance(v, np.ndarray) else v for n, v in plain.items()}
+    options = {n: _tensor(v) if isinstance(v, np.ndarray) else v for n, v in plain.items()}
     weight = own.get("weight")
     if isinstance(weight, Value) and "in_features" in names:
         options |= dict(zip(("out_features", "in_features"), weight.shape, strict=True))
@@ -164,7 +163,7 @@ def _padding(padding: Any) -> Any:
 # -- node by node
 
 
-def _replayed(torch: Any, graph: Graph) -> Any:
+def _replayed(graph: Graph) -> Any:
     """Return a module that computes the nodes of a graph one by one."""
     for node in graph.nodes:
         _check_dtype(node.dtype)
@@ -178,14 +177,14 @@ def _replayed(torch: Any, graph: Graph) -> Any:
         except NoCounterpartError:
             raise UnsupportedError(f"to_torch: PyTorch has no counterpart of {node.op}") from None
 
-    class Replayed(torch.nn.Module):  # type: ignore[misc]  # torch is imported late
+    class Replayed(torch().nn.Module):  # type: ignore[misc]  # torch is imported late
         """The nodes of a recorded graph, computed in PyTorch."""
 
         def __init__(self) -> None:
             super().__init__()
             for name, value in graph.parameters.items():
-                tensor = torch.nn.Parameter(_tensor(torch, value._numbers))
-                _attach(torch, self, name, tensor)
+                tensor = torch().nn.Parameter(_tensor(value._numbers))
+                _attach(self, name, tensor)
 
         def forward(self, *inputs: Any) -> Any:
             if len(inputs) != len(graph.inputs):
@@ -216,13 +215,13 @@ def _replayed(torch: Any, graph: Graph) -> Any:
     return Replayed()
 
 
-def _attach(torch: Any, root: Any, name: str, parameter: Any) -> None:
+def _attach(root: Any, name: str, parameter: Any) -> None:
     """Register a parameter under its full name, "conv1.weight"."""
     *path, last = name.split(".")
     try:
         for step in path:
             if step not in root._modules:
-                root.add_module(step, torch.nn.Module())
+                root.add_module(step, torch().nn.Module())
             root = root._modules[step]
         root.register_parameter(last, parameter)
     except KeyError as error:

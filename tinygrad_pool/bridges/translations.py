@@ -9,6 +9,7 @@ from typing import Any
 from tinygrad_pool.engine.data import to_constant
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
+from tinygrad_pool.extras import extra
 from tinygrad_pool.rules.rule import Function, entering
 
 TRANSLATIONS: dict[str, Callable[..., Any]] = {}
@@ -42,6 +43,11 @@ def translates(*operations: str) -> Callable[[Function], Function]:
     return entering(TRANSLATIONS, operations)
 
 
+def torch(name: str = "torch") -> Any:
+    """Return the package torch. Raises ToolError, in the name of a function, if it is missing."""
+    return extra("torch", name)
+
+
 def data_of(x: Any) -> Any:
     """Return the data of a Value, and anything else unchanged."""
     return x._numbers if isinstance(x, Value) else x  # v.data would count as handed out
@@ -58,10 +64,10 @@ def returned(name: str, module: Any, inputs: Any) -> Any:
         ) from error
 
 
-def copied(torch: Any, module: Any) -> Any:
+def copied(module: Any) -> Any:
     """Copy a module, and detach tensors that it computed, as torch.nn.utils.weight_norm does."""
     attributes = (t for part in module.modules() for t in vars(part).values())
-    computed = (t for t in attributes if isinstance(t, torch.Tensor) and not t.is_leaf)
+    computed = (t for t in attributes if isinstance(t, torch().Tensor) and not t.is_leaf)
     return copy.deepcopy(module, {id(t): t.detach() for t in computed})
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinygrad_pool.extras import extra
+from tinygrad_pool.bridges.translations import torch
 from tinygrad_pool.rules import convolution, pooling
 from tinygrad_pool.rules.cells import counts_of
 from tinygrad_pool.rules.rule import Rule
@@ -17,11 +17,6 @@ from tinygrad_pool.rules.windows import AdaptiveWindows
 Options: TypeAlias = Mapping[str, Any]
 Counterpart: TypeAlias = Callable[..., Any]
 """Takes the options of a rule and tensors; returns a tensor."""
-
-
-def torch() -> Any:
-    """Return the package torch. Raises ToolError if it is missing."""
-    return extra("torch", "crosscheck")
 
 
 def _padded(x: Any, sides: Sequence[tuple[int, int]], value: float = 0.0) -> Any:
