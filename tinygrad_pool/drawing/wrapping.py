@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from graphlib import TopologicalSorter
 from math import isqrt
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -126,15 +127,8 @@ def _scale(
 
 def _depths(users: Mapping[T, Sequence[T]]) -> dict[T, int]:
     """Find the layer of each node, counted from the left: as late as its users allow."""
-    waiting = Counter(head for heads in users.values() for head in heads)
-    order = [name for name in users if not waiting[name]]
-    for name in order:
-        for head in users[name]:
-            waiting[head] -= 1
-            if not waiting[head]:
-                order.append(head)
     left: dict[T, int] = {}
-    for name in reversed(order):
+    for name in TopologicalSorter(users).static_order():  # users first
         left[name] = min((left[head] for head in users[name]), default=1) - 1
     least = min(left.values(), default=0)
     return {name: left[name] - least for name in users}
