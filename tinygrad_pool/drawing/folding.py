@@ -9,6 +9,7 @@ graph never has cycles, and each of its edges represents edges of the graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Set
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from tinygrad_pool.drawing.labels import weights_in
@@ -76,33 +77,19 @@ def by_layers(
     A weight is in the layer that used it first: in a later one, it would close a cycle.
     """
     keys: dict[Node, Any] = {}
-    visit, last = 0, ""
-    for node in nodes:
-        scope = layer(node)
-        if node.parents:
-            visit += scope != last
-            last = scope
-            keys[node] = (scope, visit) if scope else node
+    computed = (node for node in nodes if node.parents)
+    for visit, (scope, run) in enumerate(groupby(computed, layer)):
+        keys |= {node: (scope, visit) if scope else node for node in run}
     weights = weights_in(nodes, called)
-    waiting = {*weights}
-    for node in nodes:
-        for p in node.parents:
-            if isinstance(p, Node) and p in waiting:
-                waiting.remove(p)
-                if isinstance(keys[node], tuple):
-                    keys[p] = keys[node]
+    user = {p: node for node in reversed(nodes) for p in node.parents if isinstance(p, Node)}
+    keys |= {w: key for w in weights & user.keys() if isinstance(key := keys[user[w]], tuple)}
     return _grouped(nodes, keys, weights)
 
 
 def layer_count(nodes: list[Node]) -> int:
     """Count the runs of nodes in one scope: by_layers makes as many boxes of them at most."""
-    count, last = 0, ""
-    for node in nodes:
-        if node.parents:
-            scope = node.about.scope
-            count += not scope or scope != last
-            last = scope
-    return count
+    runs = groupby(node.about.scope for node in nodes if node.parents)
+    return sum(1 if scope else len([*run]) for scope, run in runs)
 
 
 def by_form(nodes: list[Node], called: Mapping[int, str] = {}) -> list[Group]:
