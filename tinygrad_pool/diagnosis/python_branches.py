@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import linecache
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from tinygrad_pool.diagnosis.findings import NO_GRADIENT, PARTLY_LOST, SUSPICIOUS, Finding, grouped
 from tinygrad_pool.diagnosis.survey import Survey
@@ -18,6 +18,7 @@ from tinygrad_pool.recording.forks import (
     fork_at,
     forks_by_data,
     has_constant,
+    lines_from,
     lines_of,
 )
 from tinygrad_pool.recording.freshness import made_plain, takes_number
@@ -115,7 +116,7 @@ def taken_for_numbers(survey: Survey) -> Iterator[Finding]:
         if choice.line and takes_number(choice)
     ]
     for (line, how), taken in grouped(pairs, lambda p: (p[1].line, p[1].relation)).items():
-        user = next((constants[made] for made in _lines_from(line, constants)), None)
+        user = next((constants[made] for made in lines_from(line, constants)), None)
         if user is None:
             continue
         leaves = [node for node, _ in taken if not node.parents]
@@ -130,12 +131,3 @@ def taken_for_numbers(survey: Survey) -> Iterator[Finding]:
         severity = NO_GRADIENT if lost else SUSPICIOUS
         names = survey.names(leaves)
         yield Finding("cut off", severity, names, says, why, tuple(leaves))
-
-
-def _lines_from(line: Line, made: Iterable[Line]) -> list[Line]:
-    """Return the lines among `made` that use the result of a line; itself, without its source."""
-    source = source_of(line.file)
-    if source is None:
-        return [other for other in made if other == line]
-    here = {other.number: other for other in made if other.file == line.file}
-    return [here[n] for n in source.reached(*source.statement_of(line.number), here)]

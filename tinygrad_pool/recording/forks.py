@@ -71,9 +71,9 @@ def _forks(source: Source) -> list[Fork]:
     return [fork for node in ast.walk(source.tree) for fork in _read(source, node)]
 
 
-def lines_of(nodes: Iterable[Node], file: str, leaves: bool = False) -> list[int]:
-    """List the lines of a file that made nodes; with `leaves`, also those that made leaves."""
-    made = {v.about.line for v in nodes if (leaves or v.parents) and v.about.line}
+def lines_of(nodes: Iterable[Node], file: str) -> list[int]:
+    """List the lines of a file that made nodes."""
+    made = {v.about.line for v in nodes if v.parents and v.about.line}
     return [line.number for line in made if line.file == file]
 
 
@@ -183,13 +183,17 @@ def _decides(nodes: Iterable[Node], line: Line) -> bool:
 
 def _makes_constant(nodes: Iterable[Node], line: Line) -> bool:
     """Return whether the result of a line reaches a node that was computed with a constant."""
-    made = [node for node in nodes if has_constant(node)]
+    made = {v.about.line for v in nodes if v.about.line and has_constant(v)}
+    return bool(lines_from(line, made))
+
+
+def lines_from(line: Line, made: Iterable[Line]) -> list[Line]:
+    """Return the lines among `made` that use the result of a line; itself, without its source."""
     source = source_of(line.file)
     if source is None:
-        return any(v.about.line == line for v in made)
-    return bool(
-        source.reached(*source.statement_of(line.number), lines_of(made, line.file, leaves=True))
-    )
+        return [other for other in made if other == line]
+    here = {other.number: other for other in made if other.file == line.file}
+    return [here[n] for n in source.reached(*source.statement_of(line.number), here)]
 
 
 def has_constant(node: Node) -> bool:
