@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_pool.drawing.computation import draw, nodes_within
@@ -30,12 +31,10 @@ def legible(value: Value, timeout: float, **options: Any) -> Digraph:
     if options.get("detail", "auto") != "auto":
         return drawn
     best, pixels = drawn, _pixels(drawn, timeout)
-    ways: list[dict[str, Any]] = []
-    if options.get("direction") is None:
-        ways.append({"direction": TURNED[drawn.graph_attr["rankdir"]]})
-    if pixels < LEAST:
-        ways += [{"detail": way} for way in coarser(nodes_within(value, options.get("depth")))]
-    for way in ways:
+    turned = {"direction": TURNED[drawn.graph_attr["rankdir"]]}
+    ways = [turned] if options.get("direction") is None else []
+    nodes = nodes_within(value, options.get("depth"))
+    for way in chain(ways, ({"detail": fold} for fold in coarser(nodes))):
         if pixels >= LEAST:
             break
         other = draw(value, **{**options, **way})
