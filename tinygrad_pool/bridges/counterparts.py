@@ -106,11 +106,6 @@ def _softplus(options: Options, x: Any) -> Any:
     return -functional.logsigmoid(-beta * x) / beta
 
 
-def _fold(name: str) -> Counterpart:
-    """Apply a function of two tensors to any number of them."""
-    return lambda _, *xs: reduce(getattr(torch(), name), xs)
-
-
 def _clip(options: Options, x: Any) -> Any:
     bounds = [options.get(name) for name in ("min", "max")]
     low, high = (b if b is None else torch().as_tensor(np.array(b), dtype=x.dtype) for b in bounds)
@@ -230,10 +225,6 @@ def _cbrt(_: Options, x: Any) -> Any:
     return torch().where(below, -down, up)
 
 
-def _linalg(name: str) -> Counterpart:
-    return lambda _, *xs: getattr(torch().linalg, name)(*xs)
-
-
 COUNTERPARTS: dict[Rule, Counterpart] = {
     arithmetic.power: _plain(lambda x, n: x**n),
     arithmetic.nudge: _plain(lambda x, old, new: x - old + new),
@@ -248,7 +239,8 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     elementwise.where: _plain(lambda holds, x, w: torch().where(holds != 0, x, w)),
     linear.weighted_sum: _weighted_sum,
     linear.matmul: _plain(lambda x, w: x @ w),
-    **{getattr(reductions, name): _fold(name) for name in ("maximum", "minimum")},
+    reductions.maximum: lambda _, *xs: reduce(torch().maximum, xs),
+    reductions.minimum: lambda _, *xs: reduce(torch().minimum, xs),
     shaping.reshape: lambda options, x: x.reshape(_shape(options)),
     shaping.broadcast_to: lambda options, x: x.expand(_shape(options)),
     shaping.transpose: _transpose,
@@ -285,7 +277,9 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     comparisons.copysign: _plain(
         lambda x, w: x * (x.sign() * torch().ones_like(w).copysign(w)).detach()
     ),
-    **{getattr(inverses, name): _linalg(name) for name in ("inv", "solve", "det")},
+    inverses.inv: lambda _, x: torch().linalg.inv(x),
+    inverses.solve: lambda _, x, w: torch().linalg.solve(x, w),
+    inverses.det: lambda _, x: torch().linalg.det(x),
     inverses.cholesky: _plain(lambda x: torch().linalg.cholesky(x.tril() + x.tril(-1).mT)),
     inverses.logabsdet: _plain(lambda x: torch().linalg.slogdet(x)[1]),
 }
