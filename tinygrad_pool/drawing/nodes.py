@@ -73,7 +73,8 @@ def draw_nodes(graph: Digraph, picture: Picture, styles: Mapping[Node, list[Styl
     elif not several and len({tail for tail, _ in links}) == len(links):  # a tree
         graph.attr(ordering="in")
     elif not several:
-        contests = [node for node in picture.nodes if node.op in CHOICES and _of_units(node)]
+        choices = (node for node in picture.nodes if node.op in CHOICES)
+        contests = [n for n in choices if all(isinstance(p, Node) and p.parents for p in n.parents)]
     if several:  # each row is an invisible frame
         graph.attr(nodesep="0.1")
         scopes = {node: f"{rows.row[node]}/{scope}".rstrip("/") for node, scope in scopes.items()}
@@ -91,10 +92,6 @@ def draw_nodes(graph: Digraph, picture: Picture, styles: Mapping[Node, list[Styl
         graph.node(picture.ids[node], ordering="in")
     for p, (number, far) in picture.layout.breaks.items():
         _go_on(graph, picture, p, number, [styles[node][i] for node, i in far])
-
-
-def _of_units(node: Node) -> bool:
-    return all(isinstance(p, Node) and p.parents for p in node.parents)
 
 
 def _go_on(

@@ -13,7 +13,6 @@ from tinygrad_pool.errors import ToolError
 from tinygrad_pool.functional.operations import maximum
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -145,15 +144,12 @@ def plot_in_theme(figure: "Figure", name: str) -> "Figure":
     look.check(name)
     if name == "dark":
         for part in figure.findobj(lambda part: not hasattr(part, "patch")):  # patches are listed
-            before = {k: to_rgba_array(getattr(part, f"get_{k}")()) for k in KINDS if _has(part, k)}
+            known = [kind for kind in KINDS if hasattr(part, f"get_{kind}")]
+            before = {kind: to_rgba_array(getattr(part, f"get_{kind}")()) for kind in known}
             for kind, colours in before.items():
                 if dark := [look.darkened(to_hex(colour)) for colour in colours if colour[3]]:
                     getattr(part, f"set_{kind}")(dark[0] if len(dark) == 1 else dark)
     return figure
-
-
-def _has(part: "Artist", kind: str) -> bool:
-    return hasattr(part, f"get_{kind}") and hasattr(part, f"set_{kind}")
 
 
 def empty_figure(width: float, height: float) -> "Figure":

@@ -204,10 +204,9 @@ def _graph(base: Picture, slide: Slide, active: bool = False) -> Digraph:
 
 def _styles(node: Node, slide: Slide, active: bool) -> list[Style]:
     """Style a node's edges: coloured by sign if sent, dashed for 0, dotted if not sent yet."""
-    if node not in slide.sent:
-        return [_waiting(p) for p in node.parents]
     styles: list[Style] = []
-    for p, c in zip(node.parents, slide.sent[node], strict=True):
+    contributions = slide.sent.get(node, (None,) * len(node.parents))
+    for p, c in zip(node.parents, contributions, strict=True):
         if not isinstance(p, Node) or c is None:
             styles.append(_waiting(p))
             continue
