@@ -186,7 +186,8 @@ def _of_node(node: Node, step: Any) -> Iterator[Difference]:
     size = max((np.abs(data_of(p)).max(initial=0.0) for p in node.parents), default=0.0)
     if traits_of(node.rule).sparsity != "elementwise":  # it may be a sum that cancels
         size *= sqrt(max((np.size(data_of(p)) for p in node.parents), default=1))
-    yield from largest_difference(node, "its data", node._numbers, y, _rounding_unit(node, size))
+    rounding = 4 * float(np.finfo(node.dtype).eps * size)  # a few units in the last place
+    yield from largest_difference(node, "its data", node._numbers, y, rounding)
     operands = [x for x in xs if x.requires_grad]
     if step is None or not operands or not y.requires_grad:
         return
@@ -205,7 +206,7 @@ def _of_node(node: Node, step: Any) -> Iterator[Difference]:
 
 def _rounding(node: Node, operand: Node, g: Any) -> float:
     """Bound the rounding error of a contribution, which may be a sum that cancels, or 1 − y²."""
-    bound = _rounding_unit(node, np.abs(g).max(initial=0.0))
+    bound = 4 * float(np.finfo(node.dtype).eps * np.abs(g).max(initial=0.0))
     sparsity = traits_of(node.rule).sparsity
     broadcast = sparsity == "elementwise" and operand.shape != node.shape
     if broadcast or sparsity in ("matmul", "conv"):  # the contribution is a sum
@@ -213,13 +214,7 @@ def _rounding(node: Node, operand: Node, g: Any) -> float:
     if node.rule is trigonometry.sinc:  # PyTorch's gradient, (cos u − y) / x, cancels near 0
         sizes = np.abs(operand._numbers)
         bound /= max(np.min(sizes, initial=1.0, where=sizes > 0), np.finfo(node.dtype).eps)
-    return bound if np.isfinite(bound) else 0.0
-
-
-def _rounding_unit(node: Node, size: Any) -> float:
-    """Return a few units in the last place of a number of this size."""
-    units = 4 * float(np.finfo(node.dtype).eps * size)
-    return units if np.isfinite(units) else 0.0
+    return bound
 
 
 def _choice(node: Node, operand: int, ours: Any, theirs: Any) -> str:

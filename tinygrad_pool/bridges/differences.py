@@ -56,7 +56,7 @@ def largest_difference(
     relative = TOLERANCE.get(least, 1e-9)
     finite = theirs[np.isfinite(theirs)]
     scale = np.abs(finite).max(initial=np.finfo(ours.dtype).tiny)
-    absolute = max(relative * scale, rounding)
+    absolute = max(relative * scale, rounding if np.isfinite(rounding) else 0.0)
     different = ~np.isclose(ours, theirs, rtol=relative, atol=absolute, equal_nan=True)
     if different.any():
         distance = np.where(different, np.nan_to_num(np.abs(ours - theirs), nan=np.inf), -1.0)
