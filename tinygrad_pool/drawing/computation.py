@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Set
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.edges import styled_edges
@@ -13,7 +13,7 @@ from tinygrad_pool.drawing.labels import set_note, weights_in
 from tinygrad_pool.drawing.layout import laid_out
 from tinygrad_pool.drawing.nodes import Picture, draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note
-from tinygrad_pool.drawing.theme import THEMES, canvas, in_theme, write_on
+from tinygrad_pool.drawing.theme import THEMES, Digraph, canvas, in_theme, write_on
 from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.drawing.words import graph_in_words
 from tinygrad_pool.engine.backward import topological_order
@@ -21,9 +21,6 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.rules.arguments import choice, count_of, listed, text
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
 
 Direction: TypeAlias = Literal["LR", "TB", "RL", "BT"]
 Detail: TypeAlias = Literal["auto", "full", "ops", "scopes", "layers", "turns", "forms"]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.layers import Unit
+from tinygrad_pool.drawing.theme import Digraph
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
 
 PLANES, LONGEST = 4, 8
 CELL = 46

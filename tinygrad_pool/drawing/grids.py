@@ -7,7 +7,7 @@ from contextlib import suppress
 from itertools import product
 from string import ascii_lowercase
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tinygrad_pool.derivatives.planes import Plane, is_pool, plane_of
 from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.plots import empty_figure, plot_in_theme
+from tinygrad_pool.drawing.theme import Axes, Figure
 from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.rerun import check_value
@@ -22,10 +23,6 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import AxisError, OptionError, ShapeError
 from tinygrad_pool.formatting import number, plain, shape
 from tinygrad_pool.rules.arguments import Shape, place_of
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LARGEST, FEW = 12, 4
 LINE, A_LETTER = 70, 0.13

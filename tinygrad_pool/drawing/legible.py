@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tinygrad_pool.drawing.computation import draw, nodes_within
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.folding import coarser
+from tinygrad_pool.drawing.theme import Digraph
 from tinygrad_pool.engine.value import Value
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
 
 SLIDE, LEAST = (1920, 1080), 16
 """The size of a slide and the smallest text on it, in pixels."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from itertools import chain, pairwise
 from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import constant_box, name_box, node_box
@@ -13,13 +13,10 @@ from tinygrad_pool.drawing.edges import CHOICES, Style
 from tinygrad_pool.drawing.heat import heat
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.layout import VISIT, Layout, Use
-from tinygrad_pool.drawing.theme import literal
+from tinygrad_pool.drawing.theme import Digraph, literal
 from tinygrad_pool.drawing.wrapping import ACROSS
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import plain
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
 
 AS_WRITTEN = {"mclimit": "0.01", "remincross": "false"}
 """Makes Graphviz keep leaves in frames in the order they are written, at the cost of crossings."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import in_columns, row, table, text
@@ -13,13 +12,11 @@ from tinygrad_pool.drawing.folding import Folded, Group
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.layout import shared
 from tinygrad_pool.drawing.nodes import AS_WRITTEN, BREAK, align
+from tinygrad_pool.drawing.theme import Digraph
 from tinygrad_pool.drawing.wrapping import rows_of
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.formatting import counted, joined, range_of, shape
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
 
 NAMED = 4
 FILLS = {"weight": theme.WEIGHT, "leaf": theme.LEAF, "cut off": theme.CUT}

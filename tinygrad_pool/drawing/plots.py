@@ -2,19 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.drawing import theme as look
+from tinygrad_pool.drawing.theme import Axes, Figure
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import ToolError
 from tinygrad_pool.functional.operations import maximum
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 def kink(x2: float = 1.0, theme: str = "light") -> "Figure":

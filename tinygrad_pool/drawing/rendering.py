@@ -3,21 +3,18 @@
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from tinygrad_pool.drawing.computation import draw
 from tinygrad_pool.drawing.dot_program import TIMEOUT, picture
 from tinygrad_pool.drawing.legible import legible
 from tinygrad_pool.drawing.page import page
+from tinygrad_pool.drawing.theme import Digraph, Figure
 from tinygrad_pool.drawing.words import caption_of, is_graph, with_caption
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, OutputError
 from tinygrad_pool.files import check_folder, kind_of, write_whole
 from tinygrad_pool.rules.arguments import count_of, real
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
-    from matplotlib.figure import Figure
 
 Drawn: TypeAlias = "Value | Digraph | Figure"
 Size: TypeAlias = tuple[int | None, int | None]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import starmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.drawing import theme as look
@@ -18,6 +18,7 @@ from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style, sign_legend
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.nodes import Picture, draw_nodes
+from tinygrad_pool.drawing.theme import Digraph
 from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.engine.backward import start, topological_order
 from tinygrad_pool.engine.node import Node
@@ -29,9 +30,6 @@ from tinygrad_pool.errors import OptionError, ToolError
 from tinygrad_pool.files import whole_folder
 from tinygrad_pool.formatting import number, numbers, on_a_line, plain
 from tinygrad_pool.rules.arguments import choice
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
 
 FORMATS = ("svg", "png", "pdf", "gif")
 WIDE, HIGH, LARGEST = 1280, 720, 3.5

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from colorsys import hls_to_rgb, rgb_to_hls
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,13 @@ from tinygrad_pool.errors import ToolError
 from tinygrad_pool.rules.arguments import choice
 
 if TYPE_CHECKING:
-    from graphviz import Digraph
+    import graphviz
+    import matplotlib.axes
+    import matplotlib.figure
+
+Digraph: TypeAlias = "graphviz.Digraph"  # in quotes: both packages are imported on first use
+Figure: TypeAlias = "matplotlib.figure.Figure"
+Axes: TypeAlias = "matplotlib.axes.Axes"
 
 FONT = "Helvetica"
 INK = "#222222"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from tinygrad_pool.drawing.edges import CHOICES, SIGNS, link_style
 from tinygrad_pool.drawing.fields import LEGEND, draw_field, field_of
 from tinygrad_pool.drawing.labels import set_note, sign
 from tinygrad_pool.drawing.layers import Link, Unit, Weight, layers_of, others_of
+from tinygrad_pool.drawing.theme import Digraph
 from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.drawing.words import Caption
 from tinygrad_pool.drawing.wrapping import GAIN
@@ -29,9 +30,6 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import counted, number, typeset
 from tinygrad_pool.rules.arguments import listed, text
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
 
 CROWDED = 24
 """With more links than this, weights are drawn and not written."""

@@ -6,15 +6,12 @@ The derivation has four figures of it; `figures` draws these of any such network
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from tinygrad_pool.drawing.theme import Digraph, Figure
 from tinygrad_pool.drawing.units import draw_units
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.functional.operations import maximum, sigmoid, weighted_sum
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
-    from matplotlib.figure import Figure
 
 
 class Network(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,13 +10,11 @@ from tinygrad_pool.derivatives.candidates import Candidates, Cell
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.nodes import in_line
+from tinygrad_pool.drawing.theme import Digraph
 from tinygrad_pool.drawing.units import OTHERS, draw_circle, rim, rim_legend, width_of, with_name
 from tinygrad_pool.drawing.words import Caption
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, number, plain, subscript, typeset
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
 
 WINDOWS, CELLS, BESIDE = 3, 12, 6
 TRIED = 100

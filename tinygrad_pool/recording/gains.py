@@ -7,19 +7,17 @@ from collections.abc import Callable
 from itertools import pairwise
 from math import inf, log10, nan
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_pool.drawing.theme import Figure
 from tinygrad_pool.engine.context import Line
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import Table, counted, number, several
 from tinygrad_pool.recording.source import made_at, quoted
 from tinygrad_pool.rules.arguments import choice
 from tinygrad_pool.rules.traits import traits_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 NAMED = 3
 LONG = 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping
 from io import StringIO
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,10 @@ from tinygrad_pool.diagnosis.run.rows import ABSENT
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.page import extra_of, numbers, page
 from tinygrad_pool.drawing.plots import empty_figure, plot_in_theme
+from tinygrad_pool.drawing.theme import Figure
 from tinygrad_pool.drawing.words import Caption, with_caption
 from tinygrad_pool.formatting import LONGEST, Table, counted, number, plain, several
 from tinygrad_pool.rules.arguments import text
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LISTED = 40
 COLUMNS = (

@@ -6,7 +6,7 @@ import os
 from array import array
 from collections.abc import Container, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from tinygrad_pool.diagnosis.run.history import (
 )
 from tinygrad_pool.diagnosis.run.rows import ABSENT, Direction, Row, rows_of
 from tinygrad_pool.diagnosis.run.summary import Summary, csv_of, page_of, plot_of
+from tinygrad_pool.drawing.theme import Figure
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
@@ -36,9 +37,6 @@ from tinygrad_pool.recording.origins import behind_rounding
 from tinygrad_pool.recording.recording import Recording, record
 from tinygrad_pool.recording.strongest_paths import rms
 from tinygrad_pool.rules.arguments import count_of, numbers, real
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 EACH = 16
 """After how many steps parameters are listed again, since some may have been added. Thousands of
