@@ -147,18 +147,17 @@ def _in_order(nodes: list[Node], again: Collection[Use]) -> list[tuple[Node, int
 
     A constant or a repeated leaf is listed as its user and the index of the operand.
     """
-    waiting = {node for node in nodes if not node.parents}
+    here = {*nodes}
     order: list[tuple[Node, int | None]] = []
     for node in nodes:
         for i, p in enumerate(node.parents):
             if not isinstance(p, Node) or (node, i) in again:
                 order.append((node, i))
-            elif p in waiting:
-                waiting.remove(p)
+            elif p in here and not p.parents:
                 order.append((p, None))
         if node.parents:
             order.append((node, None))
-    return order + [(leaf, None) for leaf in nodes if leaf in waiting]
+    return [*dict.fromkeys(order + [(leaf, None) for leaf in nodes])]
 
 
 def _draw_box(graph: Digraph, picture: Picture, node: Node) -> None:
