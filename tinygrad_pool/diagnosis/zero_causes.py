@@ -86,7 +86,7 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
         first, *_ = explain(survey.ledger, node.parents[i], None).causes
         return f"{NO_PART}; {first}"
     if traits.unit == "product" and node.rule is not linear.weighted_sum:
-        other = node.parents[1 - i]
+        other = factor_of(node, i)
         if np.any(operands_of(node)[1 - i]):
             return f"the other factor is 0 {where}"
         if not isinstance(other, Node):
@@ -110,16 +110,17 @@ def _sends(node: Node, i: int, g: Any) -> bool:
 
 def began_at(step: Step, i: int) -> Node:
     """Return the node where a zero begins: that of the step, or the relu that made a factor 0."""
-    node, n = step.node, len(step.node.parents) // 2
-    unit, other = traits_of(node.rule).unit, node
-    if node.rule is linear.weighted_sum:
-        other = node.parents[i + n if i < n else i - n] if i < 2 * n else node
-    elif unit == "product" and i < 2:
-        other = node.parents[1 - i]
-    elif unit == "power":
-        other = node.parents[0]
-    off = None if other is node else off_below(other)
+    node = step.node
+    power = traits_of(node.rule).unit == "power"
+    off = off_below(node.parents[0] if power else factor_of(node, i))
     return node if off is None else off
+
+
+def factor_of(node: Node, i: int) -> Any:
+    """Return what operand i of a product is multiplied by; None for a bias, and for other rules."""
+    n = len(node.parents) // 2
+    product = traits_of(node.rule).unit == "product" and i < 2 * n
+    return node.parents[(i + n) % (2 * n)] if product else None
 
 
 def off_below(factor: Any) -> Node | None:
@@ -170,10 +171,10 @@ def less_itself(node: Node, x: Any) -> str:
 
 def start_of(survey: Survey, node: Node, i: int) -> Node | None:
     """Return the parameter that is, or made, the other factor of 0 of operand i; None if none."""
-    if traits_of(node.rule).unit != "product" or node.rule is linear.weighted_sum or i > 1:
+    other = factor_of(node, i)
+    if node.rule is linear.weighted_sum or not isinstance(other, Node):
         return None
-    other = node.parents[1 - i]
-    if not isinstance(other, Node) or not other.size or np.any(operands_of(node)[1 - i]):
+    if not other.size or np.any(other._numbers):
         return None
     made, constant = _made_0(other)
     square = node.parents[0] is node.parents[1]

@@ -246,7 +246,8 @@ def _fix(zeros: Zeros, group: Lost, why: str) -> str:
     """Write what to do about a zero gradient; "" if that is not known."""
     survey, rules = zeros.survey, {key.rule for key in group.keys}
     flat = (p for p in survey.parameters if p in zeros.began and not np.any(p._numbers))
-    still = [p for p in flat if any(_is_factor(node, i) for node, i in survey.uses(p))]
+    uses = ((p, use) for p in flat for use in survey.uses(p))
+    still = dict.fromkeys(p for p, use in uses if zero_causes.factor_of(*use) is not None)
     factor_is_0 = "the other factor" in why and ", a constant, is 0" not in why
     if still and (group.decided or factor_is_0):
         return f"{START}: do not start {survey.listed(still)} at 0"
@@ -257,8 +258,3 @@ def _fix(zeros: Zeros, group: Lost, why: str) -> str:
         return "" if zero_causes.NO_INPUT in why else on
     fixes = [fix for phrase, fix in FIXES.items() if phrase in why]
     return next(iter(fixes + [STEEPER] * any(traits_of(rule).vanishes for rule in rules)), "")
-
-
-def _is_factor(node: Node, i: int) -> bool:
-    """Return whether operand i is a factor and not a bias."""
-    return traits_of(node.rule).unit == "product" and i < len(node.parents) // 2 * 2
