@@ -229,13 +229,6 @@ def _lengths(shape: Any, constraints: Any) -> list[Length]:
             lengths.append(Length(str(n), int(expression), int(expression)))
         else:
             bounds = constraints.get(expression)
-            least, most = _bound(bounds, "lower", 0), _bound(bounds, "upper", MOST)
-            lengths.append(Length(str(n), 0 if least <= 2 else least, min(most, MOST)))
+            least, most = (0, MOST) if bounds is None else (bounds.lower, bounds.upper)
+            lengths.append(Length(str(n), 0 if least <= 2 else int(least), int(min(most, MOST))))
     return lengths
-
-
-def _bound(bounds: Any, side: str, default: int) -> int:
-    try:
-        return int(getattr(bounds, side))
-    except (TypeError, ValueError, OverflowError, AttributeError):  # no bounds, or infinity
-        return default
