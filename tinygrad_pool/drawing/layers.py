@@ -16,6 +16,7 @@ from tinygrad_pool.derivatives.slopes import slopes_of
 from tinygrad_pool.drawing.edges import contributions_of
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.running import data_of
 from tinygrad_pool.errors import ShapeError
 
 Weight: TypeAlias = Any
@@ -138,10 +139,6 @@ def _unit(z: Node, a: Node | None, with_links: bool) -> Unit:
     ]
     if isinstance(b.source, Node) or b.source != 0:
         links.insert(0, Link(None, b.source, *b[2:]))
-    terms: list[tuple[Any, Any]] = [(w, x.source) for w, x in zip(ws, xs, strict=True)]
-    added = [
-        float(w.data if isinstance(w, Node) else w) * float(x)
-        for w, x in terms
-        if not isinstance(x, Node)
-    ]
+    factors = zip(data_of(ws), a.parents[n:-1], strict=True)
+    added = [float(w) * float(x) for w, x in factors if not isinstance(x, Node)]
     return Unit(z, a, links, [sum(added)] if added else [])
