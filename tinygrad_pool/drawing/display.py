@@ -22,14 +22,10 @@ def svg_of(value: Value) -> str | None:
 
 def is_small(value: Node) -> bool:
     """Return whether a graph is small enough to be drawn, without traversing a large one."""
-    seen, queue, edges = {value}, [value], 0
-    for node in queue:
+    found, edges = [value], 0
+    for node in found:
         edges += len(node.parents)
-        if edges > EDGES:
+        if edges > EDGES or len(found) > NODES:
             return False
-        new = {p for p in node.parents if isinstance(p, Node)} - seen
-        seen |= new
-        queue += new
-        if len(seen) > NODES:
-            return False
+        found += {p for p in node.parents if isinstance(p, Node)}.difference(found)
     return True
