@@ -101,10 +101,18 @@ def frames(
 
 
 def _picture(layout: Picture, slide: Slide, theme: str, format: str) -> bytes:
-    """Draw one slide; for a GIF, as PNG."""
+    """Draw one slide, 16:9 and transparent; for a GIF, as PNG on a background."""
     kind = "png" if format == "gif" else format
     graph = look.in_theme(_graph(layout, slide), theme)
-    _fit(graph, layout.places["graph"]["bb"], opaque=format == "gif", kind=kind)
+    bb = layout.places["graph"]["bb"]
+    left, bottom, right, top = map(float, bb.split(","))
+    graph.attr(viewport=f"{WIDE},{HIGH},{min(LARGEST, _zoom(bb)):.4f}")
+    for name, corner in (("low", f"{left},{bottom}"), ("high", f"{right},{top}")):
+        graph.node(name, "", shape="point", style="invis", width="0", pos=corner)  # fix the size
+    if format != "gif":
+        graph.attr(bgcolor="transparent")
+    if kind == "png":
+        graph.attr(dpi="108")  # 1280 points are 1920 pixels
     return picture(graph.source, kind, "nop2")
 
 
@@ -222,18 +230,6 @@ def _waiting(operand: Any) -> Style:
     """Style an edge that nothing has been sent along; edges to constants keep their direction."""
     back = {"dir": "back"} if isinstance(operand, Node) else {}
     return {**back, "color": look.FAINT, "style": "dotted"}
-
-
-def _fit(graph: Digraph, bb: str, opaque: bool, kind: str) -> None:
-    """Scale the picture to 16:9, on a transparent background unless it is `opaque`."""
-    left, bottom, right, top = map(float, bb.split(","))
-    graph.attr(viewport=f"{WIDE},{HIGH},{min(LARGEST, _zoom(bb)):.4f}")
-    for name, corner in (("low", f"{left},{bottom}"), ("high", f"{right},{top}")):
-        graph.node(name, "", shape="point", style="invis", width="0", pos=corner)  # fix the size
-    if not opaque:
-        graph.attr(bgcolor="transparent")
-    if kind == "png":
-        graph.attr(dpi="108")  # 1280 points are 1920 pixels
 
 
 def _zoom(bb: str) -> float:
