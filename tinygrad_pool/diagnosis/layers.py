@@ -124,10 +124,8 @@ def extreme(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
     for layer in found[:1]:
         node, size = _largest(survey, layer), sizes[layer]
         kind, says = "exploding", f"{number(layer.size / size)} times as large as"
-        effect, fix = (
-            "almost any step is too large",
-            "Use smaller weights or inputs, or clip the gradients",
-        )
+        effect = "almost any step is too large"
+        fix = "Use smaller weights or inputs, or clip the gradients"
         if not huge:
             causes = explain(survey.ledger, node, None).causes
             if not causes or behind_rounding(survey.ledger, node):  # `cancelling` reports those
