@@ -38,18 +38,20 @@ def test_independent_nodes_remain_in_the_frame():
     assert tg.draw(a + b + c).source.count("label=both") == 1
 
 
-def test_the_last_node_into_a_frame_before_a_node():
+def test_a_constant_is_behind_the_last_node_into_its_frame():
     x = Value(1.0)
     early, late = x.exp(), x.tanh()
     with tg.scope("net"):
         y = early * late
-        last = y + x.sigmoid()
-    nodes = topological_order(last)
-    entries = Entries(nodes)
-    assert entries.before(y, "net") is late
-    assert entries.before(last, "net") is late
-    assert entries.before(early, "net") is None
-    assert entries.before(y, "other") is None
+        first = y + 1.0
+    later = x.sigmoid()
+    with tg.scope("net"):
+        last = first * 2.0 + later
+    entries = Entries(topological_order(last * 3.0))
+    placed = {use: node for node, use in entries.behind()}
+    assert placed[first, 1] is late
+    assert placed[last.parents[0], 1] is later
+    assert len(placed) == 2  # neither the factor outside the frame nor x is placed
     assert frames_of("net/a/b") == ["net", "net/a", "net/a/b"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from itertools import accumulate, chain, groupby, takewhile
 from typing import NamedTuple, TypeAlias
@@ -133,37 +132,29 @@ def _visits(nodes: Sequence[Node]) -> dict[Node, str]:
     return scopes
 
 
-class Entries(dict[str, list[Node]]):
-    """The nodes outside each frame with edges into it, oldest first; and each node's frames."""
+class Entries:
+    """The frames of each node, and those that edges from it enter."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
-        self.place = {node: k for k, node in enumerate(nodes)}
         self.scopes = scopes_of(nodes)
         self.frames = {node: frames_of(self.scopes[node]) for node in nodes}
+        self.enters: dict[Node, set[str]] = {}
         for node in nodes:
-            operands = [p for p in node.parents if isinstance(p, Node) and p in self.frames]
-            for p in (p for p in operands if p.parents):
-                for frame in {*self.frames[node]} - {*self.frames[p]}:
-                    self.setdefault(frame, []).append(p)
-        for entries in self.values():
-            entries.sort(key=self.place.__getitem__)
-
-    def before(self, user: Node, frame: str) -> Node | None:
-        """Find the last node with an edge into a frame that was computed before `user`.
-
-        Operands of `user` alone are placed behind it; otherwise frames overlap in columns.
-        """
-        entries = self.get(frame, [])
-        k = bisect_left(entries, self.place[user], key=self.place.__getitem__)
-        return entries[k - 1] if k else None
+            for p in node.parents:
+                if isinstance(p, Node) and p.parents and p in self.frames:
+                    inside = {*self.frames[node]} - {*self.frames[p]}
+                    self.enters.setdefault(p, set()).update(inside)
 
     def behind(self, again: Collection[Use] = ()) -> Iterator[tuple[Node, Use]]:
         """Yield the boxes beside their users, each with the node to place it behind.
 
-        These are constants, leaves at their first use, and the uses that are drawn `again`.
+        These are constants, leaves at their first use, and the uses that are drawn `again`. They
+        are placed behind the last node with an edge into their frame that was computed before their
+        user. Operands of the user alone are placed behind it; otherwise frames overlap in columns.
         """
+        last: dict[str, Node] = {}
         seen = set()
-        for node in self.place:
+        for node in self.frames:
             for i, p in enumerate(node.parents):
                 frame = self.scopes[node]
                 if isinstance(p, Node) and (node, i) not in again:
@@ -171,6 +162,6 @@ class Entries(dict[str, list[Node]]):
                         continue
                     frame = self.scopes[p]
                     seen.add(p)
-                before = self.before(node, frame)
-                if before is not None:
-                    yield before, (node, i)
+                if frame in last:
+                    yield last[frame], (node, i)
+            last |= dict.fromkeys(self.enters.get(node, ()), node)
