@@ -121,8 +121,8 @@ def _visits(nodes: Sequence[Node]) -> dict[Node, str]:
         if not outer:
             continue
         start, visit = visits.get(outer, (place[members[0]], 1))
-        sources = {p for n in members for p in n.parents if isinstance(p, Node) and p.parents}
-        between = (p for p in sources - {*members} if p.about.scope.split("/")[0] != outer)
+        sources = (p for n in members for p in n.parents if isinstance(p, Node) and p.parents)
+        between = (p for p in sources if p.about.scope.split("/")[0] != outer)
         if any(place.get(p, -1) > start for p in between):
             start, visit = place[members[0]], visit + 1
         visits[outer] = start, visit
