@@ -72,8 +72,7 @@ def stage_of(recording: Trace, direction: Direction | None = None) -> Stage:
     folded = len(recording.nodes) > UNFOLDED
     graph = theme.canvas("backward", direction)
     boxes, edges = (_draw_folded if folded else _draw_nodes)(graph, recording)
-    for line in set_note(recording.nodes, recording.names):
-        theme.write_on(graph, line)
+    theme.write_on(graph, *set_note(recording.nodes, recording.names))
     svg = picture(graph.source, "svg", timeout=120.0).decode()
     last = {} if folded else {box.id: _lines(recording, box.nodes[0]) for box in boxes}
     return Stage(_marked(svg, last), boxes, edges, folded)
