@@ -29,7 +29,7 @@ from tinygrad_pool.rules import (
     shaping,
     sorting,
 )
-from tinygrad_pool.rules.arguments import axes_of, kept
+from tinygrad_pool.rules.arguments import Shape, axes_of, kept
 from tinygrad_pool.rules.primitive import PYTHON
 from tinygrad_pool.rules.rule import Rule, is_ours
 from tinygrad_pool.rules.sparse_weights import weight_layer
@@ -48,8 +48,10 @@ class NoCounterpartError(Exception):
     """PyTorch has no counterpart of a rule with these options."""
 
 
-def in_torch(node: Node, xs: Sequence[Any]) -> Any:
+def in_torch(node: Node, xs: Sequence[Any], shape: Shape | None = None) -> Any:
     """Compute a node from tensors with PyTorch's own operations.
+
+    A `shape` replaces that of a reshape or a broadcast, so that it follows the present batch.
 
     The tensors are first converted to the dtype that NumPy would choose: PyTorch rejects mixed
     dtypes, or prefers an array's to a number's. Raises NoCounterpartError if PyTorch has none.
@@ -59,7 +61,7 @@ def in_torch(node: Node, xs: Sequence[Any]) -> Any:
     if len(xs) > 1 and dtypes:
         dtype = reduce(torch().promote_types, dtypes)
         xs = [x.to(dtype) for x in xs]
-    return counterpart_of(node)(node.options, *xs)
+    return counterpart_of(node)(node.options if shape is None else {"shape": shape}, *xs)
 
 
 def counterpart_of(node: Node) -> Counterpart:

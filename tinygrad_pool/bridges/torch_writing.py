@@ -24,7 +24,6 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, OptionError, UnsupportedError
 from tinygrad_pool.nn.containers import ModuleList, Sequential
 from tinygrad_pool.nn.module import Module
-from tinygrad_pool.rules import shaping
 
 EXAMPLE = "net.to_torch(x), with example inputs, converts node by node"
 
@@ -205,11 +204,7 @@ def _replayed(graph: Graph) -> Any:
                     results[p] if isinstance(p, Node) else constant(p, node.dtype)
                     for p in node.parents
                 ]
-                if node in graph.shapes:  # which follow the present batch
-                    change = xs[0].reshape if node.rule is shaping.reshape else xs[0].expand
-                    results[node] = change(graph.shapes[node])
-                else:
-                    results[node] = in_torch(node, xs)
+                results[node] = in_torch(node, xs, graph.shapes.get(node))
             return mapped(lambda x: results[x] if isinstance(x, Value) else x, graph.returns)
 
     return Replayed()
