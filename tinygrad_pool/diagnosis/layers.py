@@ -85,8 +85,7 @@ def layers_of(survey: Survey, gates: list[Gate], slopes: dict[str, Slopes]) -> l
 def trend(survey: Survey, layers: list[Layer]) -> Iterator[Finding]:
     """Report gradients that vanish or explode from the last layer with parameters to the first."""
     held = [layer for layer in layers if layer.of_parameters and layer.size > 0]
-    if any(node.ndim > 1 for layer in held for node in layer.nodes):
-        held = [layer for layer in held if any(node.ndim > 1 for node in layer.nodes)]
+    held = [layer for layer in held if any(node.ndim > 1 for node in layer.nodes)] or held
     if len(held) < LEAST:
         return
     first, last = held[0], held[-1]
