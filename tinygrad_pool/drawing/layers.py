@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,19 +19,16 @@ from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.running import data_of
 from tinygrad_pool.errors import ShapeError
 
-Weight: TypeAlias = Any
-"""A node, a number, or None if the link has no weight."""
-
 
 class Link(NamedTuple):
     """A link into a unit: from another unit, or from the bias unit if `source` is None.
 
-    `slope` is its local derivative, and `sent` the contribution sent back along it, None before a
-    backward pass.
+    `weight` is a node or a number; None if the link has none. `slope` is its local derivative, and
+    `sent` the contribution sent back along it, None before a backward pass.
     """
 
     source: Node | None
-    weight: Weight
+    weight: Any
     slope: float
     sent: float | None
 

@@ -18,7 +18,7 @@ from tinygrad_pool.drawing.computation import Direction, check_depth, check_dire
 from tinygrad_pool.drawing.edges import CHOICES, SIGNS, link_style
 from tinygrad_pool.drawing.fields import LEGEND, draw_field, field_of
 from tinygrad_pool.drawing.labels import set_note, sign
-from tinygrad_pool.drawing.layers import Link, Unit, Weight, layers_of, others_of
+from tinygrad_pool.drawing.layers import Link, Unit, layers_of, others_of
 from tinygrad_pool.drawing.theme import Digraph
 from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.drawing.words import Caption
@@ -228,7 +228,7 @@ def _link_style(
     return {"label": label, "fontcolor": look.SOFT} if unit.delta is not None else {}
 
 
-def _weight_style(weight: Weight, names: Mapping[int, str], crowded: bool) -> dict[str, str]:
+def _weight_style(weight: Any, names: Mapping[int, str], crowded: bool) -> dict[str, str]:
     """Write a weight beside its link, or if `crowded`, show it by colour and width."""
     w = float(weight.data if isinstance(weight, Node) else weight)
     if crowded:
