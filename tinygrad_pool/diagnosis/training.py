@@ -88,10 +88,9 @@ def _updated(survey: Survey, node: Node) -> Node | None:
         leaf = below
     if leaf.parents:
         return None
-    source = source_of(node.about.line.file) if node.about.line else None
-    if source is not None and node.about.line:
-        number = node.about.line.number
-        here = [m for m in source.moves if m.first <= number <= m.last]
+    line = node.about.line
+    if line and (source := source_of(line.file)):
+        here = [m for m in source.moves if m.first <= line.number <= m.last]
         return leaf if any(m.sets & m.reads and ".grad" in m.reads for m in here) else None
     name = survey.recording.names.get(id(node))
     known = node in survey.parameters or (name and name == leaf.label)
