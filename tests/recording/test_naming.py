@@ -37,6 +37,15 @@ def test_parts_of_a_network_are_distinguished_by_their_place(known):
     assert passed.why("second.weight", (0, 1)).name == "second.weight[0, 1]"
 
 
+def test_a_parameter_is_found_by_its_name_in_the_network_also_if_its_label_is_unique():
+    net = tg.nn.Sequential(hidden=tg.nn.Linear(2, 1, rng=0), act=tg.nn.Tanh())
+    passed = tg.record(net(np.ones((1, 2))).sum())
+    for name, parameter in net.named_parameters():
+        assert passed.find(name) is parameter
+    assert passed.call(net.hidden.weight) == "weight"
+    assert passed.why("hidden.weight[0, 1]").name == "weight[0, 1]"
+
+
 def test_equal_labels_without_a_place_have_a_number():
     a, b = tg.Value(2.0, label="w"), tg.Value(3.0, label="w")
     passed = tg.record(a * b)

@@ -109,8 +109,8 @@ class Named:
 
     def _called_so(self, name: str) -> list[Node]:
         """List the nodes that match a name."""
-        known = (lambda n: n.label, lambda n: self.names.get(id(n)), self.call, lambda n: n.op)
-        for means in known if name else ():
+        named: Any = (lambda n: n.label, lambda n: self.names.get(id(n)), self._placed.get)
+        for means in (*named, self.call, lambda n: n.op) if name else ():
             if found := [node for node in self.nodes if means(node) == name]:
                 return found
         if numbered := _NUMBERED.fullmatch(name):
@@ -134,10 +134,10 @@ class Named:
 
     @cached_property
     def _placed(self) -> dict[Node, str]:
-        """Name nodes with a shared label by the scope that makes or first uses them."""
-        shared = [node for node in self.nodes if node.label and self._times[node.label] > 1]
+        """Name nodes with a label by the scope that makes or first uses them, too."""
         homes = homes_of(self.nodes)
-        scopes = {node: node.about.scope or homes.get(node, node).about.scope for node in shared}
+        labelled = [node for node in self.nodes if node.label]
+        scopes = {node: node.about.scope or homes.get(node, node).about.scope for node in labelled}
         placed = {n: f"{s.replace('/', '.')}.{n.label}" for n, s in scopes.items() if s}
         times = Counter(placed.values())
         return {node: name for node, name in placed.items() if times[name] == 1}
