@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.errors import (
     DataError,
@@ -53,6 +54,32 @@ class TestOperators:
         assert a != b
         assert a in [b, a]
         assert {a: "a", b: "b"}[a] == "a"
+
+    @pytest.mark.parametrize("start", [1.5, np.float32(1.5), [1.5, 3.0]])
+    def test_an_augmented_assignment_under_no_grad_changes_a_leaf_as_it_does_an_array(self, start):
+        p = Value(start)
+        kept, dtype, y = p, p.dtype, p * 2.0
+        with tg.no_grad():
+            p -= np.float64(0.5)
+            p += 1.0
+            p *= p
+            p /= 2.0
+        assert p is kept
+        assert p.dtype == dtype
+        assert np.array_equal(p.data, (np.asarray(start) + 0.5) ** 2 / 2)
+        y.backward(np.ones(p.shape))  # its closure holds the old data
+        assert np.array_equal(p.grad, np.full(p.shape, 2.0))
+
+    def test_an_augmented_assignment_makes_another_value_where_it_cannot_change_a_leaf(self):
+        a = leaf = Value(1.0)
+        a += 1.0
+        assert (leaf.data, a.data, a.parents) == (1.0, 2.0, (leaf, 1.0))
+        with tg.no_grad():
+            b = a
+            b += 1.0
+            wide = leaf
+            wide -= np.ones(2)
+        assert (a.data, b.data, leaf.data, wide.shape) == (2.0, 3.0, 1.0, (2,))
 
     @pytest.mark.parametrize("other", ["text", None, [1.0, "x"], {}, 1j])
     def test_operands_that_are_not_numbers_are_an_error(self, other):

@@ -92,6 +92,8 @@ SETTING: ContextVar[Setting] = ContextVar("SETTING", default=Setting())  # noqa:
 def no_grad() -> Iterator[None]:
     """Compute without recording a graph: results are leaves, cut off from their operands.
 
+    Inside, `p -= step` changes the leaf p, as it changes an array; outside it makes another Value.
+
     >>> import tinygrad_pool as tg
     >>> with tg.no_grad():
     ...     tg.Value(2.0).exp().parents

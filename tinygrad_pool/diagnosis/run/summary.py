@@ -69,7 +69,7 @@ class Summary(NamedTuple):
         names = [self.names[i] for i in np.flatnonzero(still)]
         why = (
             "frozen, replaced, not passed to the optimizer, updated before backward() or by p -= g "
-            "and not p.data -= g, or the updates are below the precision of the dtype"
+            "outside no_grad, or the updates are below the precision of the dtype"
         )
         return [f"no update moved {several(names)}, despite a gradient: {why}"] if names else []
 
