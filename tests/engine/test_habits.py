@@ -341,9 +341,16 @@ def test_users_attributes_may_have_any_of_the_names():
     assert "eval" in dir(Trained())
 
 
+def test_the_suggestion_for_the_fields_of_pytorchs_maxima_keeps_the_graph(tmp_path):
+    for name in ("values", "indices"):
+        maxima, indices = run(advice_of(Value(V).max(1), name), name, tmp_path)
+        assert maxima.op == "max"
+        np.testing.assert_array_equal(np.take_along_axis(V, indices[:, None], 1)[:, 0], maxima.data)
+
+
 def test_setting_requires_grad_is_an_error():
     for v in (Value(1.0), Value(1.0) * 2.0):
-        with pytest.raises(HabitError, match=r"no requires_grad: write v\.detach\(\)"):
+        with pytest.raises(HabitError, match=r"it gets a gradient; v\.detach\(\) stops it"):
             v.requires_grad = False
 
 

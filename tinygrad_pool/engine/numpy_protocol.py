@@ -117,21 +117,21 @@ diagnose diff dim dist div div_ divide double draw dsplit dstack einsum einsum_p
 equal erf erfc exp2 exp_ expand expand_as expand_dims explain expm1 extract fill fill_ fix flat flip
 fliplr flipud float float_power floor floor_ floor_divide fmax fmin fmod frac gains gather ge ger
 get_device grad_fn gradient greater greater_equal gt half heaviside histogram hsplit hstack hypot
-index_select inner inputs int inverse is_cuda is_floating_point isclose isfinite isinf isnan
+index_select indices inner inputs int inverse is_cuda is_floating_point isclose isfinite isinf isnan
 isneginf isposinf isreal itemsize kron kthvalue ldexp le lerp less less_equal log10 log1p log2 log_
 log_softmax logaddexp logaddexp2 logdet logical_and logical_not logical_or logical_xor logit
-logsumexp long lt masked_fill masked_fill_ masked_select matmul matrix_power maximum median minimum
-mm moveaxis movedim msort mul mul_ multiply mv name nan_to_num nanmean nanmedian nanquantile nansum
-narrow nbytes ndimension ne neg neg_ negative nelement new_empty new_full new_ones new_tensor
-new_zeros norm normal_ not_equal null_grad null_gradients numel numpy outer permute pin_memory play
-plot positive pow pow_ power prev put quantile rad2deg real realize reciprocal reciprocal_ record
-register_hook register_post_accumulate_grad_hook relu_ remainder render repeat_interleave
-requires_grad requires_grad_ reshape_as retain_grad retains_grad roll rot90 round_ rsqrt select sgn
-short show sigmoid_ sign signbit sin sin_ sinc sinh slogdet softmax solve sort split sqrt_ square
-square_ squeeze_ stack stop_gradient strides sub sub_ subtract swapdims t t_ take_along_dim tan
-tanh_ tensor_split tile to to_html to_numpy tolist topk transpose_ tree tril triu true_divide trunc
-type type_as unbind unflatten uniform_ unique unroll unsqueeze unsqueeze_ value values vdot view
-view_as visualize vsplit vstack where why zero_
+logsoftmax logsumexp long lt masked_fill masked_fill_ masked_select matmul matrix_power maximum
+median minimum mm moveaxis movedim msort mul mul_ multiply mv name nan_to_num nanmean nanmedian
+nanquantile nansum narrow nbytes ndimension ne neg neg_ negative nelement new_empty new_full
+new_ones new_tensor new_zeros norm normal_ not_equal null_grad null_gradients numel numpy outer
+permute pin_memory play plot positive pow pow_ power prev put quantile rad2deg real realize
+reciprocal reciprocal_ record register_hook register_post_accumulate_grad_hook relu_ remainder
+render repeat_interleave requires_grad requires_grad_ reshape_as retain_grad retains_grad roll rot90
+round_ rsqrt select sgn short show sigmoid_ sign signbit sin sin_ sinc sinh slogdet softmax solve
+sort split sqrt_ square square_ squeeze_ stack stop_gradient strides sub sub_ subtract swapdims t t_
+take_along_dim tan tanh_ tensor_split tile to to_html to_numpy tolist topk transpose_ tree tril triu
+true_divide trunc type type_as unbind unflatten uniform_ unique unroll unsqueeze unsqueeze_ value
+values vdot view view_as visualize vsplit vstack where why zero_
 """
 """Attributes that a Value does not have: those of other libraries, and functions of this one."""
 
@@ -194,9 +194,9 @@ class AnswersNumPy(WithHabits):
     # after np.sum(v) as unreachable. With an array of floats it would infer one for `array @ v`.
     def __array__(self, *_: Any, **__: Any) -> NDArray[np.object_]:
         raise UnsupportedError(
-            "np.asarray(v), which array.dot(v) and SciPy also call, would lose the graph: v.data "
-            "is the array of numbers, and array @ v is a product. np.stack([a, b]) combines "
-            "several Values into one, and tg.maximum(a, b) takes the larger elements"
+            "np.asarray(v), which array.dot(v), array[i] = v and SciPy also call, would lose the "
+            "graph: v.data is the array of numbers, and array @ v is a product. np.stack([a, b]) "
+            "combines several Values into one, and tg.maximum(a, b) takes the larger elements"
         )
 
 
