@@ -106,6 +106,12 @@ class TestGuesses:
         w, x = tg.Value(2.0, label="w"), tg.Value(3.0, label="x")
         assert parameters_of(tg.weighted_sum([w], [x], 1.0)) == ["w"]
 
+    def test_scalar_weights_without_a_name_are_parameters_beside_their_bias(self):
+        w, b = [tg.Value(2.0), tg.Value(3.0)], tg.Value(0.5)
+        neuron = sum((wi * xi for wi, xi in zip(w, [1.0, -1.0], strict=True)), b).tanh()
+        assert parameters_of(neuron, w=w, b=b) == ["w[0]", "w[1]", "b"]
+        assert len(parameters_of(neuron)) == len(parameters_of(neuron, p=b)) == 3
+
     def test_leaves_with_a_name_come_before_those_without(self):
         w, x = tg.Value(2.0, label="w"), tg.Value(3.0)
         assert parameters_of(w * x) == ["w"]

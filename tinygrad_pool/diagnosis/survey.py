@@ -146,12 +146,15 @@ class Survey:
     def _guessed(self) -> dict[Node, str]:
         """Guess the parameters: leaves that are weights, and others that cannot be inputs.
 
-        If there are weights, or any with a name, others without a name are left out.
+        If there are weights, or any with a name, others without a name are left out; unless these
+        are numbers that are only added, as the bias of a neuron of scalars is.
         """
         weights, inputs = self.weights, set(self.inputs())
         leaves = [v for v in self.nodes if v.rule is None and (v in weights or v not in inputs)]
         named = [v for v in leaves if v in weights or v.label or id(v) in self.recording.names]
-        guessed = named or ([] if self.parameters else leaves)
+        users = ((v, user.rule) for v in named for user in self.above(v))
+        told = self.parameters or any(v.shape or rule is not arithmetic.add for v, rule in users)
+        guessed = named if told else leaves
         return {leaf: self.call(leaf) for leaf in guessed}
 
     def inputs(self) -> Iterator[Node]:
