@@ -55,6 +55,12 @@ class TestCutOff:
         )
         assert "That is fine" not in cut.why
 
+    def test_a_parameter_that_was_computed_without_a_graph_learns(self):
+        with tg.no_grad():
+            w = tg.Value(np.eye(2)) - 0.1  # such as an update, w = w - step
+        b = (tg.Value([1.0, 2.0]) * 2.0).detach()
+        assert find(((w @ [1.0, 2.0] + b) ** 2).sum(), parameters=[w, b]) == []
+
     def test_a_detached_value_may_be_intended_if_none_is_missing(self):
         w = tg.Value(2.0, label="w")
         loss = (w * 3.0).detach() * w

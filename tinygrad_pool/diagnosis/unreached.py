@@ -57,7 +57,8 @@ def _refused(survey: Survey) -> str:
 
 def _cut(survey: Survey) -> dict[tuple[str, str], list[Node]]:
     """Group Values without a graph that were computed, by how they were cut off and by row."""
-    cut = (node for node in survey.nodes if node.rule and not node.parents and node.is_leaf)
+    leaves = (node for node in survey.nodes if node.rule and not node.parents and node.is_leaf)
+    cut = (leaf for leaf in leaves if leaf not in survey.parameters)
     how = {"detach": "detached"}
     return grouped(cut, lambda v: (how.get(v.op, "computed under no_grad"), survey.row(v)))
 
@@ -128,7 +129,7 @@ def no_graph(loss: Node) -> Finding:
 
 def nothing_to_learn(survey: Survey) -> Iterator[Finding]:
     """Report a loss whose leaves are all constants, detached, or computed under no_grad."""
-    if all(node.rule is not None for node in survey.nodes):
+    if all(node.rule and node not in survey.parameters for node in survey.nodes):
         says = "it does not depend on any leaf Value, so there is nothing to learn"
         why = "all it was computed from is constant or detached: compute it from a tg.Value"
         yield Finding("no graph", NO_GRADIENT, survey.call(survey.loss), says, why, (survey.loss,))
