@@ -1,5 +1,7 @@
 """Modules in sequence, and modules in a list."""
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,13 @@ class TestSequential:
         assert len(net) == 2
         assert isinstance(net[1], nn.Tanh)
         assert [type(m).__name__ for m in net] == ["ReLU", "Tanh"]
+
+    def test_an_ordered_dict_names_the_modules_as_in_pytorch(self):
+        net = nn.Sequential(OrderedDict([("first", nn.ReLU()), ("1", nn.Tanh())]))
+        assert [name for name, _ in net.named_children()] == ["first", "1"]
+        assert net(Value([-5.0])).data == [0.0]
+        with pytest.raises(OptionError, match="needs modules, got 'x' for 3"):
+            nn.Sequential({3: "x"})
 
     def test_names_in_use_and_other_objects_are_errors(self):
         with pytest.raises(OptionError, match="'parameters' cannot be the name of a module"):

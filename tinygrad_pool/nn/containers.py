@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, overload
 
 from tinygrad_pool.errors import OptionError
@@ -48,7 +48,7 @@ class _Numbered(Module):
 
 
 class Sequential(_Numbered):
-    """Modules in sequence: `Sequential(a, b)` or `Sequential(conv=a, act=b)`.
+    """Modules in sequence: `Sequential(a, b)`, `Sequential(conv=a, act=b)` or of such a dict.
 
     Raises OptionError for anything but a module, or an invalid name.
 
@@ -58,9 +58,10 @@ class Sequential(_Numbered):
     ['first.weight', 'first.bias', 'last.weight', 'last.bias']
     """
 
-    def __init__(self, *modules: Module, **named: Module) -> None:
-        for name, module in (*((str(i), m) for i, m in enumerate(modules)), *named.items()):
-            self._put(name, module)
+    def __init__(self, *modules: Module | Mapping[str, Module], **named: Module) -> None:
+        parts = [m if isinstance(m, Mapping) else {str(i): m} for i, m in enumerate(modules)]
+        for name, module in (pair for part in (*parts, named) for pair in part.items()):
+            self._put(str(name), module)
 
     def forward(self, x: Any) -> Any:
         """Apply the modules to x, in order."""
