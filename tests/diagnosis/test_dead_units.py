@@ -31,6 +31,32 @@ class TestDeadRelus:
         assert finding.severity == severity
         assert "with inputs of −8 … −4" in finding.why
 
+    def test_a_relu_written_as_a_maximum_with_0_is_one(self):
+        w = tg.Value(columns(20, 0, -5, 0, -7), label="w")
+        (expected,) = tg.diagnose((w * 1.0).relu().sum()).findings
+        for zeros in (0.0, np.zeros((20, 4)), np.zeros(4)):
+            for z in (np.maximum(0.0 + zeros, w * 1.0), tg.maximum(w * 1.0, zeros)):
+                E = z.sum()
+                (finding,) = tg.diagnose(E).findings
+                assert finding[2:5] == (z.op + "#2", *expected[3:5])
+                assert finding.kind == expected.kind
+                assert (
+                    layer_of(E, "maximum#2").off == layer_of((w * 1.0).relu().sum(), "relu#2").off
+                )
+
+    def test_scalar_relus_written_as_a_maximum_are_units_of_their_scope(self):
+        w, findings = tg.Value(1.0, label="w"), []
+        for relu in (tg.relu, lambda a: tg.maximum(0.0, a), lambda a: tg.maximum(a, 0.0)):
+            with tg.scope("layer"):
+                zs = []
+                for i in range(2):
+                    with tg.scope(f"unit{i}"):
+                        zs += [relu(w * x - 9.0 * i) for x in np.linspace(-1.0, 1.0, 20).tolist()]
+            findings.append(find("dead relus", sum(zs)))
+        (finding,) = findings[0]
+        assert finding.says == "1 of 2 units (unit1) is off in all 20 examples"
+        assert [[f[:5] for f in found] for found in findings[1:]] == [[finding[:5]]] * 2
+
     def test_dead_units_of_many_layers_are_one_finding(self):
         offsets = [(0, -5), (0, -5, -7), (-5, 0), (0, 0, -9)]
         layers = [tg.Value(columns(20, *offset), label=f"w{i}") for i, offset in enumerate(offsets)]

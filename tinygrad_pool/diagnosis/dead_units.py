@@ -19,7 +19,7 @@ from tinygrad_pool.diagnosis.findings import (
     with_inputs,
 )
 from tinygrad_pool.diagnosis.survey import Survey
-from tinygrad_pool.diagnosis.zero_causes import in_loss
+from tinygrad_pool.diagnosis.zero_causes import in_loss, is_relu
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import counted, joined, several
 from tinygrad_pool.rules import elementwise
@@ -78,7 +78,7 @@ class Gate(NamedTuple):
     @property
     def rectifies(self) -> bool:
         """Return whether these are relus, and not candidates of a maximum."""
-        return self.nodes[0].rule is elementwise.relu
+        return is_relu(self.nodes[0])
 
     @property
     def severity(self) -> str:
@@ -97,7 +97,7 @@ def gates_of(survey: Survey) -> list[Gate]:
         if any(np.shape(x) for x in operands_of(node)):
             gates += _of_array(survey, node)
         else:
-            key = (survey.row(node), node.rule, len(node.parents))
+            key = (survey.row(node), node.rule, len(node.parents), is_relu(node))
             scalars.setdefault(key, []).append(node)
     return gates + [_of_scalars(survey, nodes) for nodes in scalars.values()]
 
@@ -148,7 +148,7 @@ def _of_array(survey: Survey, node: Node) -> Iterator[Gate]:
     for i, p in enumerate(node.parents):
         if not isinstance(p, Node):
             continue
-        if node.rule is elementwise.relu:
+        if is_relu(node):
             opens = ~(np.asarray(p._numbers) <= 0)
             axis = None if in_loss(survey, node) else _unit_axis(survey, opens.ndim)
             yield _gate(survey, node, p, opens, axis, node.about.scope or survey.call(node))
@@ -161,7 +161,7 @@ def _of_array(survey: Survey, node: Node) -> Iterator[Gate]:
 def _gate(survey: Survey, node: Node, p: Node, opens: Mask, axis: int | None, name: str) -> Gate:
     """Count where operand p was shut; `axis` is its axis of units, None if it is not known."""
     row, batch = survey.row(node), survey.batch_axis(opens.ndim)
-    relu = node.rule is elementwise.relu
+    relu = is_relu(node)
     dead: Mask = np.zeros(0, bool)
     if axis is not None:
         others = tuple(k for k in range(opens.ndim) if k != axis)
@@ -211,7 +211,7 @@ def _of_scalars(survey: Survey, nodes: list[Node]) -> Gate:
 
     Without a scope it is unknown which scalars are the same unit in different examples.
     """
-    row, relu = survey.row(nodes[0]), nodes[0].rule is elementwise.relu
+    row, relu = survey.row(nodes[0]), is_relu(nodes[0])
     tally: dict[tuple[str, int], list[bool]] = {}
     paid: set[tuple[str, int]] = set()
     for node in nodes:
@@ -224,7 +224,7 @@ def _of_scalars(survey: Survey, nodes: list[Node]) -> Gate:
     units = {unit: opened for unit, opened in tally.items() if unit[0]}
     dead = [unit for unit, opened in units.items() if not any(opened) and unit not in paid]
     names = [scope.removeprefix(f"{row}/") for scope, _ in dead]
-    if nodes[0].parents[1:]:
+    if nodes[0].parents[1:] and not relu:
         names = [f"{name}, operand {i + 1}" for name, (_, i) in zip(names, dead, strict=True)]
     cells = [opens for opened in tally.values() for opens in opened]
     examples = min((len(units[unit]) for unit in dead), default=0)
@@ -232,7 +232,8 @@ def _of_scalars(survey: Survey, nodes: list[Node]) -> Gate:
     if not relu or not dead:
         return Gate(row, row, tuple(nodes), *counts)
     scopes = frozenset(scope for scope, _ in dead)
-    x = np.array([node.parents[0]._numbers for node in nodes if node.about.scope in scopes])
+    below = [p for v in nodes if v.about.scope in scopes for p in v.parents if isinstance(p, Node)]
+    x = np.array([p._numbers for p in below])
     return Gate(row, row, tuple(nodes), *counts, f", {with_inputs(x)}", scopes)
 
 

@@ -75,7 +75,7 @@ def _flat(survey: Survey, node: Node, i: int, arrived: Mask) -> str:
     """Explain why a local derivative is 0 wherever a gradient arrives."""
     n = int(arrived.sum())
     where = f"at {f'all {n:,} units' if n > 1 else 'the only unit'} where a gradient arrives"
-    if node.rule is elementwise.relu:
+    if is_relu(node):
         x = node.parents[i]
         inputs = with_inputs(np.asarray(x._numbers)[arrived])
         if not np.any(x._numbers):
@@ -128,8 +128,7 @@ def off_below(factor: Any) -> Node | None:
     for _ in range(FAR):
         if not isinstance(factor, Node) or np.any(factor._numbers):
             return None
-        constants = [p for p in factor.parents if not isinstance(p, Node)]
-        if factor.rule is elementwise.relu or (factor.rule is reductions.maximum and constants):
+        if is_relu(factor):
             return factor
         zeros = (p for p in factor.parents if isinstance(p, Node) and not np.any(p._numbers))
         factor = next(zeros, None)
@@ -204,10 +203,15 @@ def in_loss(survey: Survey, node: Node) -> bool:
 
     It comes after all parameters, and its input adds a constant: the margin.
     """
-    if node.rule not in (elementwise.relu, reductions.maximum) or node not in survey.after:
+    if not is_relu(node) or node not in survey.after:
         return False
-    a, *others = (p for p in node.parents if isinstance(p, Node))
-    if others or any(np.any(p) for p in node.parents if p is not a):
-        return False
+    a = next(p for p in node.parents if isinstance(p, Node))
     margin = a.rule in (arithmetic.add, arithmetic.sub)
     return margin and not all(isinstance(p, Node) for p in a.parents)
+
+
+def is_relu(node: Node) -> bool:
+    """Return whether a node is a relu, or written as one: np.maximum(0, a)."""
+    zeros = [not isinstance(p, Node) and not np.any(p) for p in node.parents]
+    written = node.rule is reductions.maximum and len(zeros) == 2 and any(zeros)
+    return written or node.rule is elementwise.relu

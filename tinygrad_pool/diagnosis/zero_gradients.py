@@ -27,7 +27,6 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.formatting import counted
 from tinygrad_pool.recording.source import made_at
-from tinygrad_pool.rules import elementwise
 from tinygrad_pool.rules.rule import Rule
 from tinygrad_pool.rules.traits import traits_of
 
@@ -251,7 +250,7 @@ def _fix(zeros: Zeros, group: Lost, why: str) -> str:
     factor_is_0 = "the other factor" in why and ", a constant, is 0" not in why
     if still and (group.decided or factor_is_0):
         return f"{START}: do not start {survey.listed(still)} at 0"
-    if group.decided and elementwise.relu not in rules:
+    if group.decided and "relu" not in why:
         return LOSER
     if group.decided:
         on = "Smaller steps and weights, or biases above 0, keep relus on"
