@@ -100,6 +100,14 @@ def test_questions_accept_values_in_lists_and_by_name():
         np.isnan(Value(A), out=A, where=A > 1, subok=False)
 
 
+@pytest.mark.parametrize("bounds", [(0.5, None), (None, 1.5), (0.5, 1.5)])
+def test_the_bounds_of_clip_may_have_numpys_older_names(bounds):
+    v, older = Value([0.0, 1.0, 2.0]), dict(zip(("a_min", "a_max"), bounds, strict=True))
+    y = np.clip(v, **older)
+    np.testing.assert_array_equal(y.data, np.clip(v.data, **older))
+    assert y.options == {"min": bounds[0], "max": bounds[1]}
+
+
 @pytest.mark.parametrize("ours", [Value([3.0, 8.0]), Value(8.0), Value([1.0, 2.0]) * 2.0])
 @pytest.mark.parametrize(
     "op", [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]

@@ -216,6 +216,8 @@ def answer(
 ) -> Any:
     """Call a NumPy function on Values. Raises UnsupportedError if it is not implemented."""
     rule = IMPLEMENTED.get(function)
+    if function is np.clip:  # a_min and a_max are NumPy's older names of the bounds
+        options = {name.removeprefix("a_"): bound for name, bound in options.items()}
     if rule is None:
         if function in QUESTIONS:
             return _ask(function, inputs, options)
