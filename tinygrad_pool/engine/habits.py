@@ -210,6 +210,10 @@ OF_MODULES = _by_name(
             "there is none here; optim has SGD and Adam"
         ),
         "LazyLinear": "nn.Linear(3, 2)  # the number of inputs is required",
+        "LazyConv2d": "nn.Conv2d(3, 2, 3)  # the number of channels is required",
+        "LazyBatchNorm1d": "nn.BatchNorm1d(3)  # the number of features is required",
+        "LazyBatchNorm2d": "nn.BatchNorm2d(3)  # the number of channels is required",
+        "normalize": "x / np.linalg.norm(x, axis=1, keepdims=True)",
         "RNN LSTM GRU RNNCell LSTMCell GRUCell Transformer TransformerEncoderLayer "
         "TransformerEncoder MultiheadAttention Upsample ConvTranspose1d ConvTranspose2d "
         "ConvTranspose3d RMSNorm PixelShuffle LocalResponseNorm": (
