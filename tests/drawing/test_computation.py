@@ -248,6 +248,17 @@ def test_a_weight_of_a_product_is_not_an_input():
     assert [fill_of(tg.draw(Value(2.0, label="wave") * x), name) for name in ("wave",)] == kinds[:1]
 
 
+def test_a_nameless_bias_of_scalars_looks_like_the_weights_beside_it():
+    w, b = [Value(2.0), Value(3.0)], Value(0.5)
+    source = tg.draw((w[0] * 1.5 + w[1] * 2.5 + b).tanh()).source
+    assert source.count(theme.LEAF) == 3
+    assert theme.WEIGHT not in source
+    assert (
+        theme.WEIGHT
+        in tg.draw((np.ones((2, 2)) @ Value(np.eye(2)) + Value([1.0, 2.0])).sum()).source
+    )
+
+
 def test_recurrent_weights_are_drawn_before_the_inputs():
     h, x = Value([0.0, 1.0], label="h"), Value([2.0, 3.0], label="x0")
     w, u = Value(np.eye(2), label="W"), Value(np.eye(2), label="U")

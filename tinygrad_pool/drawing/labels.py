@@ -7,6 +7,7 @@ from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.formatting import several
+from tinygrad_pool.rules.arithmetic import add
 from tinygrad_pool.rules.linear import matmul
 from tinygrad_pool.rules.traits import traits_of
 
@@ -37,9 +38,11 @@ def weights_in(nodes: list[Node], called: Mapping[int, str] = {}) -> set[Node]:
     >>> weights_in([x, w, x * w]) == {w}
     True
     """
-    weights = weights_among(nodes)
     leaves = [node for node in nodes if node.is_leaf]
     names = {leaf: leaf.label or called.get(id(leaf), "") for leaf in leaves}
+    sums = [node for node in nodes if node.rule is add and not node.shape]
+    added = {p for node in sums for p in node.parents if isinstance(p, Node)}
+    weights = {v for v in weights_among(nodes) if v not in added or names[v]}  # as w, b in w x + b
     named = {leaf for leaf, name in names.items() if WEIGHT.fullmatch(name)}
     inputs = {leaf for leaf, name in names.items() if INPUT.fullmatch(name)}
     for node in nodes:
