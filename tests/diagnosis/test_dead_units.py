@@ -44,6 +44,12 @@ class TestDeadRelus:
                     layer_of(E, "maximum#2").off == layer_of((w * 1.0).relu().sum(), "relu#2").off
                 )
 
+    def test_a_maximum_with_0_is_on_at_0_if_its_first_operand_is_the_input(self):
+        w = tg.Value(columns(20, 1, -1), label="w")  # units are 2 and 0, or 0 and −2
+        assert find("dead relus", tg.maximum(w * 1.0, 0.0).sum()) == []
+        (finding,) = find("dead relus", tg.maximum(0.0, w * 1.0).sum())
+        assert finding.says == "1 of 2 units (1) is off in all 20 examples"
+
     def test_scalar_relus_written_as_a_maximum_are_units_of_their_scope(self):
         w, findings = tg.Value(1.0, label="w"), []
         for relu in (tg.relu, lambda a: tg.maximum(0.0, a), lambda a: tg.maximum(a, 0.0)):

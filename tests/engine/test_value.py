@@ -79,7 +79,10 @@ class TestOperators:
             b += 1.0
             wide = leaf
             wide -= np.ones(2)
+            c = d = leaf * 3.0  # a leaf now, but computed
+            d += 1.0
         assert (a.data, b.data, leaf.data, wide.shape) == (2.0, 3.0, 1.0, (2,))
+        assert (c.data, d.data) == (3.0, 4.0)
 
     @pytest.mark.parametrize("other", ["text", None, [1.0, "x"], {}, 1j])
     def test_operands_that_are_not_numbers_are_an_error(self, other):

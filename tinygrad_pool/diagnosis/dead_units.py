@@ -148,14 +148,13 @@ def _of_array(survey: Survey, node: Node) -> Iterator[Gate]:
     for i, p in enumerate(node.parents):
         if not isinstance(p, Node):
             continue
+        opens = np.asarray(unit_slopes(node, i)) != 0
         if is_relu(node):
-            opens = ~(np.asarray(p._numbers) <= 0)
             axis = None if in_loss(survey, node) else _unit_axis(survey, opens.ndim)
             yield _gate(survey, node, p, opens, axis, node.about.scope or survey.call(node))
         else:
-            won = np.asarray(unit_slopes(node, i)) != 0
             name = survey.call(p if node.parents[1:] else node)
-            yield _gate(survey, node, p, won, _contest_axis(survey, node, won.ndim), name)
+            yield _gate(survey, node, p, opens, _contest_axis(survey, node, opens.ndim), name)
 
 
 def _gate(survey: Survey, node: Node, p: Node, opens: Mask, axis: int | None, name: str) -> Gate:
@@ -217,7 +216,7 @@ def _of_scalars(survey: Survey, nodes: list[Node]) -> Gate:
     for node in nodes:
         for i, p in enumerate(node.parents):
             if isinstance(p, Node):
-                opens = not p._numbers <= 0 if relu else bool(np.any(unit_slopes(node, i)))
+                opens = bool(np.any(unit_slopes(node, i)))
                 tally.setdefault((node.about.scope, i), []).append(opens)
                 if not opens and _paid(survey, p):
                     paid.add((node.about.scope, i))

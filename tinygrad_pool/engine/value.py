@@ -62,11 +62,11 @@ def _swapped(operation: Operation) -> Operation:
 
 
 def _in_place(operation: Callable[[Any, Any], Any]) -> Callable[[Value, Any], Any]:
-    """Return an augmented assignment: under `no_grad`, v -= w changes a leaf, as an array."""
+    """Return an augmented assignment: under `no_grad`, it changes a leaf that was not computed."""
 
     def assign(self: Value, w: Any) -> Any:
         y = operation(self, w)
-        if SETTING.get().graph or not isinstance(self, Leaf) or y.shape != self.shape:
+        if SETTING.get().graph or self.rule is not None or y.shape != self.shape:
             return y
         self.data = y.data
         return self
