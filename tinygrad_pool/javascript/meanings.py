@@ -76,19 +76,15 @@ MOVES = (
 COMPARISONS = {np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal}
 
 
-def _elementwise(function: Any, text: str) -> Any:
-    def apply(*xs: Any, **options: Any) -> Any:
-        if options:
-            raise NotTraced(f"it calls {function.__name__} with {', '.join(options)}=")
-        if any(x is None for x in xs):
-            raise NotTraced(f"it calls {function.__name__} with None")
-        xs = tuple(np.asarray(x) if isinstance(x, list | tuple) else x for x in xs)
-        with np.errstate(all="ignore"):
-            numbers = np.asarray(function(*map(bare, xs)))
-        tape = tape_of(xs)
-        return result(tape, applied(text, xs, numbers, function in COMPARISONS), numbers)
-
-    return apply
+def _elementwise(function: Any, text: str, *xs: Any, **options: Any) -> Any:
+    if options:
+        raise NotTraced(f"it calls {function.__name__} with {', '.join(options)}=")
+    if any(x is None for x in xs):
+        raise NotTraced(f"it calls {function.__name__} with None")
+    xs = tuple(np.asarray(x) if isinstance(x, list | tuple) else x for x in xs)
+    with np.errstate(all="ignore"):
+        numbers = np.asarray(function(*map(bare, xs)))
+    return result(tape_of(xs), applied(text, xs, numbers, function in COMPARISONS), numbers)
 
 
 def applied(text: str, xs: tuple[Any, ...], numbers: Any, seen: bool) -> str:
@@ -109,18 +105,15 @@ def applied(text: str, xs: tuple[Any, ...], numbers: Any, seen: bool) -> str:
 
 
 for _function, _text in ELEMENTWISE.items():
-    handles(_function)(_elementwise(_function, _text))
+    handles(_function)(partial(_elementwise, _function, _text))
 
 
-def _moves(function: Any) -> Any:
-    def move(x: Any, *order: Any, **options: Any) -> Any:
-        return moved(x, function(places(x), *order, **options))
-
-    return move
+def _move(function: Any, x: Any, *order: Any, **options: Any) -> Any:
+    return moved(x, function(places(x), *order, **options))
 
 
 for _function in MOVES:
-    handles(_function)(_moves(_function))
+    handles(_function)(partial(_move, _function))
 
 for _function in (np.shape, np.ndim, np.size, np.result_type, np.zeros_like, np.ones_like):
     handles(_function)(lambda *xs, ask=_function, **options: ask(*map(bare, xs), **options))
@@ -163,23 +156,20 @@ def rows_of(x: Any, axis: Axis) -> tuple[Any, Any, Shape]:
     return moved(x, order), order, axes
 
 
-def _reduction(function: Any, text: str) -> Any:
-    def reduce(x: Any, axis: Axis = None, keepdims: bool = False, **options: Any) -> Any:
-        if options or not x.size:
-            problem = f"with {', '.join(options)}=" if options else "on an empty array"
-            raise NotTraced(f"it calls {function.__name__} {problem}")
-        if not x.shape:
-            return x
-        with np.errstate(all="ignore"):
-            numbers = function(x.numbers, axis=axis, keepdims=keepdims)
-        rows, _, axes = rows_of(x, axis)
-        n = prod(x.shape[i] for i in axes)
-        run = _run(x.shape, axes)
-        expression = text.format(rows.text, n, run, rounding(x.numbers))
-        flat = result(x.tape, expression, np.reshape(np.asarray(numbers), -1))
-        return shaped(flat, np.shape(numbers))
-
-    return reduce
+def _reduction(
+    function: Any, text: str, x: Any, axis: Axis = None, keepdims: bool = False, **options: Any
+) -> Any:
+    if options or not x.size:
+        problem = f"with {', '.join(options)}=" if options else "on an empty array"
+        raise NotTraced(f"it calls {function.__name__} {problem}")
+    if not x.shape:
+        return x
+    with np.errstate(all="ignore"):
+        numbers = function(x.numbers, axis=axis, keepdims=keepdims)
+    rows, _, axes = rows_of(x, axis)
+    n = prod(x.shape[i] for i in axes)
+    expression = text.format(rows.text, n, _run(x.shape, axes), rounding(x.numbers))
+    return shaped(result(x.tape, expression, np.reshape(numbers, -1)), np.shape(numbers))
 
 
 def _run(shape: Shape, axes: Shape) -> int:
@@ -190,29 +180,24 @@ def _run(shape: Shape, axes: Shape) -> int:
     return count
 
 
-handles(np.sum)(_reduction(np.sum, "total({0}, {1}, {2}{3})"))
-handles(np.max)(_reduction(np.max, "best({0}, {1}, max)"))
-handles(np.min)(_reduction(np.min, "best({0}, {1}, min)"))
-handles(np.prod)(_reduction(np.prod, "best({0}, {1}, (x, w) => x * w)"))
+handles(np.sum)(partial(_reduction, np.sum, "total({0}, {1}, {2}{3})"))
+handles(np.max)(partial(_reduction, np.max, "best({0}, {1}, max)"))
+handles(np.min)(partial(_reduction, np.min, "best({0}, {1}, min)"))
+handles(np.prod)(partial(_reduction, np.prod, "best({0}, {1}, (x, w) => x * w)"))
 
 
-def _running(function: Any, sign: str) -> Any:
-    def run(x: Any, axis: int) -> Any:
-        rows, order, (at,) = rows_of(x, axis)
-        with np.errstate(all="ignore"):
-            numbers = function(x.numbers, axis=axis)
-        join = f"(a, b) => a {sign} b"
-        if rounding(numbers):
-            join = f"(a, b) => Math.fround(a {sign} b)"
-        text = f"running({rows.text}, {x.shape[at]}, {join})"
-        flat = result(x.tape, text, np.reshape(numbers, -1)[order])
-        return moved(flat, np.argsort(order).reshape(x.shape))
-
-    return run
+def _running(function: Any, sign: str, x: Any, axis: int) -> Any:
+    rows, order, (at,) = rows_of(x, axis)
+    with np.errstate(all="ignore"):
+        numbers = function(x.numbers, axis=axis)
+    join = f"Math.fround(a {sign} b)" if rounding(numbers) else f"a {sign} b"
+    text = f"running({rows.text}, {x.shape[at]}, (a, b) => {join})"
+    flat = result(x.tape, text, np.reshape(numbers, -1)[order])
+    return moved(flat, np.argsort(order).reshape(x.shape))
 
 
-handles(np.cumsum)(_running(np.cumsum, "+"))
-handles(np.cumprod)(_running(np.cumprod, "*"))
+handles(np.cumsum)(partial(_running, np.cumsum, "+"))
+handles(np.cumprod)(partial(_running, np.cumprod, "*"))
 
 
 @handles(np.mean)

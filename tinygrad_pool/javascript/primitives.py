@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -134,17 +135,8 @@ def _winners_among(*xs: Any, ties: Ties, name: str, least: bool = False) -> tupl
     return masks, n if isinstance(n, int) else shaped(n, shape)
 
 
-class Links(NamedTuple):
-    """The winners of each window, computed when the program runs."""
-
-    unit: Places
-    cell: Places
-    n: Any
-    first: Places
-
-
 @handles(winning_links)
-def _winning_links(x: Any, *, windows: AnyWindows, ties: Ties) -> Links:
+def _winning_links(x: Any, *, windows: AnyWindows, ties: Ties) -> SimpleNamespace:
     links = undispatched(winning_links)(x.numbers, windows=windows, ties=ties)
     space = x.shape[x.ndim - len(windows.kernel) :]
     cells = cells_of(windows, space)
@@ -152,8 +144,6 @@ def _winning_links(x: Any, *, windows: AnyWindows, ties: Ties) -> Links:
     seen = x.tape.constant(np.where(cells >= 0, planes + cells, -1))
     text = x.tape.line(f'links({x.text}, {seen}, {prod(windows.kernel)}, "{ties}")')
     x.tape.line(f"{SEEN}{text}.cell)")
-    n = links.n
-    if not isinstance(n, int):
-        n = Traced(x.tape, f"{text}.n", n)
-    unit, cell = Places(f"{text}.unit", links.unit), Places(f"{text}.cell", links.cell)
-    return Links(unit, cell, n, Places(f"{text}.first", links.first))
+    n: Any = links.n if isinstance(links.n, int) else Traced(x.tape, f"{text}.n", links.n)
+    names = ("unit", "cell", "first")
+    return SimpleNamespace(n=n, **{k: Places(f"{text}.{k}", getattr(links, k)) for k in names})
