@@ -19,6 +19,7 @@ from tinygrad_pool.codegen.spelling import WIDTH, filled, spelled
 from tinygrad_pool.codegen.writer import Writer, key_of
 from tinygrad_pool.drawing.variables import check_names
 from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.engine.data import copied
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.rerun import changed, check_value, rerun
@@ -58,7 +59,7 @@ class Unrolled:
         self.name = writer.name[loss]
         self.leaves: dict[str, Any] = {writer.name[n]: n for n in nodes if n.is_leaf}
         self._name_of = {key: name for name, leaf in self.leaves.items() for key in (name, leaf)}
-        self._numbers = {n: changed(leaf._numbers, {}, n) for n, leaf in self.leaves.items()}
+        self._numbers = {n: copied(leaf._numbers) for n, leaf in self.leaves.items()}
         large = {name: data for name, data in self._numbers.items() if spelled(data) is None}
         self._given = {**large, **writer.given}
         gradients = {name: f"g_{name}" for name in self.leaves}
@@ -84,7 +85,7 @@ class Unrolled:
             loss, gradients = self._run(**self._given | data)
         except (ArithmeticError, TypeError, ValueError):  # 1 / 0.0, or data changed a shape
             return self._on_numpy(data)
-        return Outcome(_own(loss), {name: _own(g) for name, g in gradients.items()})
+        return Outcome(copied(loss), {name: copied(g) for name, g in gradients.items()})
 
     def _on_numpy(self, data: dict[str, Any]) -> Outcome:
         """Run the graph itself, which uses NumPy numbers where Python's floats fail."""
@@ -92,7 +93,7 @@ class Unrolled:
         twins = rerun(self._loss, {leaf: numbers[n] for n, leaf in self.leaves.items()})
         loss, leaves = twins[self._loss], [twins[leaf] for leaf in self.leaves.values()]
         gradients = dict(zip(self.leaves, grad(loss, leaves, self._gradient), strict=True))
-        return Outcome(_own(loss.data), gradients)
+        return Outcome(copied(loss.data), gradients)
 
     def _warn(self, new: Mapping[str, Any]) -> None:
         """Warn if new data would change a choice that plain Python made, such as an `if`."""
@@ -211,8 +212,3 @@ def _comment(x: Any) -> str:
     if isinstance(x, np.ndarray):
         return f"  # an array {x.shape}" + (f" of {x.dtype}" if x.dtype != float else "")
     return "  # a function" if callable(x) else ""
-
-
-def _own(x: Any) -> Any:
-    """Copy an array, so that the caller may change it."""
-    return np.array(x) if isinstance(x, np.ndarray) else x

@@ -11,8 +11,9 @@ from typing import Any, NoReturn, Self, SupportsIndex
 import numpy as np
 
 from tinygrad_pool.engine.backward import start, topological_order
+from tinygrad_pool.engine.data import copied
 from tinygrad_pool.engine.node import Node
-from tinygrad_pool.engine.rerun import changed, check_value
+from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.steps import Step, refuse_copy, step_of
 from tinygrad_pool.engine.turns import HALF_DONE, TURN, take_turn
 from tinygrad_pool.engine.value import Value
@@ -44,7 +45,7 @@ class Trace(Named):
         super().__init__(topological_order(loss), {} if names is None else names)
         self.loss, self.gradient = loss, gradient
         self._kept = {  # data of leaves, and of nodes that may be views of them
-            node: changed(node._numbers, {}, "")
+            node: copied(node._numbers)
             for node in self.nodes
             if node.is_leaf or getattr(node._numbers, "base", None) is not None
         }
