@@ -211,9 +211,8 @@ def _far(before: Any, after: Any) -> float:
 
 def _same_shape(before: Any, after: Any) -> tuple[Any, Any]:
     """Replace a gradient that is not computed by zeros."""
-    if before is None:
-        return np.zeros(np.shape(0.0 if after is None else after)), 0.0 if after is None else after
-    return before, np.zeros(np.shape(before)) if after is None else after
+    zeros = np.zeros(np.shape(after if before is None else before))
+    return zeros if before is None else before, zeros if after is None else after
 
 
 def _cell(before: Any, after: Any) -> str:
