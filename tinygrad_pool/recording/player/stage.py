@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
-from itertools import chain, zip_longest
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 from tinygrad_pool.derivatives.slopes import largest_of
@@ -215,6 +215,5 @@ def _mark_box(group: ET.Element) -> None:
 def _write(group: ET.Element, lines: list[str]) -> None:
     """Write the lines of a gradient into the texts of its box."""
     texts = [child for child in group if child.get("class") == "grad"]
-    for text, line in zip_longest(texts, lines[: len(texts)], fillvalue=""):
-        assert isinstance(text, ET.Element)
-        text.text = str(line)
+    for text, line in zip(texts, chain(lines, repeat("")), strict=False):
+        text.text = line

@@ -50,10 +50,7 @@ class Story:
         self.folded, self.in_full = stage.folded, len(recording.nodes) <= EXPLAINED
         self.last = recording.last
         self.formats = {} if self.folded else {n: self._format(n) for n in self.last}
-        known = [g for g in self.last.values() if g is not None]
-        alone = [g for g in known if isinstance(g, float | np.generic)]
-        arrays = [g for g in known if not isinstance(g, float | np.generic)]
-        self.largest = max(map(largest_in, [alone, *arrays]))
+        self.largest = largest_in(joined([g for g in self.last.values() if g is not None]))
         self.called = recording.names_by_id
 
     def to_json(self) -> Json:
