@@ -228,14 +228,11 @@ class GainPath:
         leaves = dict.fromkeys(leaf for part in self.steps[begin:end] for leaf in part.leaves)
         parts = [f"{self.call(s.node)} → {self.call(s.below)}", times(s.decades)]
         parts += [f"through {several([*map(self.call, leaves)])}"] if leaves else []
-        shared = any(self._times(leaf) > 1 for leaf in leaves)
+        shared = any(sum(leaf in part.leaves for part in self.steps) > 1 for leaf in leaves)
         looped = not s.node.about.scope and (shared or (not leaves and s.below.is_interior))
         parts += [f"in turn {s.turn} of {s.turns}"] if s.turn and looped else []
         parts += [f"at {quoted(s.line)}"] if s.line and source else []
         return ", ".join(parts)
-
-    def _times(self, leaf: Node) -> int:
-        return sum(leaf in s.leaves for s in self.steps)
 
     def _groups(self, what: str) -> dict[str, list[float]]:
         """Group the gains of the steps, as powers of ten."""
