@@ -67,7 +67,6 @@ class ClosurePdb(pdb.Pdb):
         self.turn = self.goal = 0
         self.visited: set[Node] = set()
         self.targets: set[Node] = set()  # for `node NAME`
-        self.done = False
 
     def walk(self, stops: Iterable[Stop], one: bool = False) -> bool:
         """Take all steps under Pdb; with `one`, a further step only after the command `node`.
@@ -75,7 +74,7 @@ class ClosurePdb(pdb.Pdb):
         Returns False if the user quit. An error in a closure is shown post mortem and raised again.
         """
 
-        def take_all() -> None:
+        def take_all() -> bool:
             for stop in stops:
                 self.expected = self.current = stop
                 self.turn += 1
@@ -86,12 +85,12 @@ class ClosurePdb(pdb.Pdb):
                     break
             if self.targets:
                 self.message("that node was not reached: no gradient arrives there")
-            self.done = True
+            return True
 
         tracer, on_ctrl_c = sys.gettrace(), signal.getsignal(signal.SIGINT)
-        self.by_node, self.done, self.current = True, False, None
+        self.by_node, self.current = True, None
         try:
-            self.runcall(take_all)
+            return bool(self.runcall(take_all))  # None if the user quit
         except Exception as error:
             if not any(
                 f.f_code.co_name == "trace_dispatch" for f, _ in walk_tb(error.__traceback__)
@@ -101,7 +100,6 @@ class ClosurePdb(pdb.Pdb):
         finally:
             sys.settrace(tracer)
             self._release(on_ctrl_c)
-        return self.done
 
     def _release(self, on_ctrl_c: Any) -> None:
         """Release all frames: they hold the graph and, through their tracer, this object."""
