@@ -119,9 +119,7 @@ def equivalence(options: argparse.Namespace) -> None:
     from tinygrad_pool.pooling_as_weights.comparison import compare_weight_layer
 
     check_folder(options.out)
-    loss = (
-        fresh_from(options, "equivalence", rules=True)[0] if options.script else _loss_on_digits()
-    )
+    loss = fresh_from(options, rules=True)[0] if options.script else _loss_on_digits()
     comparison = compare_weight_layer(loss, ones_of(loss))
     try:
         picture = comparison.draw()

@@ -29,7 +29,7 @@ def draw(options: argparse.Namespace) -> None:
     from tinygrad_pool import drawing
 
     check_folder(options.out)
-    value, made = value_from(options, "draw")
+    value, made = value_from(options)
     looks = {"detail": options.detail, "show": options.show, "theme": options.theme}
     size = {"width": options.width, "height": options.height}
     path = drawing.render(value, options.out, names=made, **size, **looks)
@@ -40,7 +40,7 @@ def tree(options: argparse.Namespace) -> None:
     """Print a Value's graph as text."""
     from tinygrad_pool import drawing
 
-    value, made = value_from(options, "tree")
+    value, made = value_from(options)
     print(drawing.tree(value, names=made))
 
 
@@ -49,7 +49,7 @@ def frames(options: argparse.Namespace) -> None:
     from tinygrad_pool import drawing
 
     check_folder(options.out)
-    value, made = fresh_from(options, "frames")
+    value, made = fresh_from(options)
     looks = {"format": options.format, "theme": options.theme}
     files = drawing.frames(value, options.out, gradient=ones_of(value), names=made, **looks)
     print(f"{counted(len(files), 'file')} in {options.out}; the first is {files[0].name}")
@@ -60,7 +60,7 @@ def debug(options: argparse.Namespace) -> None:
     from tinygrad_pool import debugger
     from tinygrad_pool.debugger.terminal import coloured
 
-    value, made = fresh_from(options, "debug")
+    value, made = fresh_from(options)
     gradient = ones_of(value)
     _undo_own_pass(value, gradient)
     line = f"── {options.script.name} has run; its backward pass follows ──"
@@ -72,14 +72,14 @@ def diagnose(options: argparse.Namespace) -> None:
     """Diagnose why a script's network does not learn."""
     from tinygrad_pool import diagnosis
 
-    value, made = fresh_from(options, "diagnose")
+    value, made = fresh_from(options)
     print(diagnosis.diagnose(value, ones_of(value), names=made))
 
 
 def play(options: argparse.Namespace) -> None:
     """Write a page that plays the backward pass of a script."""
     check_folder(options.out)
-    value, made = fresh_from(options, "play")
+    value, made = fresh_from(options)
     recording = recorded(value, made)
     path = recording.to_html(options.out, start="predict" if options.predict else "play")
     print(f"{path} plays {counted(len(recording), 'step')} back from {_name(value, made)}")
@@ -120,29 +120,27 @@ def _undo_own_pass(value: Value, gradient: Any) -> None:
             node.grad = left.get(node)
 
 
-def value_from(options: argparse.Namespace, command: str) -> tuple[Value, dict[str, Any]]:
+def value_from(options: argparse.Namespace) -> tuple[Value, dict[str, Any]]:
     """Run a script; return one of its Values, and all its top-level names."""
-    made = made_by(options, command)
+    made = made_by(options)
     return value_of(made, options.value, str(options.script)), made
 
 
-def made_by(options: argparse.Namespace, command: str) -> dict[str, Any]:
+def made_by(options: argparse.Namespace) -> dict[str, Any]:
     """Run a script; return its top-level names."""
     if not user_script.is_there(options.script):
-        raise OptionError(f"{command}: there is no script {options.script}")
+        raise OptionError(f"{options.run.__name__}: there is no script {options.script}")
     return user_script.run(options.script, options.arguments)
 
 
-def fresh_from(
-    options: argparse.Namespace, command: str, rules: bool = False
-) -> tuple[Value, dict[str, Any]]:
+def fresh_from(options: argparse.Namespace, rules: bool = False) -> tuple[Value, dict[str, Any]]:
     """Run a script as `value_from` does, for a command that needs a backward pass.
 
     With `rules`, the command runs the rules again, too. Raises GraphError if the graph is out of
     date, as that of a loss is after an optimizer step.
     """
-    value, made = value_from(options, command)
-    check_fresh(command, value, made, options.script, rules)
+    value, made = value_from(options)
+    check_fresh(options.run.__name__, value, made, options.script, rules)
     return value, made
 
 
@@ -184,7 +182,7 @@ def unroll(options: argparse.Namespace) -> None:
     """Print both passes of a script as a straight-line program."""
     from tinygrad_pool.codegen import unrolled
 
-    value, made = fresh_from(options, "unroll", rules=True)
+    value, made = fresh_from(options, rules=True)
     print(unrolled.unroll(value, ones_of(value), names=made))
 
 
@@ -193,7 +191,7 @@ def export(options: argparse.Namespace) -> None:
     from tinygrad_pool.bridges import to_onnx
 
     check_folder(options.out)
-    made = made_by(options, "export")
+    made = made_by(options)
     network = _network(made, options)
     inputs = [_input(made, name, options) for name in options.inputs.split(",") if name]
     if isinstance(network, Module) and not inputs:
@@ -237,7 +235,7 @@ def crosscheck(options: argparse.Namespace) -> None:
     """
     from tinygrad_pool import bridges
 
-    value, _ = fresh_from(options, "crosscheck", rules=True)
+    value, _ = fresh_from(options, rules=True)
     result = bridges.crosscheck(value)
     print(result)
     if not result.ok:
