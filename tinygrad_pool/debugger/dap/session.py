@@ -201,8 +201,6 @@ class Session:
 
     def list_variables(self, arguments: Arguments) -> Body:
         """Return the variables below a reference."""
-        if arguments.get("filter") == "named" and "count" not in arguments:
-            arguments = {"variablesReference": arguments["variablesReference"]}
         children = self.variables.children(arguments["variablesReference"], part_of(arguments))
         return {"variables": children}
 
