@@ -74,7 +74,8 @@ def stage_of(recording: Trace, direction: Direction | None = None) -> Stage:
     boxes, edges = (_draw_folded if folded else _draw_nodes)(graph, recording)
     theme.write_on(graph, *set_note(recording.nodes, recording.names))
     svg = picture(graph.source, "svg", timeout=120.0).decode()
-    last = {} if folded else {box.id: _lines(recording, box.nodes[0]) for box in boxes}
+    grads = recording.last
+    last = {} if folded else {box.id: _lines(grads.get(box.nodes[0])) for box in boxes}
     return Stage(_marked(svg, last), boxes, edges, folded)
 
 
@@ -151,9 +152,8 @@ def _room(data: Any) -> str:
     )
 
 
-def _lines(recording: Trace, node: Node) -> list[str]:
+def _lines(g: Any) -> list[str]:
     """Write the final gradient of a node, which the page shows if scripts are disabled."""
-    g = recording.last.get(node)
     return ["–"] if g is None else numbers(g).split("\n")
 
 
