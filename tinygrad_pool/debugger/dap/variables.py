@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -33,6 +32,9 @@ MOST_FRAMES = 200
 
 ALL = slice(None)
 
+Children: TypeAlias = "Callable[[slice], list[Variable]]"
+"""The variables below another, of which an editor asks for a part."""
+
 
 class Variable(NamedTuple):
     """A variable of the protocol. If it can be set, it is the data of `node` at `element`."""
@@ -40,7 +42,7 @@ class Variable(NamedTuple):
     name: str
     text: str
     kind: str = ""
-    children: Callable[[slice], list[Variable]] | None = None
+    children: Children | None = None
     indexed: int = 0
     node: Node | None = None
     element: tuple[int, ...] | None = None
@@ -51,37 +53,31 @@ class Variables:
 
     def __init__(self, recording: Trace) -> None:
         self.recording = recording
-        self.by_reference: list[Variable] = []
+        self.by_reference: list[Children] = []
 
     def scopes(self, node: Node) -> list[dict[str, Any]]:
         """List the groups of variables of a node; an editor opens expensive ones on demand."""
-        scopes: list[tuple[str, Callable[[], list[Variable]], bool]] = [
-            ("Node", lambda: self._node(node), False),
-            ("Sends", lambda: self._sent(node), False),
-            ("Local derivatives", lambda: self._slopes(node), True),
-            ("Why", lambda: self._why(node), True),
-            ("Leaves: data, and gradient so far", self._leaves, True),
+        scopes: list[tuple[str, Children, bool]] = [
+            ("Node", lambda part: self._node(node)[part], False),
+            ("Sends", lambda part: self._sent(node)[part], False),
+            ("Local derivatives", lambda part: self._slopes(node)[part], True),
+            ("Why", lambda part: self._why(node)[part], True),
+            ("Leaves: data, and gradient so far", lambda part: self._leaves()[part], True),
         ]
         return [
-            {
-                "name": name,
-                "expensive": costly,
-                "variablesReference": self._refer(_branch(name, "", children)),
-            }
+            {"name": name, "expensive": costly, "variablesReference": self._refer(children)}
             for name, children, costly in scopes
         ]
 
     def children(self, reference: int, part: slice = ALL) -> list[dict[str, Any]]:
         """List the variables below a reference. Raises OptionError if it is no longer valid."""
-        children = self._at(reference).children
-        return [self.to_json(v) for v in (children(part) if children else [])[:MOST]]
+        return [self.to_json(v) for v in self._at(reference)(part)[:MOST]]
 
     def find(self, reference: int, name: str) -> Variable:
         """Find a variable below a reference by its name. Raises OptionError if there is none."""
-        children = self._at(reference).children
         row = re.fullmatch(r"\[(\d{1,18})\]", name)
         part = slice(int(row[1]), int(row[1]) + 1) if row else ALL
-        for v in children(part) if children else []:
+        for v in self._at(reference)(part):
             if v.name == name:
                 return v
         raise OptionError(f"there is no variable {name!r} here")
@@ -94,7 +90,7 @@ class Variables:
             name += subscript(index)
             data, grad = np.asarray(data)[index], None if grad is None else np.asarray(grad)[index]
         text = f"{name} = {on_a_line(data)}, grad {'–' if grad is None else on_a_line(grad)}"
-        return _branch(name, text, lambda: self._node(node))
+        return Variable(name, text, children=lambda part: self._node(node)[part])
 
     def to_json(self, v: Variable) -> dict[str, Any]:
         """Describe a variable as the protocol does."""
@@ -102,7 +98,7 @@ class Variables:
             "name": v.name,
             "value": v.text,
             "type": v.kind,
-            "variablesReference": self._refer(v) if v.children else 0,
+            "variablesReference": self._refer(v.children) if v.children else 0,
             "indexedVariables": v.indexed,
         }
         if v.node is not None:
@@ -110,11 +106,11 @@ class Variables:
             return described | {"evaluateName": name}
         return described | {"presentationHint": {"attributes": ["readOnly"]}}
 
-    def _refer(self, v: Variable) -> int:
-        self.by_reference.append(v)
+    def _refer(self, children: Children) -> int:
+        self.by_reference.append(children)
         return len(self.by_reference)
 
-    def _at(self, reference: int) -> Variable:
+    def _at(self, reference: int) -> Children:
         if not 0 < reference <= len(self.by_reference):
             raise OptionError(f"reference {reference} is not valid: references end at each stop")
         return self.by_reference[reference - 1]
@@ -179,7 +175,8 @@ class Variables:
         for target in targets:
             first, *lines = str(self.recording.why(target)).split("\n")
             rows = [Variable(str(i), line.strip()) for i, line in enumerate(lines, 1)]
-            reasons.append(_branch(self.recording.call(target), first, partial(list, rows)))
+            name = self.recording.call(target)
+            reasons.append(Variable(name, first, children=rows.__getitem__))
         return reasons
 
     def _leaves(self) -> list[Variable]:
@@ -214,10 +211,6 @@ def part_of(arguments: Mapping[str, Any]) -> slice:
     """
     start, count = (max(0, int(arguments.get(key) or 0)) for key in ("start", "count"))
     return slice(start, start + count if count else None)
-
-
-def _branch(name: str, text: str, children: Callable[[], Iterable[Variable]]) -> Variable:
-    return Variable(name, text, children=lambda part: list(children())[part])
 
 
 def _written(x: Any) -> str:
