@@ -81,18 +81,15 @@ class SteppingCommands(Prompt):
             n = natural(argument, "goto", least=0)
             if n > (last := len(self.recording)):
                 raise OptionError(f"goto: needs a step from 0 to {last}, got {argument!r}")
-        self.recording.seek(n)
-        self.here()
+        self._seek(n)
 
     def do_finish(self, _: str) -> None:
         """finish: run to the end, ignoring breakpoints."""
-        self.recording.seek(len(self.recording))
-        self.here()
+        self._seek(len(self.recording))
 
     def do_restart(self, _: str) -> None:
         """restart: go back to before the first step. Breakpoints are kept."""
-        self.recording.seek(0)
-        self.here()
+        self._seek(0)
 
     def do_quit(self, _: str) -> bool:
         """quit: leave. Unless the pass is at its end, every gradient is restored."""
