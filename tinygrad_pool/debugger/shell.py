@@ -98,7 +98,7 @@ class Shell(SteppingCommands):
         """gains [NAME]: show how each rule scales |grad| on the path to a node."""
         path = self.recording.gains(self._node(argument))
         self.say(path.by("rule").text())
-        self.say(str(path).partition("\n")[2])
+        self.say(path.reasons())
 
     def do_check(self, _: str) -> None:
         """check: compare each closure with finite differences. Lists leaves set since the pass."""
