@@ -10,7 +10,6 @@ from collections import Counter
 from typing import Any
 
 from tinygrad_pool.codegen.inlining import LARGE, Inlined, Text, inlined, literal
-from tinygrad_pool.codegen.spelling import spelled
 from tinygrad_pool.codegen.writer import Writer
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.running import call_options, data_of
@@ -48,8 +47,6 @@ class Program:
         options = call_options(node)
         data = data_of(node.parents)
         if not all(type(x) is float or (type(x) in PYTHON and abs(x) < 2**53) for x in data):
-            return None
-        if any(spelled(x) is None for x in options.values()):
             return None
         fixed = [None if isinstance(p, Node) else float(p) for p in node.parents]
         texts = self.writer.calls[node][1]
