@@ -220,11 +220,9 @@ def spread(x: Any, shape: Shape, tape: Tape) -> str:
     """Write an operand of an elementwise function: one number, or an array of the given shape."""
     if not isinstance(x, Traced | Mask):
         return tape.constant(np.broadcast_to(x, shape) if np.size(x) != 1 else np.ravel(x)[0])
-    if x.shape == shape:
-        return x.text
     if x.size == 1:
-        return x.text if not x.shape else f"{x.text}[0]"
-    return str(moved(x, np.broadcast_to(places(x), shape)).text)
+        return f"{x.text}[0]" if x.shape else x.text
+    return whole(x, shape, tape)
 
 
 def whole(x: Any, shape: Shape, tape: Tape) -> str:
