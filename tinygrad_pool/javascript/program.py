@@ -43,7 +43,7 @@ def program_of(
     """Write both passes of a graph in JavaScript, or return why that is not possible.
 
     Each rule runs on traced numbers; the results must equal the recorded ones. `data` holds the
-    numbers of leaves.
+    numbers of the nodes.
     """
     try:
         return _Writer(nodes, steps, data, names).program()
@@ -81,12 +81,11 @@ class _Writer:
         if stale := set_since(self.nodes):
             names = several([self.names[v] for v in stale])
             raise NotTraced(f"the data of {names} was set after the pass was recorded")
-        first = next(iter(self.steps.values()), None)
-        seed = np.ones(self.nodes[-1].shape) if first is None else first.upstream
+        first = next(iter(self.steps.values()))
         graph = {
             "nodes": [self._described(node) for node in self.nodes],
             "constants": self.constants,
-            "seed": [as_json(float(x)) for x in np.ravel(seed)],
+            "seed": [as_json(float(x)) for x in np.ravel(first.upstream)],
             "order": [self.place[node] for node in self.steps],
         }
         return Program([*self.functions], graph)
@@ -131,8 +130,7 @@ class _Writer:
         for p in node.parents:
             if isinstance(p, Node):
                 names.append(f"x{len(names)}")
-                numbers = self.data[p] if p.is_leaf else p._numbers
-                operands.append(Traced(tape, names[-1], numbers))
+                operands.append(Traced(tape, names[-1], self.data[p]))
             else:
                 operands.append(p)
         with np.errstate(all="ignore"):
