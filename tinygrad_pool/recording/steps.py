@@ -58,10 +58,7 @@ class Sums:
         self._now = dict(zip(nodes, before, strict=True))
         self._flat: list[Any] = []  # node, before, after, node, …
         self._ends: list[int] = []  # where each step's part of it ends
-        root = steps[0].node if steps else None
-        for node in nodes:
-            if node.is_interior:
-                self._note({node: seed if node is root else None})
+        self._note({v: seed if v is nodes[-1] else None for v in nodes if v.is_interior})
         for node, _, contributions in steps:
             after: dict[Node, Any] = {}
             for p, c in zip(node.parents, contributions, strict=True):
