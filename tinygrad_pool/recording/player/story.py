@@ -29,7 +29,7 @@ from tinygrad_pool.recording.player.stage import LABELLED, Box, Stage
 from tinygrad_pool.recording.player.thumbnails import Format, cells_of, format_of, largest_in
 from tinygrad_pool.recording.source import quoted
 from tinygrad_pool.recording.steps import Change
-from tinygrad_pool.recording.symbols import equations_of, symbol_of
+from tinygrad_pool.recording.symbols import equations_of, signed, symbol_of
 from tinygrad_pool.recording.trace import Trace
 
 EXPLAINED = 300
@@ -137,8 +137,7 @@ class Story:
                 continue
             says = on_a_line(c)
             if local is not None and not p.shape:
-                slope = f"({number(local[i])})" if local[i] < 0 else number(local[i])
-                symbol = symbol_of(node, i, self.called)
+                symbol, slope = symbol_of(node, i, self.called), signed(number(local[i]))
                 says = f"g · {symbol} = {number(step.upstream)} · {slope} = {says}"
                 if not c:
                     json["reason"] = self.recording.ledger.reason(step, i)
