@@ -139,7 +139,7 @@ class Unrolled:
             self._writer = None
         return run
 
-    def _compile(self, writer: Writer) -> Callable[..., tuple[Any, dict[str, Any]]]:
+    def _compile(self, writer: Writer) -> Any:
         """Compile the text, and let pdb list it."""
         program = Program(writer)
         text = self._text(writer, program.forward_lines, program.backward_lines, program.gradients)
@@ -148,8 +148,7 @@ class Unrolled:
         weakref.finalize(self, linecache.cache.pop, file, None)
         names: dict[str, Any] = {"__name__": "unrolled", **GIVEN}
         exec(compile(text, file, "exec"), names)
-        run: Callable[..., tuple[Any, dict[str, Any]]] = names["run"]
-        return run
+        return names["run"]
 
 
 def unroll(
