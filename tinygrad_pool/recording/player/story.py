@@ -49,7 +49,6 @@ class Story:
         self.home = {node: i for i, box in enumerate(stage.boxes) for node in box.nodes}
         self.folded, self.in_full = stage.folded, len(recording.nodes) <= EXPLAINED
         self.last = recording.last
-        self.formats = {} if self.folded else {n: self._format(n) for n in self.last}
         self.largest = largest_in(joined([g for g in self.last.values() if g is not None]))
         self.called = recording.names_by_id
 
@@ -70,7 +69,7 @@ class Story:
         json["because"] = self._because(node)
         if line := quoted(node.about.line):
             json["line"] = line
-        if shown := self.formats.get(node) or self._format(node):
+        if shown := self._format(node):
             json["format"] = shown[:3]
             json["cells"] = cells_of(node.data, shown, largest_in(node.data))
         return json
@@ -91,7 +90,7 @@ class Story:
         node, g = change.node, change.after
         lines = numbers(g).split("\n")
         json: Json = {"box": self.home[node], "lines": lines, "size": self._size(g)}
-        if shown := self.formats.get(node):
+        if shown := self._format(node):
             json["cells"] = cells_of(g, shown, largest_in(self.last[node]))
         return json
 
