@@ -159,6 +159,11 @@ class TestRows:
             h = (tg.sigmoid(h @ w + b) * 2.0).relu()
         assert rows(h.sum()) == ["w", "b", "mul", "relu", "sum"]
 
+    def test_a_number_taken_from_a_parameter_array_belongs_to_its_row(self):
+        w = tg.Value([0.5, 1.0, 2.0], label="w")
+        assert rows(w[0] * w[1] + (w[1:] ** 2).sum()) == ["w", "mul", "power", "sum", "add"]
+        assert rows(np.dot(w, [1.0, 2.0, 3.0]) * 2.0) == ["w", "mul"]
+
     def test_scalars_without_scopes_are_grouped_by_operation(self):
         w = tg.Value(2.0, label="w")
         assert rows((w * 3.0 + 1.0).relu() * 2.0) == ["mul", "add", "relu"]

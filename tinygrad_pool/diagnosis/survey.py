@@ -190,8 +190,8 @@ class Survey:
     def _unscoped(self, node: Node, active: Set[Node], rows: Mapping[Node, str]) -> str:
         if node in active and len(active) <= ROWS:
             return self.call(node)
-        for p in node.parents if node.shape else ():
-            if isinstance(p, Node):
+        for p in node.parents:
+            if isinstance(p, Node) and (node.shape or p.shape):
                 if (leaf := leaf_below(p)) in self.parameters:
                     return self.parameters[leaf]
                 if node in active and p not in active and rows.get(p) in self.parameters.values():
