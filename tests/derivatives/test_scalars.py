@@ -309,16 +309,22 @@ def test_interp_and_unwrap_are_split_into_units():
 
 def test_an_inverse_is_refused():
     x = Value(np.eye(2), label="x")
-    with pytest.raises(UnsupportedError, match="explode: the inv node has no scalar form"):
+    with pytest.raises(UnsupportedError, match="explode: the inv node has no scalar form") as error:
         tg.explode(np.linalg.inv(x).sum())
+    assert str(error.value).endswith("; ask record(loss).why(v), which needs none")
 
 
 def test_a_users_rule_is_refused_on_arrays():
     x = Value([1.0, 2.0], label="x")
     with pytest.raises(UnsupportedError, match="explode: the double node has no scalar form"):
         tg.explode(tg.lift(double)(x).sum())
-    with pytest.raises(UnsupportedError, match="derive: the double node has no scalar form"):
+    with pytest.raises(
+        UnsupportedError, match="derive: the double node has no scalar form"
+    ) as error:
         tg.derive(tg.lift(double)(x).sum(), x, 0)
+    assert str(error.value).endswith(
+        '; if the rule acts on each element alone, declare it: with_traits("elementwise")(rule)'
+    )
 
 
 def test_too_many_units_are_refused_with_the_count():

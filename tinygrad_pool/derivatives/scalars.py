@@ -22,6 +22,7 @@ from tinygrad_pool.formatting import subscript
 from tinygrad_pool.functional import operations
 from tinygrad_pool.rules import elementwise, reductions
 from tinygrad_pool.rules.arguments import axes_of, count_of, kept
+from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.traits import traits_of
 
@@ -127,9 +128,13 @@ def _links(node: Node, i: int, units: Indices, name: str) -> Weights:
     x_shape = np.shape(operands_of(node)[i])
     if _builder(node) is None:
         if any(np.ndim(x) for x in (node._numbers, *operands_of(node))):
+            fix = "ask record(loss).why(v), which needs none"
+            if not is_ours(node.rule):
+                fix = "if the rule acts on each element alone, declare it: "
+                fix += 'with_traits("elementwise")(rule)'
             raise UnsupportedError(
                 f"{name}: {name_of(node)} has no scalar form, so its arrays cannot be split into "
-                "units; apply rules of your own to numbers instead"
+                f"units; {fix}"
             )
         return Weights(units, np.zeros(1, int), np.ones(1), node.shape, x_shape)
     if traits_of(node.rule).unit != "softmax":
