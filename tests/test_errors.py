@@ -23,6 +23,7 @@ KINDS = {
     "GradientError": AssertionError,
     "ScriptError": RuntimeError,
     "HabitError": AttributeError,
+    "HabitImportError": ImportError,
 }
 
 

@@ -11,6 +11,7 @@ __all__ lists the names to begin with. `tg.functional` has every operation. Name
 needed to compute, such as `draw`, are loaded on first use, from the modules in __init__.pyi.
 """
 
+import sys
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -115,15 +116,26 @@ def _homes() -> dict[str, str]:
 
 
 def _missing_from(module: str, name: str) -> AttributeError:
-    """Return the error for a name that the package or one of its parts does not have."""
+    """Return the error for a name that the package or one of its parts does not have.
+
+    Raises HabitImportError in `from tinygrad_pool import name`, where Python would replace an
+    AttributeError, and so drop its advice.
+    """
+    from importlib.util import find_spec
+
     from tinygrad_pool.engine.habits import missing_from
+    from tinygrad_pool.errors import HabitError, HabitImportError
 
     ways = {public: f"tg.{public}" for public in _homes()}
     nn, optim = (loaded(part, _homes()[part]) for part in ("nn", "optim"))
     for module_of in (optim.lr_scheduler, optim, nn):
         path = module_of.__name__.partition(".")[2]
         ways |= {public: f"{path}.{public}  # {path} is tg.{path}" for public in module_of.__all__}
-    return missing_from(module, name, ways)
+    error = missing_from(module, name, ways)
+    importing = sys._getframe(2).f_code.co_name == "_handle_fromlist"
+    if importing and isinstance(error, HabitError) and not find_spec(f"{module}.{name}"):
+        raise HabitImportError(error)
+    return error
 
 
 def _svg_of(value: Value) -> str | None:

@@ -60,5 +60,9 @@ class HabitError(TinygradPoolError, AttributeError):
     """A name from another library was used; the message says what to write here."""
 
 
+class HabitImportError(TinygradPoolError, ImportError):
+    """A name from another library was imported; the message says what to write here."""
+
+
 class GradientError(TinygradPoolError, AssertionError):
     """A gradient does not match the slope of its function."""

@@ -13,7 +13,12 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value, nn, optim
 from tinygrad_pool.engine import habits
 from tinygrad_pool.engine.numpy_protocol import ELSEWHERE, answered
-from tinygrad_pool.errors import HabitError, TinygradPoolError, UnsupportedError
+from tinygrad_pool.errors import (
+    HabitError,
+    HabitImportError,
+    TinygradPoolError,
+    UnsupportedError,
+)
 from tinygrad_pool.optim import lr_scheduler
 
 V = np.array([[0.5, -1.5, 2.5], [3.5, 0.25, -0.75]])
@@ -346,6 +351,40 @@ def test_the_suggestion_for_the_fields_of_pytorchs_maxima_keeps_the_graph(tmp_pa
         maxima, indices = run(advice_of(Value(V).max(1), name), name, tmp_path)
         assert maxima.op == "max"
         np.testing.assert_array_equal(np.take_along_axis(V, indices[:, None], 1)[:, 0], maxima.data)
+
+
+@pytest.mark.parametrize(
+    ("statement", "advice"),
+    [
+        ("from tinygrad_pool import jit", "tinygrad_pool has no jit: write tg.unroll(loss)"),
+        ("from tinygrad_pool import grad, Linear", "tinygrad_pool has no Linear: write nn.Linear"),
+        (
+            "from tinygrad_pool.nn import functional as F",
+            "tinygrad_pool.nn has no functional: write",
+        ),
+        (
+            "from tinygrad_pool.optim import LBFGS",
+            "tinygrad_pool.optim has no LBFGS: there is none",
+        ),
+    ],
+)
+def test_importing_a_name_of_another_library_has_the_same_advice(statement, advice):
+    with pytest.raises(HabitImportError, match=re.escape(advice)):
+        exec(statement)
+
+
+def test_importing_an_unknown_name_is_pythons_own_error():
+    with pytest.raises(ImportError, match="cannot import name 'absent'") as caught:
+        exec("from tinygrad_pool import absent")
+    assert type(caught.value) is ImportError
+
+
+def test_modules_can_be_imported_by_any_name(tmp_path, monkeypatch):
+    (tmp_path / "jit.py").touch()
+    monkeypatch.setattr(tg, "__path__", [*tg.__path__, str(tmp_path)])
+    exec("from tinygrad_pool import jit")
+    monkeypatch.delattr(tg, "jit")
+    monkeypatch.delitem(sys.modules, "tinygrad_pool.jit")
 
 
 def test_setting_requires_grad_is_an_error():
