@@ -52,7 +52,7 @@ def forgetful(x):
     [
         (lambda: V.sum(0, True, 1), "sum: needs 1 operand and at most 2 options, got 4 argu"),
         (lambda: tg.where(V), "where: needs 3 operands and at most 0 options, got 1 argument$"),
-        (lambda: tg.grad(lambda x: x, argnums=2)(1.0), "but the call has 1 argument$"),
+        (lambda: tg.grad(lambda x: x, argnums=2)(1.0), "but the call has 1 positional argument$"),
         (lambda: forgetful(V).sum().backward(), "a tuple of 1 contribution, one per operand"),
         (lambda: V[0, 0, 0].reshape(2), r"reshape: 1 element of shape \(\) cannot fill shape"),
         (lambda: np.einsum("ij,j", V), "'ij,j' has 2 terms for 1 operand$"),

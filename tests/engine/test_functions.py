@@ -85,6 +85,9 @@ def test_a_function_is_differentiated_even_under_no_grad():
             r"got float; .* from v\.data",
         ),
         (lambda: tg.grad(np.sin, -2)(1.0), OptionError, "argnums=-2, but the call has 1"),
+        (lambda: tg.grad(np.sin)(x=1.0), OptionError, "the call has 0 positional arguments"),
+        (lambda: tg.grad(np.sin, argnum=0), OptionError, "no option 'argnum': write argnums="),
+        (lambda: tg.grad(np.round)(1.5), DataError, r"from v\.data, float\(v\), np\.round\(v\) or"),
     ],
 )
 def test_mistakes_are_named(call, error, message):

@@ -53,7 +53,7 @@ def called(
     values, copies = list(args), list(args)
     for i in places:
         if not -len(values) <= i < len(values):
-            got = f"{len(values)} argument{'s' * (len(values) != 1)}"
+            got = f"{len(values)} positional argument{'s' * (len(values) != 1)}"
             raise OptionError(f"{name}: argnums={i}, but the call has {got}")
         values[i] = mapped(lambda x: _value_of(name, x, graph or INSIDE.get()), values[i])
         copies[i] = mapped(lambda x: x, values[i])  # f may change its lists and dicts
@@ -68,8 +68,8 @@ def called(
         if not isinstance(part, Value):
             raise DataError(
                 f"{name}: f must return a Value, got {type(part).__name__}; results computed from "
-                "v.data, float(v) or array[i] = v have no gradient. Return a constant as "
-                "tg.Value(1.0)"
+                "v.data, float(v), np.round(v) or array[i] = v have no gradient. Return a constant "
+                "as tg.Value(1.0)"
             )
     return Called(y, aux, [values[i] for i in places], graph or INSIDE.get())
 

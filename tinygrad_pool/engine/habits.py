@@ -194,11 +194,16 @@ OF_MODULES = _by_name(
         "autograd": "tg.grad(loss, [x])",
         "grad_and_value": "tg.value_and_grad(lambda x: (x * w).sum())(x)",
         "elementwise_grad egrad": "tg.grad(lambda x: np.tanh(x).sum())(x)",
-        "hvp make_hvp": "tg.jvp(tg.grad(lambda x: (x**3).sum()), (x,), (w,))[1]",
+        "make_vjp": "tg.vjp(lambda x: x * w, x)",
+        "make_jvp linearize": "tg.jvp(lambda x: x * w, (x,), (w,))",
+        "check_grads": "tg.gradcheck(lambda x: x * w, x)",
+        "hvp make_hvp hessian_vector_product": (
+            "tg.jvp(tg.grad(lambda x: (x**3).sum()), (x,), (w,))[1]"
+        ),
         "jacfwd": "tg.jacobian(lambda x: x * w)(x)",
         "vmap": "x * y  # operations broadcast: the batch is an axis",
         "jit compile": "tg.unroll(loss)",
-        "inference_mode set_grad_enabled": "tg.no_grad()",
+        "inference_mode no_autodiff set_grad_enabled": "tg.no_grad()",
         "enable_grad": "there is none here; a graph is recorded outside tg.no_grad()",
         "float16 float32 float64 int64 linalg e inf nan newaxis pi": "np.{name}",
         "cuda device": "there are no devices",
@@ -219,7 +224,8 @@ OF_MODULES = _by_name(
         "ConvTranspose3d RMSNorm PixelShuffle LocalResponseNorm": (
             "there is none here; write your own, a subclass of nn.Module with a forward method"
         ),
-        "conv_transpose1d conv_transpose2d custom_vjp custom_jvp custom_gradient Function": (
+        "conv_transpose1d conv_transpose2d custom_vjp custom_jvp custom_gradient Function "
+        "primitive defvjp": (
             "there is none here; tg.lift turns a rule that you write into an operation"
         ),
     }

@@ -21,6 +21,7 @@ HABITS = {
     **HINTS,
     **dict.fromkeys(("_children", "_op", "children", "parents"), NEW_OPERATION),
     "name": "v.label names a Value",
+    "argnum": "write argnums=",
     "requires_grad": "every Value gets a gradient; v.detach() or tg.no_grad() stops it",
     "retain_graph": "a graph is kept as long as you hold a Value of it",
     "inplace": "results are new Values",
