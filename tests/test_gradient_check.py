@@ -178,6 +178,20 @@ def test_a_cut_graph_is_found_although_every_node_is_right():
         gradcheck(lambda x: x.detach(), 3.0)
 
 
+def test_derivatives_can_be_checked():
+    def f(x):
+        return (x**3).sum()
+
+    x, w = np.array([1.0, -2.0]), np.array([0.5, 1.5])
+    assert tg.gradcheck(tg.grad(f), x)
+    assert tg.gradcheck(lambda x, w: tg.jvp(tg.grad(f), (x,), (w,))[1], x, w)
+    tripled = one_operand("tripled", lambda x: x * 1.0, lambda g, x: 3.0 * g)
+    with pytest.raises(
+        GradientError, match=r"^tripled: to_x\[0\] is 3\.4\d+ in total, but the slope is 1\.1"
+    ):
+        tg.gradcheck(tg.grad(lambda x: (tripled(x) ** 2).sum()), x)
+
+
 def test_a_random_function_is_reported_as_such():
     x, rng = np.arange(1.0, 21.0), np.random.default_rng(0)
     for _ in range(20):

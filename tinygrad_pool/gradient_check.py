@@ -16,6 +16,7 @@ from tinygrad_pool.derivatives.sparse_jacobian import dense_rows, sparse_jacobia
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.context import checked
 from tinygrad_pool.engine.data import to_data
+from tinygrad_pool.engine.functions import inside
 from tinygrad_pool.engine.lift import reapply
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
@@ -57,6 +58,7 @@ class Slopes(NamedTuple):
         return min(self) - slack <= slope <= max(self) + slack
 
 
+@inside()
 def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
     """Compare every gradient of f with finite differences, at inputs passed singly or as a list.
 
@@ -65,7 +67,7 @@ def gradcheck(f: Callable[..., Value], *inputs: Any) -> bool:
     once: at a tie of a maximum, each gradient can be right alone, but not their sum. Last, f is
     checked as a whole. A gradient passes if it lies between the slope from the left and the slope
     to the right; at a kink these differ. Steps grow from `1e-5 min(|x|, 1)` to `1e-5 max(|x|, 1)`
-    until rounding errors no longer dominate.
+    until rounding errors no longer dominate. `gradcheck(tg.grad(f), x)` checks second derivatives.
 
     Returns True. Raises GradientError with the rule, the contribution as named in the rule, the
     element and the numbers, or if f returns different numbers when called again; GraphError if a
