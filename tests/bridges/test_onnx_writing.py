@@ -433,7 +433,7 @@ class TestBatch:
             lambda x: x.reshape(-1, 2, 2)[:, np.eye(2) > 0],
             lambda x: x[:, None, [0, 2]],
             lambda x: x.reshape(-1, 2, 2)[:, 1:, [0]],
-            lambda x: x[True],
+            lambda x: x[np.True_],
             lambda x: x[:2] * 1.0 if len(x) == 2 else x[[0]] * 1.0,
             lambda x: x.reshape(len(x), 2, 2) if len(x) == 2 else x.reshape(len(x), 4),
             lambda x: tg.stack([x[i] for i in range(len(x))]),

@@ -93,6 +93,8 @@ SQUARE = tg.Value(np.arange(6.0).reshape(2, 3))
         (lambda v: v[[[0], [0, 1]]], SubscriptError, "getitem: .* has no element"),
         (lambda v: v[np.array([True, False, True])], SubscriptError, "getitem: .* has no element"),
         (lambda v: v[v[0, 0]], SubscriptError, "getitem: .* has no element"),
+        (lambda v: v[v == 4], SubscriptError, r"v\[False\] is not .* write v\[np\.equal\(v, w\)\]"),
+        (lambda v: v[v != 4], SubscriptError, r"v\[True\] is not a mask: == and !="),
         (lambda _: tg.Value(2.0)[0], SubscriptError, r"getitem: shape \(\) has no element \[0\]"),
         (
             lambda v: v.astype(int),
@@ -180,8 +182,6 @@ KEYS = {
     "two arrays": ([0, 1, 0], [2, 2, 2]),
     "mask": np.arange(12).reshape(3, 4) % 3 == 0,
     "mask of rows": np.array([True, False, True]),
-    "True": True,
-    "False": False,
     "numpy bool": np.True_,
     "number and mask": (1, np.array([True, False, True, True])),
     "range": range(2),
