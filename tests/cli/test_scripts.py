@@ -65,7 +65,8 @@ class TestDraw:
         assert main(["draw", str(tmp_path / "empty.py"), "-o", str(tmp_path / "g.svg")]) == 1
         assert capsys.readouterr().err.endswith(
             " has no Value that is a number at top level; it has no Values; return a function's "
-            "result to the top level, as in loss = main()\n"
+            "result to the top level, as in loss = main(), and call a function that tg.grad "
+            "differentiates with Values, as in loss = f(tg.Value(x))\n"
         )
 
     def test_a_script_with_only_arrays_is_told_to_use_value(self, tmp_path, capsys):

@@ -171,7 +171,10 @@ def value_of(made: dict[str, Any], name: str | None, script: str) -> Value:
         return max(numbers, key=lambda v: v._order)
     missing = "Value that is a number" if name is None else f"Value called {name!r}"
     last = max(values, key=lambda n: values[n]._order, default="")
-    hint = "no Values; return a function's result to the top level, as in loss = main()"
+    hint = (
+        "no Values; return a function's result to the top level, as in loss = main(), and call a "
+        "function that tg.grad differentiates with Values, as in loss = f(tg.Value(x))"
+    )
     raise OptionError(
         f"{script} has no {missing} at top level; it has {', '.join(values) or hint}"
         + (f" (--value {last} selects that one)" if last else "")
