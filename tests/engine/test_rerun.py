@@ -344,6 +344,13 @@ def test_run_forward_maps_each_node_once_with_its_mapped_operands():
     assert calls == topological_order(y)
 
 
+@pytest.mark.parametrize("x", [1.0, np.float64(1.0), np.ones(2)])
+def test_a_result_of_plain_numbers_is_to_be_computed_from_values(x):
+    way = r"; it has a graph if it is computed from Values, as in f\(tg\.Value\(x\)\)$"
+    with pytest.raises(DataError, match=rf"^draw: needs a Value, got {type(x).__name__}{way}"):
+        tg.draw(x)
+
+
 def test_what_belongs_to_pytorch_is_told_the_way_here():
     tensor = type("Tensor", (), {"__module__": "torch"})()
     way = (

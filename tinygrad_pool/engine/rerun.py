@@ -109,6 +109,8 @@ def check_value(v: object, name: str) -> None:
     if not isinstance(v, Value):
         torch = any(kind.__module__.startswith("torch") for kind in type(v).__mro__)
         way = "; pass what it returns, such as net(x)" if callable(v) else ""
+        if isinstance(v, float | np.ndarray | np.generic):
+            way = "; it has a graph if it is computed from Values, as in f(tg.Value(x))"
         way = "; tg.from_torch(module, *inputs) brings a network here" if torch else way
         raise DataError(f"{name}: needs a Value, got {type(v).__name__}{way}")
 
