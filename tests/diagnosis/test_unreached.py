@@ -135,6 +135,12 @@ class TestNoGraph:
         (lambda h: h[np.arange(6), [0, 1, 2, 0, 1, 2]], None),
         (lambda h: h[:, :2].sum() + h.sum(), None),
         (lambda h: h[0], None),
+        (lambda h: sum(np.split(h, 2, axis=1)), None),
+        (lambda h: sum(np.split(h.reshape(2, 3, 4) * 1.0, 2, axis=-1)), None),
+        (lambda h: np.split(h, 2, axis=1)[0], "an index never takes 2 of 4 units (2, 3)"),
+        (lambda h: h.reshape(3, 2, 4)[:, :, 2:], "an index never takes 2 of 4 units (0, 1)"),
+        (lambda h: h.reshape(3, 8)[:, :4] + h.reshape(3, 8)[:, 4:], None),
+        (lambda h: np.split(h, 2, axis=1)[0].sum() + h.reshape(3, 8).sum(), None),
     ],
 )
 def test_units_that_no_index_takes_are_reported(take, says):

@@ -13,6 +13,7 @@ from tinygrad_pool.formatting import counted, several
 from tinygrad_pool.recording.freshness import numbers_taken
 from tinygrad_pool.recording.source import made_at, quoted
 from tinygrad_pool.rules import shaping
+from tinygrad_pool.rules.tie_breaking import Mask
 
 UNUSED = (
     "it is unused, Python's own max or if did not choose it, or its results were detached, "
@@ -98,14 +99,11 @@ def never_taken(survey: Survey) -> Iterator[Finding]:
     Units are along the last axis. Indices in the loss, as by labels, are not reported.
     """
     for node in survey.nodes:
-        if node.is_leaf or node.ndim < 2 or not node.size or node in survey.after:
+        if node.is_leaf or node.rule is shaping.reshape or node.ndim < 2 or node in survey.after:
             continue
-        users = survey.above(node)
-        if not users or any(user.rule is not shaping.getitem for user in users):
+        users, taken = _indices(survey, node)
+        if not users or not node.size:
             continue
-        taken = np.zeros(node.shape, bool)
-        for user in users:
-            taken[user.options.get("key", ())] = True
         taken = taken.reshape(-1, node.shape[-1])
         never = np.flatnonzero(~taken.any(axis=0))
         if len(never) and taken[:, np.setdiff1d(np.arange(taken.shape[1]), never)].all():
@@ -114,6 +112,24 @@ def never_taken(survey: Survey) -> Iterator[Finding]:
             leave = f"{several([*map(survey.brief, users)])} {'leave' if users[1:] else 'leaves'}"
             why = f"{leave} them out: they get no gradient{made_at(users[0])}. Check the index"
             yield Finding("never taken", SUSPICIOUS, survey.call(node), says, why, (node,))
+
+
+def _indices(survey: Survey, node: Node) -> tuple[list[Node], Mask]:
+    """List the indices into a node, perhaps in another shape, and where they take its cells.
+
+    There are none if anything else uses the node.
+    """
+    users, taken, shaped = list[Node](), np.zeros(node.shape, bool), [node]
+    for v in shaped:
+        for user in survey.above(v):
+            if user.rule is shaping.reshape:
+                shaped.append(user)
+            elif user.rule is shaping.getitem:
+                users.append(user)
+                taken.reshape(v.shape)[user.options.get("key", ())] = True
+            else:
+                return [], taken
+    return users, taken
 
 
 def no_graph(loss: Node) -> Finding:
