@@ -160,7 +160,10 @@ def test_an_operand_used_twice_is_two_paths():
         (lambda x: 1.0 - x, "(−1)"),
         (lambda x: x / 2.0, "1/2"),
         (lambda x: 3.0 / x, "(−3/x^2)"),
-        (tg.sin, "∂sin/∂x"),
+        (tg.sin, "cos(x)"),
+        (tg.cos, "(−sin(x))"),
+        (tg.sqrt, "1/(2 sqrt(x))"),
+        (np.arctan, "∂arctan/∂x"),
         (lambda x: tg.weighted_sum([2.0], [x], 1.0), "2"),
         (lambda x: tg.weighted_sum([x], [5.0]), "5"),
         (lambda x: tg.weighted_sum([2.0], [5.0], x), "1"),
@@ -205,12 +208,14 @@ def test_each_symbol_is_the_slope_when_it_is_read_as_mathematics():
     numbers = {"x": 2.0, "w": -3.0, "b": 0.5}
     x, w, b = (tg.Value(number, label=name) for name, number in numbers.items())
     known = numbers | {"ln": np.log, "log": np.log, "exp": np.exp, "tanh": np.tanh}
+    known |= {"sin": np.sin, "cos": np.cos, "sqrt": np.sqrt}
     known["σ"] = lambda a: 1 / (1 + np.exp(-a))
     losses = [
         *[(w * x + b) * (x - b * w) / (b / x), (x * -3.0) ** 2, (x - -1.5) ** 2, x**2 / b],
         *[(-3.0 + x * 2.0) ** 3, (x - (b - w)) ** -1, (x + b) ** w, (-w) ** (x / 4.0)],
         *[np.exp(-x * w), np.log(np.log(x + 2.0) * x), np.log((x + b) / (x * x)), -(x - w) / -b],
         *[(w * x + b).sigmoid() ** 2, ((x - w / x).tanh() - b) ** 2, 1.0 / (1.0 + np.exp(-x))],
+        *[np.sin(x * w - b), np.cos(-x), np.sqrt(x * b) / np.sqrt(x + b)],
         *[(x * w + b * b + b * x).sigmoid(), -(x - w) / (x**2 + 1.0), (x**b) ** 2, 1e-7 - x],
     ]
     for loss in losses:
@@ -379,7 +384,7 @@ def test_latex_sets_greek_letters_indices_and_words(name, tex):
 def test_latex_has_a_sign_for_what_is_not_finite():
     x = tg.Value(0.0, label="x")
     with np.errstate(all="ignore"):
-        assert tg.derive(x.sqrt(), x).latex().endswith(r"/\partial x = \infty")
+        assert tg.derive(x.sqrt(), x).latex().endswith(r"\mathrm{sqrt}(x)) = \infty")
         assert tg.derive(x.log() * 0.0, x).latex().endswith(r"= \mathrm{nan}")
 
 

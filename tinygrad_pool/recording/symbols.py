@@ -124,6 +124,9 @@ _WRITTEN: dict[str, Callable[[list[str], int], str]] = {
     "tanh": lambda names, _: _of("tanh'", names[0]),
     "exp": lambda names, _: _of("exp", names[0]),
     "log": lambda names, _: f"1/{names[0]}",
+    "sin": lambda names, _: _of("cos", names[0]),
+    "cos": lambda names, _: f"−{_of('sin', names[0])}",
+    "sqrt": lambda names, _: f"1/(2 {_of('sqrt', names[0])})",
     "maximum": lambda names, i: f"[{names[i]} wins]",
     "minimum": lambda names, i: f"[{names[i]} wins]",
 }
