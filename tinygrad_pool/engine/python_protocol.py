@@ -88,7 +88,7 @@ class AnswersPython(Node):
 
     def __len__(self) -> int:
         if not self.shape:
-            raise ShapeError(f"len: {name_of(self)} is a number and has no length")
+            raise UnsupportedError(f"len: {name_of(self)} is a number and has no length")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Self]:
