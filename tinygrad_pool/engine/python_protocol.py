@@ -114,8 +114,9 @@ class AnswersPython(Node):
     def __reduce_ex__(self, _: Any) -> NoReturn:
         raise GraphError(
             f"copy, pickle: {name_of(self)} has a graph, whose closures cannot be pickled; "
-            "copy.deepcopy(v) copies the graph, v.detach() makes a leaf that can be pickled, and "
-            "a module's state_dict() or the source of tg.unroll(v) can be saved"
+            "v.data has the numbers, to plot them for example, copy.deepcopy(v) copies the graph, "
+            "v.detach() makes a leaf that can be pickled, and a module's state_dict() or the "
+            "source of tg.unroll(v) can be saved"
         )
 
     def __repr__(self) -> str:
