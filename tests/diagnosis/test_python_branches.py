@@ -159,6 +159,15 @@ def test_a_line_without_source_is_not_quoted():
     assert finding.why.startswith("what was not chosen is not in the graph")
 
 
+def test_without_source_a_number_taken_is_not_a_comparison():
+    a = tg.Value(2.0, label="a")
+    with tg.traced():
+        names = {"a": a}
+        exec(compile("E = a * float(a)", "<typed>", "exec"), names)
+    (finding,) = tg.diagnose(names["E"]).findings
+    assert finding.says == "float() made a plain number of it, which went into mul#1"
+
+
 def test_without_source_a_comparison_of_the_loss_is_not_reported():
     names = {"a": tg.Value(2.0, label="a")}
     with tg.traced():
