@@ -328,6 +328,7 @@ W, V, NET = Value(1.0, label="w"), Value(1.0), nn.Linear(1, 1, rng=0)
             "SGD: needs a list of parameters, such as model.parameters(), got Sequential",
         ),
         (lambda: Adam([np.ones(2)]), "Adam: a parameter must be a Value, got array([1., 1.])"),
+        (lambda: Adam({"w": Value(1.0)}), "Adam: needs a list of parameters, such as model.par"),
         (
             lambda: Adam([W, W * 2.0]),
             "Adam: the mul node was computed; only leaves can be parameters",

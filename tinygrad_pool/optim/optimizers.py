@@ -299,7 +299,7 @@ def _kept(name: str, p: Value, state: Mapping[str, Any]) -> Any:
 def _leaves(name: str, parameters: Any) -> list[Value]:
     """List parameters. Raises OptionError unless they are leaves, each listed once."""
     network = hasattr(parameters, "parameters")  # a Sequential is iterable too
-    if network or isinstance(parameters, Value) or not isinstance(parameters, Iterable):
+    if network or isinstance(parameters, Value | Mapping) or not isinstance(parameters, Iterable):
         got = type(parameters).__name__
         raise OptionError(
             f"{name}: needs a list of parameters, such as model.parameters(), got {got}"
