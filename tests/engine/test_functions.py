@@ -86,6 +86,16 @@ def test_a_function_is_differentiated_even_under_no_grad():
         ),
         (lambda: tg.grad(np.sin, -2)(1.0), OptionError, "argnums=-2, but the call has 1"),
         (lambda: tg.grad(np.sin)(x=1.0), OptionError, "the call has 0 positional arguments"),
+        (
+            lambda: tg.grad(lambda x: (x, x))(1.0),
+            DataError,
+            "got tuple; with has_aux=True f returns",
+        ),
+        (
+            lambda: tg.grad(lambda x: (x, 0.5))(1.0),
+            DataError,
+            "anything beside y with has_aux=True",
+        ),
         (lambda: tg.grad(np.sin, argnum=0), OptionError, "no option 'argnum': write argnums="),
         (lambda: tg.grad(np.round)(1.5), DataError, r"from v\.data, float\(v\), np\.round\(v\) or"),
     ],

@@ -69,7 +69,7 @@ def called(
             raise DataError(
                 f"{name}: f must return a Value, got {type(part).__name__}; results computed from "
                 "v.data, float(v), np.round(v) or array[i] = v have no gradient. Return a constant "
-                "as tg.Value(1.0)"
+                "as tg.Value(1.0), and anything beside y with has_aux=True"
             )
     return Called(y, aux, [values[i] for i in places], graph or INSIDE.get())
 

@@ -169,7 +169,10 @@ def _gradient_function(
     def gradient(*args: Any, **options: Any) -> Any:
         call = called(name, f, args, options, places, has_aux, create_graph)
         if not isinstance(call.y, Value):
-            raise DataError(f"{name}: f must return a Value, got {type(call.y).__name__}")
+            raise DataError(
+                f"{name}: f must return a Value, got {type(call.y).__name__}; with has_aux=True f "
+                "returns (y, aux)"
+            )
         if call.y.size != 1:
             raise ShapeError(
                 f"{name}: f must return one number, got shape {call.y.shape}; "
