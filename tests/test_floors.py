@@ -54,6 +54,7 @@ LOOKED_UP = {
     "nn.module": {"tinygrad_pool.bridges"},  # net.to_torch()
     "rules.composition": {"tinygrad_pool.rules."},  # rules of NumPy's rarer functions
     "extras": {""},  # optional packages
+    "drawing.variables": {"sys.modules"},  # the file of an object's class
     "engine.habits": {"sys.modules"},  # the module that lacks a name
     "codegen.writer": {"sys.modules"},  # the module of a user's rule
     "debugger.terminal": {"sys.modules"},  # IPython's, if it runs

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.dot_program import picture
+from tinygrad_pool.drawing.labels import weights_in
 from tinygrad_pool.errors import DataError, OptionError
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -257,6 +259,12 @@ def test_a_nameless_bias_of_scalars_looks_like_the_weights_beside_it():
         theme.WEIGHT
         in tg.draw((np.ones((2, 2)) @ Value(np.eye(2)) + Value([1.0, 2.0])).sum()).source
     )
+
+
+def test_a_weight_in_an_object_is_recognised_by_the_end_of_its_name():
+    net = SimpleNamespace(w=[Value(2.0)], x=[Value(3.0)])
+    named = {id(net.w[0]): "x.layers[1].w[0]", id(net.x[0]): "w.x[0]"}
+    assert weights_in([*net.w, *net.x], named) == {*net.w}
 
 
 def test_recurrent_weights_are_drawn_before_the_inputs():

@@ -1,5 +1,6 @@
 """What variables call Values: the same in pictures, in trees and in explanations."""
 
+from argparse import Action
 from html import unescape
 
 import numpy as np
@@ -43,6 +44,54 @@ def test_values_in_containers_of_containers_are_named():
     assert tg.record(w * b, names={"W": W}).why("W[1][1]").name == "W[1][1]"
     W[0].append(W)
     assert held_by({"W": W})[id(w)] == "W[1][1]"
+
+
+class Neuron:
+    """A unit as micrograd writes it: an object with a list of weights and a bias."""
+
+    def __init__(self, *ws):
+        self.w, self.b = [*map(tg.Value, ws)], tg.Value(0.0)
+
+
+class Slotted:
+    """An object without a dict of attributes."""
+
+    __slots__ = ("w",)
+
+
+def test_values_in_the_attributes_of_objects_are_named():
+    net, slotted = Neuron(1.0), Slotted()
+    net.layers = [[Neuron(2.0, 3.0)], {"last": Neuron(4.0)}]
+    net.itself, net.kind, slotted.w = net, Neuron, tg.Value(5.0)
+    deep = net.layers[0][0]
+    held = held_by({"net": net, "slotted": slotted, "tg": tg})
+    leaves = [*net.w, net.b, *deep.w, deep.b, net.layers[1]["last"].b]
+    assert [held[id(v)] for v in leaves] == [
+        "net.w[0]",
+        "net.b",
+        "net.layers[0][0].w[0]",
+        "net.layers[0][0].w[1]",
+        "net.layers[0][0].b",
+        "net.layers[1]['last'].b",
+    ]
+    assert id(slotted.w) not in held
+    E = sum(deep.w, deep.b) * 2.0
+    assert tg.record(E, names={"net": net}).why("net.layers[0][0].w[1]").name.endswith(".w[1]")
+
+
+def test_objects_of_libraries_and_of_this_package_are_not_searched():
+    w = tg.Value(1.0)
+    recording, outside = tg.record(w * 2.0), Action([], "outside")
+    outside.w = w
+    held = held_by({"recording": recording, "outside": outside, "ws": [[w]]})
+    assert held == {id(w): "ws[0][0]"}
+
+
+def test_the_search_of_objects_has_an_end():
+    chain = [Neuron(float(i)) for i in range(11_000)]
+    held = held_by({"chain": chain})
+    assert held[id(chain[0].b)] == "chain[0].b"
+    assert 9_000 < len(held) < 22_000
 
 
 def test_the_name_with_the_fewest_indices_is_used():

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from itertools import starmap
+from pathlib import Path
 from typing import Any
 
+from tinygrad_pool.engine.context import is_library
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.nn.module import Module
 
 CONTAINERS = (list, tuple, dict)
-DEPTH = 4
-"""How many containers within each other are searched for Values."""
+DEPTH, MOST = 8, 10_000
+"""How many containers and objects are searched for Values: within each other, and in all."""
 
 
 def check_names(names: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -28,7 +33,7 @@ def check_names(names: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def held_by(variables: Mapping[str, Any] | None) -> dict[int, str]:
-    """Map ids of Values to the variables that hold them, directly or in a container or module.
+    """Map ids of Values to the variables that hold them, also in containers, objects and modules.
 
     >>> w, x = Value(1.0), Value(2.0)
     >>> names = held_by({"w": w, "xs": [w, x]})
@@ -49,27 +54,54 @@ def values_in(variables: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
             yield name, v
     for part, name in held_by_modules(public).items():
         yield name, part
-    yield from _in_containers(public)
+    yield from _held(public)
 
 
-def _in_containers(variables: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
-    """Yield the Values in containers, then those in containers within these, with their names."""
-    level: list[tuple[tuple[Any, ...], Any]]
-    level = [((name,), v) for name, v in variables.items() if isinstance(v, CONTAINERS)]
+def _held(variables: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
+    """Yield the Values in containers and in the attributes of objects, level by level."""
+    level: list[tuple[str, tuple[Any, ...], Any]]
+    level = [(name, (), v) for name, v in variables.items() if _may_hold(v)]
     seen: set[int] = set()
     for _ in range(DEPTH):
         below = []
-        for path, container in level:
-            if id(container) in seen:
+        for name, path, holder in level:
+            if id(holder) in seen or len(seen) > MOST:
                 continue
-            seen.add(id(container))
-            pairs = container.items() if isinstance(container, dict) else enumerate(container)
-            for key, v in pairs:
+            seen.add(id(holder))
+            for key, v in _parts_of(holder):
+                places = (*path, (holder, key))
                 if isinstance(v, Value):
-                    yield path[0] + "".join(f"[{k!r}]" for k in (*path[1:], key)), v
-                elif isinstance(v, CONTAINERS) and not _of_numbers(v):
-                    below.append(((*path, key), v))
+                    yield name + "".join(starmap(_place, places)), v
+                elif _may_hold(v):
+                    below.append((name, places, v))
         level = below
+
+
+def _parts_of(holder: Any) -> Iterable[tuple[Any, Any]]:
+    """Return what a container or an object holds, each with its key."""
+    if isinstance(holder, list | tuple):
+        return enumerate(holder)
+    return (holder if isinstance(holder, dict) else vars(holder)).items()
+
+
+def _place(holder: Any, key: Any) -> str:
+    return f"[{key!r}]" if isinstance(holder, CONTAINERS) else f".{key}"
+
+
+def _may_hold(v: Any) -> bool:
+    """Return whether something is a container, or an object of a class of the user's."""
+    if isinstance(v, CONTAINERS):
+        return not _of_numbers(v)
+    kind = type(v)
+    return _is_users(kind.__module__) and not isinstance(v, Module) and hasattr(v, "__dict__")
+
+
+@cache
+def _is_users(module: str) -> bool:
+    """Return whether a module is the program itself, or a file of the user's: not installed."""
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    installed = is_library(file) or {"site-packages", "dist-packages"} & {*Path(file).parts}
+    return module == "__main__" or bool(file and not installed)
 
 
 def _of_numbers(container: Any) -> bool:

@@ -182,7 +182,7 @@ def with_line(about: About) -> About:
         place = about, id(code), frame.f_lasti
         if cached := _PLACED.get(place):
             return cached[0]
-        if not _is_library(code.co_filename):
+        if not is_library(code.co_filename):
             return _kept(place, about._replace(line=_line(frame)), [frame])
         frame = frame.f_back
     return about
@@ -201,13 +201,13 @@ def _with_calls(about: About, frame: FrameType | None) -> About:
         frame = frame.f_back
     if cached := _PLACED.get(key := tuple(place)):
         return cached[0]
-    outside = [f for f in frames if not _is_library(f.f_code.co_filename)]
+    outside = [f for f in frames if not is_library(f.f_code.co_filename)]
     lines = tuple(map(_line, outside))
     made = about._replace(line=lines[0], callers=lines[1:]) if lines else about
     return _kept(key, made, frames)
 
 
-def _is_library(file: str) -> bool:
+def is_library(file: str) -> bool:
     """Return whether a file belongs to this package or to Python's library."""
     if file.startswith(_PACKAGE):
         return True
