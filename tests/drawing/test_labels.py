@@ -9,7 +9,8 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.drawing.boxes import lines, text
-from tinygrad_pool.drawing.labels import sign
+from tinygrad_pool.drawing.labels import set_note, sign
+from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import numbers, plain
 from tinygrad_pool.recording.player import stage
@@ -133,6 +134,25 @@ def test_a_note_names_leaves_that_were_set_since_the_forward_pass(tmp_path, monk
     note = "w was set since the forward pass: the results are old; run it again"
     with_note = [look for look in looks if note in looks[look]().replace("\N{NO-BREAK SPACE}", " ")]
     assert with_note == [*looks][:-1]
-    assert "a leaf was set since" in looks["units"]()
+    assert "1 leaf was set since" in looks["units"]()
     V.data[0] = 4.0  # in the array that was handed out
     assert "w, V were set since" in looks["tree"]()
+
+
+@pytest.mark.parametrize(
+    ("labels", "subject"),
+    [
+        ([""], "1 leaf was"),
+        ([""] * 41, "41 leaves were"),
+        (["u", "v"], "u, v were"),
+        (["", "u", ""], "u and 2 other leaves were"),
+        (["u", "v", "w", "x"], "u, v, w and 1 other leaf were"),
+    ],
+)
+def test_leaves_that_were_set_are_named_or_counted(labels, subject):
+    leaves = [tg.Value(1.0, label=label) for label in labels]
+    nodes = topological_order(sum(leaves))
+    for leaf in leaves:
+        leaf.data = 2.0
+    (note,) = set_note(nodes)
+    assert note == f"{subject} set since the forward pass: the results are old; run it again"

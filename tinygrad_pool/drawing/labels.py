@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
-from tinygrad_pool.formatting import several
+from tinygrad_pool.formatting import counted
 from tinygrad_pool.rules.arithmetic import add
 from tinygrad_pool.rules.linear import matmul
 from tinygrad_pool.rules.traits import traits_of
@@ -58,8 +58,12 @@ def weights_in(nodes: list[Node], called: Mapping[int, str] = {}) -> set[Node]:
 
 def set_note(nodes: Sequence[Node], called: Mapping[int, str] = {}) -> list[str]:
     """Return a line that names the leaves that were set since the forward pass, if any."""
-    stale = [leaf.label or called.get(id(leaf), "") or "a leaf" for leaf in set_since(nodes)]
+    stale = set_since(nodes)
     if not stale:
         return []
-    subject = f"{several(stale, 3)} {'was' if len(stale) == 1 else 'were'}"
+    names = [name for leaf in stale if (name := leaf.label or called.get(id(leaf), ""))][:3]
+    other = "other " if names else ""
+    rest = counted(len(stale) - len(names), f"{other}leaf", f"{other}leaves")
+    parts = [", ".join(names)] * bool(names) + [rest] * (len(stale) > len(names))
+    subject = f"{' and '.join(parts)} {'was' if len(stale) == 1 else 'were'}"
     return [f"{subject} set since the forward pass: the results are old; run it again"]
