@@ -56,9 +56,9 @@ kinds: Counter[str] = Counter()
 
 @pytest.fixture(scope="module", autouse=True)
 def all_kinds():
-    """Require causes of each kind, so that each check below was used."""
+    """Require causes of each kind, so that each check below was used; new seeds may miss one."""
     yield
-    if kinds.total() > 300:  # unless a test failed early
+    if kinds.total() > 300 and settings.default.derandomize:  # unless a test failed early
         assert {"relu", "lost", "tie", "factor", "chosen", "clipped", "slope", "cancel"} <= {*kinds}
 
 
