@@ -1,7 +1,7 @@
-"""Python's own syntax on a Value: comparing, iterating, copying, float(v), print(v).
+"""Python's own syntax on a Value: comparing, iterating, copying, v -= w, float(v), print(v).
 
-Results are plain numbers and bools, and record no node in the graph. Under `traced` a Value notes
-each such use and its line, so that branches that Python took can be found.
+Except for v -= w, results are plain numbers and bools, and record no node in the graph. Under
+`traced` a Value notes each such use and its line, so that branches that Python took can be found.
 """
 
 from __future__ import annotations
@@ -34,10 +34,28 @@ TAKEN: WeakSet[Node] = WeakSet()
 """Values that were converted to numbers under `traced`, and the leaves they were computed from."""
 
 
+def _in_place(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return an augmented assignment: under `no_grad`, it changes a leaf that was not computed."""
+
+    def assign(self: Any, w: Any) -> Any:
+        y = operation(self, w)
+        if SETTING.get().graph or self.rule is not None or y.shape != self.shape:
+            return y
+        self.data = y.data
+        return self
+
+    return assign
+
+
 class AnswersPython(Node):
-    """A node that plain Python can compare, iterate over, copy and show."""
+    """A node that plain Python can compare, iterate over, copy, update and show."""
 
     __slots__ = ()
+
+    __iadd__ = _in_place(operator.add)
+    __isub__ = _in_place(operator.sub)
+    __imul__ = _in_place(operator.mul)
+    __itruediv__ = _in_place(operator.truediv)
 
     def __lt__(self, other: Any) -> Any:
         return _compare(operator.lt, self, other)

@@ -9,7 +9,6 @@ Everything else in this package reads what is recorded here.
 
 from __future__ import annotations
 
-import operator
 from collections import deque
 from collections.abc import Callable
 from functools import cache
@@ -59,19 +58,6 @@ def lift(rule: Callable[P, tuple[Any, Backward]]) -> Callable[P, Value]:
 
 def _swapped(operation: Operation) -> Operation:
     return lambda x, w: operation(w, x)
-
-
-def _in_place(operation: Callable[[Any, Any], Any]) -> Callable[[Value, Any], Any]:
-    """Return an augmented assignment: under `no_grad`, it changes a leaf that was not computed."""
-
-    def assign(self: Value, w: Any) -> Any:
-        y = operation(self, w)
-        if SETTING.get().graph or self.rule is not None or y.shape != self.shape:
-            return y
-        self.data = y.data
-        return self
-
-    return assign
 
 
 class Value(HasArrayMethods):
@@ -146,10 +132,6 @@ class Value(HasArrayMethods):
     __rtruediv__ = _swapped(__truediv__)
     __rpow__ = _swapped(__pow__)
     __rmatmul__ = _swapped(__matmul__)
-    __iadd__ = _in_place(operator.add)
-    __isub__ = _in_place(operator.sub)
-    __imul__ = _in_place(operator.mul)
-    __itruediv__ = _in_place(operator.truediv)
     __neg__ = lift(arithmetic.neg)
     __getitem__ = lift(shaping.getitem)
 
