@@ -459,12 +459,18 @@ class Program:
         self.ours.popitem()
 
     def again(self, leaves, **more):
-        """Run the lines on other leaves, and return the last Value."""
+        """Run the lines on other leaves, and return the last Value.
+
+        Raises MemoryError before results grow without limit: np.kron(v, v) of one number is one
+        number, and of two, in a larger batch, the product of several has billions.
+        """
         made = {**self.made, **more, **dict(zip(self.leaves, leaves, strict=True))}
         texts = self.theirs if more else self.ours
         for name in self.needed:
             if name not in self.leaves:
                 made[name] = eval(texts[name], made)
+                if isinstance(made[name], tg.Value) and made[name].size > 1000:
+                    raise MemoryError(f"{name} has {made[name].size} numbers")
         return made[self.name]
 
     @contextmanager
