@@ -10,6 +10,7 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.cli.demo import DigitsNet, busiest_unit, look_inside
+from tinygrad_pool.drawing.layers import layers_of
 from tinygrad_pool.pooling_as_weights.derivation import example, figures, network
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -96,6 +97,19 @@ def twice():
     return tg.draw_units(net.pooled)
 
 
+def written_out():
+    """Build two layers with + and *, the first of three units with inputs, the second of one."""
+    rng = np.random.default_rng(4)
+    x = [Value(v, label=f"x{i}") for i, v in enumerate((1.0, -2.0), 1)]
+    h = x
+    for n in (3, 1):
+        ws = [[Value(float(v)) for v in rng.standard_normal(len(h))] for _ in range(n)]
+        sums = [sum((w * v for w, v in zip(w_l, h, strict=True)), Value(0.5)) for w_l in ws]
+        h = [a.tanh() for a in sums]
+    h[0].backward()
+    return tg.draw_units(h[0])
+
+
 def windows(**options):
     x = Value(np.random.default_rng(3).standard_normal((5, 5)), label="x")
     y = tg.max_pool2d(x.tanh(), 3, 1)
@@ -113,6 +127,7 @@ PICTURES = {
     },
     "identity": lambda: activations(lambda a: a),
     "twice": twice,
+    "written out": written_out,
     "windows": windows,
     "a window alone": lambda: windows(narrow=True),
     "a loser": lambda: windows(unit=4),
@@ -165,3 +180,74 @@ def test_the_pictures_of_the_demo_add_up():
     drawn = figures(busiest_unit(net, look_inside(net, x[0], int(labels[0]))).units, columns=4)
     for name in ("F1", "F2", "F4"):
         assert check_sums(drawn[name]()) or name == "F2"
+
+
+class TestSumsWrittenOut:
+    """Sums with + and * are units like those of weighted_sum."""
+
+    X, W, B = (1.5, -2.0), ((0.5, -1.0), (2.0, 0.25)), (0.75, -0.5)
+
+    def drawn(self, affine, inputs=True, named=True):
+        x = [Value(v, label=f"x{i}") if inputs else v for i, v in enumerate(self.X, 1)]
+        w = [
+            [Value(v, label=f"w{k}{i}" if named else "") for i, v in enumerate(w_k, 1)]
+            for k, w_k in enumerate(self.W)
+        ]
+        b = [Value(v, label=f"b{k}" if named else "") for k, v in enumerate(self.B)]
+        z = [affine(w_l, x, b_l).relu() for w_l, b_l in zip(w, b, strict=True)]
+        o = affine(w[0], z, b[0])
+        o.backward()
+        return tg.draw_units(o, inputs=x if inputs else ())
+
+    @pytest.mark.parametrize(
+        "affine",
+        [
+            lambda w, x, b: sum((wi * xi for wi, xi in zip(w, x, strict=True)), b),
+            lambda w, x, b: sum(xi * wi for wi, xi in zip(w, x, strict=True)) + b,
+            lambda w, x, b: w[0] * x[0] + (b + x[1] * w[1]),
+        ],
+    )
+    @pytest.mark.parametrize("inputs", [True, False])
+    @pytest.mark.parametrize("named", [True, False])
+    def test_they_look_the_same(self, affine, inputs, named):
+        expected = self.drawn(tg.weighted_sum, inputs, named)
+        assert self.drawn(affine, inputs, named).source == expected.source
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            lambda w, x, h: Value(2.0, label="a") * Value(3.0, label="b") + Value(1.0, label="c"),
+            lambda w, x, h: x + w * h,  # the input is no bias
+            lambda w, x, h: w * h + h * h,
+            lambda w, x, h: w * h - 1.0 + h,
+            lambda w, x, h: x * h + w,
+            lambda w, x, h: h + 1.0,
+        ],
+    )
+    def test_other_sums_are_not_units(self, other):
+        w, x, h = Value(2.0, label="w"), Value(3.0, label="x"), Value(0.5, label="h0").exp()
+        o = other(w, x, h)
+        units = [unit for layer in layers_of([o], [], None) for unit in layer]
+        assert [unit.a for unit in units] == [None] * len(units)
+
+    def test_a_product_that_is_used_twice_or_drawn_is_a_unit_of_its_own(self):
+        w, x = Value(2.0, label="w"), Value(3.0, label="x")
+        p = w * x
+        for o, outputs in ((p + w * x + p.exp(), []), (p + w * x, [p])):
+            units = {unit.z: unit for layer in layers_of([o, *outputs], [], None) for unit in layer}
+            assert units[p].a is None
+
+    def test_numbers_may_be_weights_and_biases(self):
+        h = Value(0.5, label="h").exp()
+        (_, _, (unit,)) = layers_of([0.25 * h + 3.0 + Value(2.0) * 4.0], [], None)
+        bias, link = unit.links
+        assert (bias.source, bias.weight) == (None, 3.0)
+        assert (link.source, link.weight, link.slope) == (h, 0.25, 0.25)
+        assert unit.constants == [8.0]
+
+    def test_a_long_sum_is_one_unit(self):
+        x = Value(1.0, label="x")
+        o = sum(Value(1.0) * x for _ in range(3000))
+        (inputs, (unit,)) = layers_of([o], [], None)
+        assert [unit.z for unit in inputs] == [x]
+        assert len(unit.links) == 3000

@@ -1,23 +1,28 @@
 """Read a graph of numbers as units in layers, with the links between them.
 
 As in the derivation, a unit is an input x_i, a feature-map unit z = σ(a) with its sum
-a = Σ w_i x_i + b, or a pooling unit z = max(z_1 … z_L). Any other operation is a unit of its own.
+a = Σ w_i x_i + b, or a pooling unit z = max(z_1 … z_L). Any other operation is a unit of its own. A
+sum is a weighted_sum, or written with + and *.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_pool.derivatives.slopes import slopes_of
 from tinygrad_pool.drawing.edges import contributions_of
+from tinygrad_pool.drawing.labels import weights_in
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.running import data_of
 from tinygrad_pool.errors import ShapeError
+from tinygrad_pool.rules.arithmetic import add, mul
+from tinygrad_pool.rules.linear import weighted_sum
 
 
 class Link(NamedTuple):
@@ -62,18 +67,23 @@ class Unit(NamedTuple):
 
 
 def layers_of(
-    outputs: Sequence[Node], first: Sequence[Node], depth: int | None
+    outputs: Sequence[Node],
+    first: Sequence[Node],
+    depth: int | None,
+    called: Mapping[int, str] = {},
 ) -> list[list[Unit]]:
-    """Find the units behind the outputs; each is one layer above the highest unit it links from."""
+    """Find the units behind the outputs; each is one layer above the highest unit it links from.
+
+    `called` maps ids of Values without a label to their names.
+    """
     distance = dict.fromkeys((*outputs, *first), 0)
     units: dict[Node, Unit] = {}
     nodes = topological_order(*distance)
-    users = Counter(p for node in nodes for p in {p for p in node.parents if isinstance(p, Node)})
-    users.update(distance)  # an output is a unit of its own, too
+    sums = Sums(nodes, distance, called)
     for node in reversed(nodes):
         if node in distance:
-            a = _sum_of(node, users)
-            units[node] = _unit(node, a, with_links=depth is None or distance[node] < depth)
+            with_links = depth is None or distance[node] < depth
+            units[node] = _unit(node, *sums.of_unit(node), with_links)
             for below in units[node].sources:
                 distance[below] = max(distance.get(below, 0), distance[node] + 1)
     levels = dict.fromkeys(first, 0)
@@ -103,39 +113,103 @@ def others_of(layers: list[list[Unit]]) -> dict[Node, float]:
     return others
 
 
-def _sum_of(z: Node, users: Counter[Node]) -> Node | None:
-    """Find the sum of a unit: the node itself, or the operand that only its activation uses."""
-    for a in (z, *z.parents[:1]):
-        own = a is z or (len(z.parents) == 1 and users[a] == 1)
-        if isinstance(a, Node) and a.op == "weighted_sum" and own:
-            return a
-    return None
+class Term(NamedTuple):
+    """A term of a sum: operand `i` of a node, times a weight; a bias has no weight."""
+
+    node: Node
+    i: int
+    weight: Any = None
 
 
-def _unit(z: Node, a: Node | None, with_links: bool) -> Unit:
+class Sums:
+    """The sums of a graph, whose nodes other than these are units of their own."""
+
+    def __init__(
+        self, nodes: Sequence[Node], units: Iterable[Node], called: Mapping[int, str]
+    ) -> None:
+        operands = ({p for p in node.parents if isinstance(p, Node)} for node in nodes)
+        self.users = Counter(chain.from_iterable(operands))
+        self.users.update(units)  # an output is a unit of its own, too
+        self.weights = weights_in([*nodes], called) - {*units}
+        leaves = (node for node in nodes if node.is_leaf and node not in units)
+        self.nameless = {v for v in leaves if not v.label and id(v) not in called}
+
+    def of_unit(self, z: Node) -> tuple[Node | None, list[Term]]:
+        """Find the sum of a unit, and its terms: the node itself, or what only its activation uses.
+
+        Returns None and no terms if there is no sum.
+        """
+        for a in (z, *z.parents[:1]):
+            own = a is z or (len(z.parents) == 1 and self.users[a] == 1)
+            if isinstance(a, Node) and own and (terms := self._terms(a)):
+                return a, terms
+        return None, []
+
+    def _terms(self, a: Node) -> list[Term]:
+        """List the terms of a sum; none if it has others than weighted inputs and biases."""
+        if a.rule is weighted_sum:
+            n = len(a.parents) // 2
+            return [*(Term(a, n + i, w) for i, w in enumerate(a.parents[:n])), Term(a, 2 * n)]
+        terms, waiting = [], [(a, 1), (a, 0)] if a.rule is add else []
+        while waiting:
+            node, i = waiting.pop()
+            p = node.parents[i]
+            only_here = isinstance(p, Node) and self.users[p] == 1
+            if only_here and p.rule is add:
+                waiting += [(p, 1), (p, 0)]
+            elif only_here and p.rule is mul and (k := self._weight_of(p)) is not None:
+                terms.append(Term(p, 1 - k, p.parents[k]))
+            elif not isinstance(p, Node) or p in self.weights or p in self.nameless:
+                terms.append(Term(node, i))
+            else:
+                return []
+        return terms if any(term.weight is not None for term in terms) else []
+
+    def _weight_of(self, product: Node) -> int | None:
+        """Return which factor of a product is the other's weight; None if neither seems to be.
+
+        A weight is one by its name or role, or a leaf without a name, or a number that scales what
+        was computed.
+        """
+        x, w = product.parents
+        pairs = (0, x, w), (1, w, x)
+        likely = [k for k, w, _ in pairs if w in self.weights]
+        likely += [k for k, w, _ in pairs if w in self.nameless]
+        likely += [k for k, w, x in pairs if not isinstance(w, Node) and x.parents]
+        return likely[0] if likely else None
+
+
+def _unit(z: Node, a: Node | None, terms: list[Term], with_links: bool) -> Unit:
     """Read a node as a unit: a sum with its activation, a maximum, an input, or any operation."""
     if z.shape:
         raise ShapeError(
             f"draw_units: needs a number, got {name_of(z)} of shape {z.shape}; "
             "draw(v) draws graphs of arrays, and explode(v.sum()) takes one apart into units"
         )
-    node = a or z
-    if not (with_links and node.parents):
+    if not (with_links and z.parents):
         return Unit(z, a, [])
-    sent = contributions_of([node]).get(node, [None] * len(node.parents))
-    columns = (node.parents, slopes_of(node) or [], sent)
-    operands = [Link(p, None, slope, c) for p, slope, c in zip(*columns, strict=True)]
     if a is None:
         constants = [p for p in z.parents if not isinstance(p, Node) and not np.shape(p)]
-        linked = [link for link in operands if isinstance(link.source, Node)]
-        return Unit(z, None, linked, [*map(float, constants)])
-    n = len(a.parents) // 2
-    ws, xs, b = a.parents[:n], operands[n:-1], operands[-1]
-    links = [
-        x._replace(weight=w) for x, w in zip(xs, ws, strict=True) if isinstance(x.source, Node)
+        terms = [Term(z, i) for i, p in enumerate(z.parents) if isinstance(p, Node)]
+        return Unit(z, None, _links(terms), [*map(float, constants)])
+    inputs, biases, added = [], [], []
+    for term in terms:
+        x = term.node.parents[term.i]
+        if term.weight is None:
+            biases += [term] if isinstance(x, Node) or x != 0 else []
+        elif isinstance(x, Node):
+            inputs.append(term)
+        else:
+            added.append(float(data_of([term.weight])[0]) * float(x))
+    of_bias = [Link(None, link.source, *link[2:]) for link in _links(biases)]
+    return Unit(z, a, of_bias + _links(inputs), [sum(added)] if added else [])
+
+
+def _links(terms: Sequence[Term]) -> list[Link]:
+    """Return the links along which terms are added, with what each node sends back."""
+    nodes = list(dict.fromkeys(term.node for term in terms))
+    slopes, sent = {node: slopes_of(node) or [] for node in nodes}, contributions_of(nodes)
+    return [
+        Link(node.parents[i], w, slopes[node][i], sent[node][i] if node in sent else None)
+        for node, i, w in terms
     ]
-    if isinstance(b.source, Node) or b.source != 0:
-        links.insert(0, Link(None, b.source, *b[2:]))
-    factors = zip(data_of(ws), a.parents[n:-1], strict=True)
-    added = [float(w) * float(x) for w, x in factors if not isinstance(x, Node)]
-    return Unit(z, a, links, [sum(added)] if added else [])

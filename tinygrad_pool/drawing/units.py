@@ -54,12 +54,12 @@ def draw_units(
 ) -> Digraph:
     """Draw the units and links behind some outputs, in layers, with weights, data and δ.
 
-    A sum and its activation are one unit. Links into a maximum have no weight, or with `zero_one`
-    the 0/1 weights of the derivation: 1 from the winner, 0 from all others. Links into any other
-    operation show its local derivatives. `inputs` are drawn first, in order, even without links;
-    given in rows, they are drawn as a grid below each unit that sums them, which shows its
-    receptive field. With many links, so are the elements of an array that was taken apart. `depth`
-    is the number of layers of links to draw.
+    A sum, by weighted_sum or with + and *, and its activation are one unit. Links into a maximum
+    have no weight, or with `zero_one` the 0/1 weights of the derivation: 1 from the winner, 0 from
+    all others. Links into any other operation show its local derivatives. `inputs` are drawn first,
+    in order, even without links; given in rows, they are drawn as a grid below each unit that sums
+    them, which shows its receptive field. With many links, so are the elements of an array that was
+    taken apart. `depth` is the number of layers of links to draw.
 
     After a backward pass, a unit shows its δ, and with an activation also ∂E/∂z and σ'(a), of which
     δ is the product. "others" is the part of the gradient from links that are not drawn, or from
@@ -90,7 +90,7 @@ def draw_units(
     text(title, "title")
     look.check(theme)
     called = held_by(names)
-    layers = layers_of(outputs, first, depth)
+    layers = layers_of(outputs, first, depth, called)
     units = [unit for layer in layers for unit in layer]
     graph = look.canvas("units", direction or _fitting(layers), title)
     graph.attr(nodesep="0.12", ranksep=f"{BETWEEN}")
