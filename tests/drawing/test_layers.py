@@ -222,6 +222,7 @@ class TestSumsWrittenOut:
             lambda w, x, h: w * h - 1.0 + h,
             lambda w, x, h: x * h + w,
             lambda w, x, h: h + 1.0,
+            lambda w, x, h: w * w + 1.0,
         ],
     )
     def test_other_sums_are_not_units(self, other):
@@ -244,6 +245,20 @@ class TestSumsWrittenOut:
         assert (bias.source, bias.weight) == (None, 3.0)
         assert (link.source, link.weight, link.slope) == (h, 0.25, 0.25)
         assert unit.constants == [8.0]
+
+    def test_of_two_nameless_leaves_the_input_is_used_more(self):
+        x, ws = Value(2.0), [Value(0.5), Value(1.5)]
+        o = tg.maximum(*[(x * w + 1.0).tanh() for w in ws])
+        inputs, units, _ = layers_of([o], [], None)
+        assert [unit.z for unit in inputs] == [x]
+        assert [unit.links[-1].weight for unit in units] == ws
+
+    def test_a_layer_of_arrays_taken_apart_has_its_biases_in_its_units(self):
+        rng = np.random.default_rng(0)
+        W, V = (Value(rng.standard_normal(shape)) for shape in ((3, 4), (4, 1)))
+        x, b = Value(np.ones((1, 3)), label="x"), Value(rng.standard_normal(4))
+        E = tg.explode((np.tanh(x @ W + b) @ V).sum())
+        assert [len(layer) for layer in layers_of([E], [], None)] == [3, 4, 1, 1]
 
     def test_a_long_sum_is_one_unit(self):
         x = Value(1.0, label="x")

@@ -157,6 +157,8 @@ class Sums:
             only_here = isinstance(p, Node) and self.users[p] == 1
             if only_here and p.rule is add:
                 waiting += [(p, 1), (p, 0)]
+            elif only_here and p.rule is weighted_sum:
+                terms += self._terms(p)
             elif only_here and p.rule is mul and (k := self._weight_of(p)) is not None:
                 terms.append(Term(p, 1 - k, p.parents[k]))
             elif not isinstance(p, Node) or p in self.weights or p in self.nameless:
@@ -168,13 +170,16 @@ class Sums:
     def _weight_of(self, product: Node) -> int | None:
         """Return which factor of a product is the other's weight; None if neither seems to be.
 
-        A weight is one by its name or role, or a leaf without a name, or a number that scales what
-        was computed.
+        A weight is one by its name or role, or a leaf without a name, of two the one that is used
+        less, or a number that scales what was computed.
         """
         x, w = product.parents
+        if x is w:
+            return None
         pairs = (0, x, w), (1, w, x)
         likely = [k for k, w, _ in pairs if w in self.weights]
-        likely += [k for k, w, _ in pairs if w in self.nameless]
+        nameless = [(self.users[w], k) for k, w, _ in pairs if w in self.nameless]
+        likely += [k for _, k in sorted(nameless)]
         likely += [k for k, w, x in pairs if not isinstance(w, Node) and x.parents]
         return likely[0] if likely else None
 
