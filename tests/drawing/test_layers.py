@@ -234,7 +234,7 @@ class TestSumsWrittenOut:
     def test_a_product_that_is_used_twice_or_drawn_is_a_unit_of_its_own(self):
         w, x = Value(2.0, label="w"), Value(3.0, label="x")
         p = w * x
-        for o, outputs in ((p + w * x + p.exp(), []), (p + w * x, [p])):
+        for o, outputs in ((p + w * x + p.exp(), []), (p + w * x, [p]), (p + p, [])):
             units = {unit.z: unit for layer in layers_of([o, *outputs], [], None) for unit in layer}
             assert units[p].a is None
 
@@ -266,3 +266,11 @@ class TestSumsWrittenOut:
         (inputs, (unit,)) = layers_of([o], [], None)
         assert [unit.z for unit in inputs] == [x]
         assert len(unit.links) == 3000
+
+
+def test_the_delta_of_a_sum_of_0_is_that_of_the_sum():
+    x = Value(0.0, label="x")
+    z = tg.weighted_sum([Value(2.0)], [x]).relu()
+    z.backward()
+    (_, (unit,)) = layers_of([z], [], None)
+    assert (unit.slope, unit.delta) == (0.0, 0.0)

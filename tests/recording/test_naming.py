@@ -155,3 +155,13 @@ def test_a_layer_names_the_nodes_in_it():
     passed = tg.record(b.relu())
     assert passed.find("net.first") is passed.find("net/first") is a
     assert passed.all_called("net") == [a, b]
+
+
+@pytest.mark.parametrize("data", [0.0, np.zeros(3)])
+def test_a_labelled_node_is_found_by_its_number_whatever_its_data(data):
+    x = tg.Value(data, label="x")
+    y = (x * 2.0).relu()
+    y.label = "y"
+    recording = tg.record(y, np.ones(y.shape))
+    for name, node in (("x#0", x), ("leaf#0", x), ("y#2", y), ("relu#2", y)):
+        assert recording.find(name) is node

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,7 +56,7 @@ class Unit(NamedTuple):
     @property
     def delta(self) -> float | None:
         """δ = ∂E/∂a, or ∂E/∂z if the unit has no sum; None before a backward pass."""
-        node = self.a or self.z
+        node = self.z if self.a is None else self.a
         return float(node.grad) if node.has_grad else None
 
     @property
@@ -127,9 +126,8 @@ class Sums:
     def __init__(
         self, nodes: Sequence[Node], units: Iterable[Node], called: Mapping[int, str]
     ) -> None:
-        operands = ({p for p in node.parents if isinstance(p, Node)} for node in nodes)
-        self.users = Counter(chain.from_iterable(operands))
-        self.users.update(units)  # an output is a unit of its own, too
+        self.uses = Counter(p for node in nodes for p in node.parents if isinstance(p, Node))
+        self.uses.update(units)  # an output is a unit of its own, too
         self.weights = weights_in([*nodes], called) - {*units}
         leaves = (node for node in nodes if node.is_leaf and node not in units)
         self.nameless = {v for v in leaves if not v.label and id(v) not in called}
@@ -140,7 +138,7 @@ class Sums:
         Returns None and no terms if there is no sum.
         """
         for a in (z, *z.parents[:1]):
-            own = a is z or (len(z.parents) == 1 and self.users[a] == 1)
+            own = a is z or (len(z.parents) == 1 and self.uses[a] == 1)
             if isinstance(a, Node) and own and (terms := self._terms(a)):
                 return a, terms
         return None, []
@@ -154,7 +152,7 @@ class Sums:
         while waiting:
             node, i = waiting.pop()
             p = node.parents[i]
-            only_here = isinstance(p, Node) and self.users[p] == 1
+            only_here = isinstance(p, Node) and self.uses[p] == 1
             if only_here and p.rule is add:
                 waiting += [(p, 1), (p, 0)]
             elif only_here and p.rule is weighted_sum:
@@ -178,7 +176,7 @@ class Sums:
             return None
         pairs = (0, x, w), (1, w, x)
         likely = [k for k, w, _ in pairs if w in self.weights]
-        nameless = [(self.users[w], k) for k, w, _ in pairs if w in self.nameless]
+        nameless = [(self.uses[w], k) for k, w, _ in pairs if w in self.nameless]
         likely += [k for _, k in sorted(nameless)]
         likely += [k for k, w, x in pairs if not isinstance(w, Node) and x.parents]
         return likely[0] if likely else None

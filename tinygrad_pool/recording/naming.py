@@ -115,7 +115,7 @@ class Named:
                 return found
         if numbered := _NUMBERED.fullmatch(name):
             node = dict(enumerate(self.nodes)).get(int(numbered[2]))
-            if node and numbered[1] in (node.label, node.op or "leaf"):
+            if node is not None and numbered[1] in (node.label, node.op or "leaf"):
                 return [node]
         layer = name.replace(".", "/") or "/"
         return [node for node in self.nodes if f"{node.about.scope}/".startswith(f"{layer}/")]
