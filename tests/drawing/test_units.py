@@ -154,6 +154,8 @@ def test_arrays_are_refused():
         ShapeError, match=r"draw_units: needs a number, got the leaf of shape \(2,\)"
     ):
         tg.draw_units(Value([1.0, 2.0]).sum())
+    with pytest.raises(ShapeError, match=r"needs a number, got the add node of shape \(2,\)"):
+        tg.draw_units(Value([1.0, 2.0]) * np.ones(2) + 1.0)
 
 
 def test_with_many_links_weights_are_drawn_and_not_written():

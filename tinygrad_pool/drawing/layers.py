@@ -148,7 +148,7 @@ class Sums:
         if a.rule is weighted_sum:
             n = len(a.parents) // 2
             return [*(Term(a, n + i, w) for i, w in enumerate(a.parents[:n])), Term(a, 2 * n)]
-        terms, waiting = [], [(a, 1), (a, 0)] if a.rule is add else []
+        terms, waiting = [], [(a, 1), (a, 0)] if a.rule is add and not a.shape else []
         while waiting:
             node, i = waiting.pop()
             p = node.parents[i]
