@@ -12,6 +12,7 @@ from tinygrad_pool import Value
 from tinygrad_pool.cli.demo import DigitsNet, busiest_unit, look_inside
 from tinygrad_pool.drawing.layers import layers_of
 from tinygrad_pool.pooling_as_weights.derivation import example, figures, network
+from tinygrad_pool.rules.arithmetic import mul
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -223,6 +224,7 @@ class TestSumsWrittenOut:
             lambda w, x, h: x * h + w,
             lambda w, x, h: h + 1.0,
             lambda w, x, h: w * w + 1.0,
+            lambda w, x, h: w * h + tg.lift(mul)(2.0, 3.0),
         ],
     )
     def test_other_sums_are_not_units(self, other):

@@ -178,7 +178,8 @@ class Sums:
         likely = [k for k, w, _ in pairs if w in self.weights]
         nameless = [(self.uses[w], k) for k, w, _ in pairs if w in self.nameless]
         likely += [k for _, k in sorted(nameless)]
-        likely += [k for k, w, x in pairs if not isinstance(w, Node) and x.parents]
+        computed = {k for k, _, x in pairs if isinstance(x, Node) and x.parents}
+        likely += [k for k, w, _ in pairs if k in computed and not isinstance(w, Node)]
         return likely[0] if likely else None
 
 
