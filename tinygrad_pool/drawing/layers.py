@@ -148,22 +148,22 @@ class Sums:
         if a.rule is weighted_sum:
             n = len(a.parents) // 2
             return [*(Term(a, n + i, w) for i, w in enumerate(a.parents[:n])), Term(a, 2 * n)]
-        terms, waiting = [], [(a, 1), (a, 0)] if a.rule is add and not a.shape else []
+        terms, waiting = [], [(a, 0), (a, 1)] if a.rule is add and not a.shape else []
         while waiting:
-            node, i = waiting.pop()
+            node, i = waiting.pop()  # the last term first: a long sum of others is soon refused
             p = node.parents[i]
             only_here = isinstance(p, Node) and self.uses[p] == 1
             if only_here and p.rule is add:
-                waiting += [(p, 1), (p, 0)]
+                waiting += [(p, 0), (p, 1)]
             elif only_here and p.rule is weighted_sum:
-                terms += self._terms(p)
+                terms += reversed(self._terms(p))
             elif only_here and p.rule is mul and (k := self._weight_of(p)) is not None:
                 terms.append(Term(p, 1 - k, p.parents[k]))
             elif not isinstance(p, Node) or p in self.weights or p in self.nameless:
                 terms.append(Term(node, i))
             else:
                 return []
-        return terms if any(term.weight is not None for term in terms) else []
+        return terms[::-1] if any(term.weight is not None for term in terms) else []
 
     def _weight_of(self, product: Node) -> int | None:
         """Return which factor of a product is the other's weight; None if neither seems to be.
