@@ -675,13 +675,13 @@ def _jolted(root, gradient, xs, size, seed):
     def make(node, operands):
         if node.is_leaf:
             return tg.Value(np.asarray(node.data, float))
-        return reapply(
-            node, [p + noise(p.shape, p.data) if isinstance(p, tg.Value) else p for p in operands]
-        )
+        moved = [p + noise(p.shape, p.data) if isinstance(p, tg.Value) else p for p in operands]
+        twin = reapply(node, moved)
+        if twin.shape != node.shape:
+            raise ShapeError("numbers that moved changed a shape")
+        return twin
 
     twins = run_forward(root, make)
-    if any(twin.shape != node.shape for node, twin in twins.items()):
-        raise ShapeError("numbers that moved changed a shape")
     gradients = {twins[root]: np.broadcast_to(np.asarray(gradient, float), root.shape)}
     for node in reversed(topological_order(twins[root])):
         if node.is_leaf or node not in gradients:
