@@ -95,6 +95,8 @@ SQUARE = tg.Value(np.arange(6.0).reshape(2, 3))
         (lambda v: v[v[0, 0]], SubscriptError, "getitem: .* has no element"),
         (lambda v: v[v == 4], SubscriptError, r"v\[False\] is not .* write v\[np\.equal\(v, w\)\]"),
         (lambda v: v[v != 4], SubscriptError, r"v\[True\] is not a mask: == and !="),
+        (lambda v: v[v == 4, 0], SubscriptError, r"v\[\(False, 0\)\] is not a mask"),
+        (lambda v: v[..., v == 4], SubscriptError, r"v\[\(Ellipsis, False\)\] is not a mask"),
         (lambda _: tg.Value(2.0)[0], SubscriptError, r"getitem: shape \(\) has no element \[0\]"),
         (
             lambda v: v.astype(int),

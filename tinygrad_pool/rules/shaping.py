@@ -234,14 +234,14 @@ def getitem(x: Array, key: Key = ()) -> tuple[Array, Backward]:
 
     y = x[key]            ∂E/∂x[key] += g
 
-    Raises SubscriptError if the key is out of range or not an index, or a single bool.
+    Raises SubscriptError if the key is out of range or not an index, or has a single bool.
 
     >>> y, backward = getitem(np.array([1.0, 2.0]), np.array([1, 1]))
     >>> y, backward(np.ones(2))
     (array([2., 2.]), (array([0., 2.]),))
     """
     shape = np.shape(x)
-    if shape and isinstance(key, bool):
+    if shape and bool in map(type, key if isinstance(key, tuple) else (key,)):
         raise SubscriptError(
             f"getitem: v[{key}] is not a mask: == and != between a Value and a number compare "
             "identity; write v[np.equal(v, w)]"
