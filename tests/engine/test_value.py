@@ -1,5 +1,7 @@
 """Operators and methods of Values."""
 
+import operator
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,27 @@ class TestOperators:
         assert np.array_equal(p.data, (np.asarray(start) + 0.5) ** 2 / 2)
         y.backward(np.ones(p.shape))  # its closure holds the old data
         assert np.array_equal(p.grad, np.full(p.shape, 2.0))
+
+    @pytest.mark.parametrize(
+        "name", ["iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "imatmul"]
+    )
+    def test_every_augmented_assignment_changes_a_leaf(self, name):
+        start, w = np.array([[1.5, 2.0], [3.0, 4.5]]), np.array([[2.0, 1.0], [1.0, 2.0]])
+        p = Value(start)
+        with tg.no_grad():
+            assert getattr(operator, name)(p, w) is p
+        assert np.array_equal(p.data, getattr(operator, name[1:])(start, w))
+
+    def test_a_computed_parameter_is_changed_once_it_has_a_gradient(self):
+        with tg.no_grad():
+            computed = Value([3.0, 5.0]) * 0.5
+        for p in (computed, (Value([3.0, 5.0]) * 0.5).detach()):
+            (p * 2.0).sum().backward()
+            kept = p
+            with tg.no_grad():
+                p -= 0.25 * p.grad  # noqa: PLW2901  # the same Value
+            assert p is kept
+            assert np.array_equal(p.data, [1.0, 2.0])
 
     def test_an_augmented_assignment_makes_another_value_where_it_cannot_change_a_leaf(self):
         a = leaf = Value(1.0)

@@ -35,11 +35,16 @@ TAKEN: WeakSet[Node] = WeakSet()
 
 
 def _in_place(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Return an augmented assignment: under `no_grad`, it changes a leaf that was not computed."""
+    """Return an augmented assignment: under `no_grad`, it changes a leaf as it does an array.
+
+    A result computed under `no_grad` is a leaf, too; it is changed only if it has a gradient.
+    """
 
     def assign(self: Any, w: Any) -> Any:
         y = operation(self, w)
-        if SETTING.get().graph or self.rule is not None or y.shape != self.shape:
+        if SETTING.get().graph or not self.is_leaf or y.shape != self.shape:
+            return y
+        if self.rule is not None and not self.has_grad:
             return y
         self.data = y.data
         return self
@@ -56,6 +61,10 @@ class AnswersPython(Node):
     __isub__ = _in_place(operator.sub)
     __imul__ = _in_place(operator.mul)
     __itruediv__ = _in_place(operator.truediv)
+    __ifloordiv__ = _in_place(operator.floordiv)
+    __imod__ = _in_place(operator.mod)
+    __ipow__ = _in_place(operator.pow)
+    __imatmul__ = _in_place(operator.matmul)
 
     def __lt__(self, other: Any) -> Any:
         return _compare(operator.lt, self, other)
