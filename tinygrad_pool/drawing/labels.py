@@ -42,7 +42,8 @@ def weights_in(nodes: list[Node], called: Mapping[int, str] = {}) -> set[Node]:
     names = {leaf: leaf.label or called.get(id(leaf), "") for leaf in leaves}
     sums = [node for node in nodes if node.rule is add and not node.shape]
     added = {p for node in sums for p in node.parents if isinstance(p, Node)}
-    weights = {v for v in weights_among(nodes) if v not in added or names[v]}  # as w, b in w x + b
+    # of numbers, a nameless bias is told from an input no better than the weights beside it
+    weights = {v for v in weights_among(nodes) if v not in added or names[v]}
     ends = {v: n.rpartition(".")[2].partition("[")[0] for v, n in names.items()}  # w of net.w[0]
     named = {leaf for leaf, name in ends.items() if WEIGHT.fullmatch(name)}
     inputs = {leaf for leaf, name in ends.items() if INPUT.fullmatch(name)}

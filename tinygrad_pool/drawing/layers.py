@@ -78,7 +78,7 @@ def layers_of(
     distance = dict.fromkeys((*outputs, *first), 0)
     units: dict[Node, Unit] = {}
     nodes = topological_order(*distance)
-    sums = Sums(nodes, distance, called)
+    sums = UnitSums(nodes, distance, called)
     for node in reversed(nodes):
         if node in distance:
             with_links = depth is None or distance[node] < depth
@@ -120,8 +120,8 @@ class Term(NamedTuple):
     weight: Any = None
 
 
-class Sums:
-    """The sums of a graph, whose nodes other than these are units of their own."""
+class UnitSums:
+    """Which nodes of a graph are the sums of units, written in one node or in several."""
 
     def __init__(
         self, nodes: Sequence[Node], units: Iterable[Node], called: Mapping[int, str]
