@@ -1,6 +1,7 @@
 """What variables call Values: the same in pictures, in trees and in explanations."""
 
 from argparse import Action
+from collections import namedtuple
 from html import unescape
 
 import numpy as np
@@ -77,6 +78,15 @@ def test_values_in_the_attributes_of_objects_are_named():
     assert id(slotted.w) not in held
     E = sum(deep.w, deep.b) * 2.0
     assert tg.record(E, names={"net": net}).why("net.layers[0][0].w[1]").name.endswith(".w[1]")
+
+
+def test_the_fields_of_a_named_tuple_have_their_names():
+    layer = namedtuple("Layer", "w b")([tg.Value(1.0)], tg.Value(2.0))
+    net = Neuron(3.0)
+    net._fields = ("w", "b")  # not a tuple
+    held = held_by({"layers": [layer], "net": net})
+    leaves = [layer.w[0], layer.b, net.b]
+    assert [held[id(v)] for v in leaves] == ["layers[0].w[0]", "layers[0].b", "net.b"]
 
 
 def test_objects_of_libraries_and_of_this_package_are_not_searched():

@@ -78,14 +78,22 @@ def _held(variables: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
 
 
 def _parts_of(holder: Any) -> Iterable[tuple[Any, Any]]:
-    """Return what a container or an object holds, each with its key."""
+    """Return what a container or an object holds, each with its key or the name of its field."""
+    if _is_named(holder):
+        return zip(holder._fields, holder, strict=True)
     if isinstance(holder, list | tuple):
         return enumerate(holder)
     return (holder if isinstance(holder, dict) else vars(holder)).items()
 
 
 def _place(holder: Any, key: Any) -> str:
-    return f"[{key!r}]" if isinstance(holder, CONTAINERS) else f".{key}"
+    indexed = isinstance(holder, CONTAINERS) and not _is_named(holder)
+    return f"[{key!r}]" if indexed else f".{key}"
+
+
+def _is_named(holder: Any) -> bool:
+    """Return whether something is a named tuple."""
+    return isinstance(holder, tuple) and hasattr(holder, "_fields")
 
 
 def _may_hold(v: Any) -> bool:
