@@ -108,6 +108,15 @@ def test_the_bounds_of_clip_may_have_numpys_older_names(bounds):
     assert y.options == {"min": bounds[0], "max": bounds[1]}
 
 
+@pytest.mark.parametrize(
+    ("bounds", "older"),
+    [({"a_max": 1.0, "max": 2.0}, "a_max"), ({"min": 1.0, "a_min": 2.0}, "a_min")],
+)
+def test_a_bound_of_clip_is_given_once(bounds, older):
+    with pytest.raises(OptionError, match=f"clip: no option {older!r}"):
+        np.clip(Value([0.0, 1.0]), **bounds)
+
+
 @pytest.mark.parametrize("ours", [Value([3.0, 8.0]), Value(8.0), Value([1.0, 2.0]) * 2.0])
 @pytest.mark.parametrize(
     "op", [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]

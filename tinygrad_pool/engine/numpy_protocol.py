@@ -217,7 +217,8 @@ def answer(
     """Call a NumPy function on Values. Raises UnsupportedError if it is not implemented."""
     rule = IMPLEMENTED.get(function)
     if function is np.clip:  # a_min and a_max are NumPy's older names of the bounds
-        options = {name.removeprefix("a_"): bound for name, bound in options.items()}
+        older = {name for name in options if name.removeprefix("a_") not in options}
+        options = {n.removeprefix("a_") if n in older else n: b for n, b in options.items()}
     if rule is None:
         if function in QUESTIONS:
             return _ask(function, inputs, options)
