@@ -108,13 +108,11 @@ def test_the_bounds_of_clip_may_have_numpys_older_names(bounds):
     assert y.options == {"min": bounds[0], "max": bounds[1]}
 
 
-@pytest.mark.parametrize(
-    ("bounds", "older"),
-    [({"a_max": 1.0, "max": 2.0}, "a_max"), ({"min": 1.0, "a_min": 2.0}, "a_min")],
-)
-def test_a_bound_of_clip_is_given_once(bounds, older):
+@pytest.mark.parametrize("older", ["a_min", "a_max"])
+def test_a_bound_of_clip_is_given_once(older):
+    twice = {"a_min": 0.0, "a_max": 1.0, older.removeprefix("a_"): 0.5}
     with pytest.raises(OptionError, match=f"clip: no option {older!r}"):
-        np.clip(Value([0.0, 1.0]), **bounds)
+        np.clip(Value([0.0, 1.0]), **twice)
 
 
 @pytest.mark.parametrize("ours", [Value([3.0, 8.0]), Value(8.0), Value([1.0, 2.0]) * 2.0])
