@@ -63,12 +63,13 @@ def pytest_runtest_protocol(item):
     if not isinstance(item, pytest.DoctestItem):
         return (yield)
     from tinygrad_pool.rules.composition import load
-    from tinygrad_pool.rules.rule import IMPLEMENTED
+    from tinygrad_pool.rules.rule import IMPLEMENTED, is_ours
 
     load()  # which enters rules, and only once
     before = dict(IMPLEMENTED)
     with TemporaryDirectory() as folder, chdir(folder):
         result = yield
+    ours = {function: rule for function, rule in IMPLEMENTED.items() if is_ours(rule)}
     IMPLEMENTED.clear()
-    IMPLEMENTED.update(before)
+    IMPLEMENTED.update(ours | before)  # ours: of a module that the example was the first to import
     return result
