@@ -267,6 +267,18 @@ def test_an_update_larger_than_the_weights_is_reported(weight, lr, count):
     assert bad.why.count(advice) == count
 
 
+def test_of_several_large_updates_the_first_is_reported():
+    w = Value(np.ones(2), label="w")
+    run = tg.watch(w)
+    for lr, slope in ((0.1, 1.0), (30.0, 1.0), (30.0, 10.0), (0.1, 1e9)):
+        w.zero_grad()
+        E = (w * slope).sum()
+        E.backward()
+        bad = run.step(E)
+        w.data = w.data - lr * w.grad
+    assert "\nupdate 1 was 33.3 times as large as the weights" in bad.why
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_loss_that_is_not_finite_is_explained_by_a_diagnosis():
     w = Value(np.ones(3), label="w")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterator, Sequence
+from itertools import takewhile
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -32,15 +33,11 @@ class Point(NamedTuple):
     loss: float
     norms: Norms
 
-    def large_step(self) -> str:
-        """Write a line on its update if that was larger than the weights, unless these are 0."""
+    @property
+    def excess(self) -> float:
+        """How many times as large as the weights the update was; 0 if it was not larger."""
         update, weight = max(self.norms.update), max(self.norms.weight)
-        if not update > weight > 0:
-            return ""
-        times = number(update / weight, digits=3)
-        return (
-            f"\nupdate {self.step:,} was {times} times as large as the weights: take smaller steps"
-        )
+        return update / weight if update > weight > 0 else 0.0
 
 
 def growth(last: Point | None, by: Point, i: int) -> str:
@@ -85,6 +82,17 @@ class History:
         if self.last is None or self._points[-1:] == [self.last]:
             return self._points
         return [*self._points, self.last]
+
+    def large_update(self) -> str:
+        """Write a line on the first of the latest updates that were all larger than the weights."""
+        large = [*takewhile(lambda point: point.excess, reversed(self.points))]
+        if not large:
+            return ""
+        times = number(large[-1].excess, digits=3)
+        return (
+            f"\nupdate {large[-1].step:,} was {times} times as large as the weights: "
+            "take smaller steps"
+        )
 
     def table(self) -> NDArray[np.float64]:
         """Return all norms, of shape (3, steps, parameters)."""

@@ -198,8 +198,8 @@ class Run:
             why = self._reason(recording, node, lost)
             if self._direction.uphill:
                 why += f"\n{UPHILL}"
-            elif last is not None:
-                why += last.large_step()
+            else:
+                why += self._history.large_update()
         return event._replace(why=why, recording=recording)
 
     def _reason(self, recording: Recording, node: Value, lost: bool) -> str:
