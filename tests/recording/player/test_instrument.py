@@ -307,6 +307,23 @@ class TestInABrowser:
     def texts(page, node, kind):
         return [t.text_content() for t in page.locator(f"#{node} .{kind}").all()]
 
+    @pytest.mark.parametrize(
+        ("pool", "shape", "rival", "unit"),
+        [
+            (tg.max_pool1d, (4,), 2, "[2]"),
+            (tg.max_pool1d, (2, 4), 2, "[0, 2]"),
+            (tg.max_pool2d, (2, 2, 2, 3), 4, "[0, 0, 0, 1]"),
+        ],
+    )
+    def test_the_smallest_margin_names_the_unit_by_its_index(
+        self, opened, pool, shape, rival, unit
+    ):
+        x = np.arange(np.prod(shape), dtype=float).reshape(shape) ** 2
+        x.flat[rival] = x.flat[rival + 1] - 0.5
+        x = Value(x, label="x")
+        page = opened((pool(x, 2, stride=1) * 1.0).sum(), "#step=3")
+        assert page.locator("#margin").text_content().endswith(f"in the window of unit {unit}.")
+
     def test_another_number_changes_the_winner_the_edges_and_the_reasons(self, opened):
         page = opened(network(), "#step=3")
         assert page.locator("#margin").text_content() == "a wins by 5 over b."

@@ -172,14 +172,13 @@ function windowMargin(step, grid) {
   if (!engine.facts[node].chooses) return "";
   const x = done.values[engine.nodes[node].of[0]];
   const from = grid.at * grid.cells.length * grid.cells[0].length;
-  const wide = grid.units[0].length;
   const margins = grid.windows.map((links, u) => {
     const [first, second] = links.map(([c]) => x[from + c]).sort((a, b) => b - a);
     return { u, margin: first - second };
   }).filter(({ margin }) => Number.isFinite(margin));
   if (!margins.length) return "";
   const { u, margin } = margins.reduce((a, b) => (b.margin < a.margin ? b : a));
-  const unit = `[${Math.floor(u / wide)}, ${u % wide}]`;
+  const unit = `[${places(engine.nodes[node].shape)[grid.at * grid.windows.length + u].join(", ")}]`;
   return margin ? `Smallest margin: ${number(margin)}, in the window of unit ${unit}.` : `There is a tie, and so a kink, in the window of unit ${unit}.`;
 }
 
