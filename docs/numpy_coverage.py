@@ -351,7 +351,7 @@ def tried(call: str, slopes: bool = True) -> str | TinygradPoolError:
     Raises AssertionError if numbers differ from NumPy's, or slopes from finite differences.
     """
     letters = operands_in(call)
-    expected = parts(evaluated(call, ARRAYS))
+    expected = parts(evaluated(call, {name: x.copy() for name, x in ARRAYS.items()}))
     try:
         result = evaluated(call, {name: Value(ARRAYS[name], label=name) for name in letters})
     except TinygradPoolError as error:

@@ -59,6 +59,12 @@ def test_numbers_are_numpys_in_every_call(name):
         assert (result if isinstance(result, str) else "refused") == kinds()[name]
 
 
+def test_calls_that_change_their_operand_leave_those_of_other_calls_alone():
+    kinds()  # copyto, fill_diagonal and put are among them
+    assert ARRAYS["m"].diagonal().all()
+    assert not np.array_equal(ARRAYS["u"], ARRAYS["w"])
+
+
 @pytest.mark.long
 def test_slopes_equal_finite_differences_and_the_page_lists_them():
     assert page() == PAGE.read_text("utf-8")
