@@ -196,6 +196,18 @@ PRODUCTS = [
             "cholesky({0} @ {0}.T + np.eye(len({0})))",
         )
     ),
+    *(  # of matrices whose eigenvalues and singular values are far apart
+        Operation(f"np.{text}", f"torch.{text}".replace("np.", "torch."), (2,))
+        for square in ("np.tanh({0} @ {0}.T) + np.diag(9 * np.arange(1, 1 + len({0})))",)
+        for text in (
+            f"linalg.eigvalsh({square})",
+            f"linalg.eigh({square}).eigenvectors ** 2",
+            f"linalg.svdvals({square})",
+            f"linalg.svd({square})[0] ** 2",
+            f"linalg.svd(({square})[:, 1:], full_matrices=False)[0] ** 2",
+            f"linalg.pinv(({square})[:, 1:])",
+        )
+    ),
     *(  # the weights are a corner of the array, or of each channel
         Operation(
             f"tg.functional.conv{n}d({{0}}, {{0}}[:1, :{', :2' * n}], "

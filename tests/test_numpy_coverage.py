@@ -18,7 +18,8 @@ from tinygrad_pool.errors import UnsupportedError
 from tinygrad_pool.rules.sparse_weights import Weights
 
 CALLS = calls()
-WHOLE = {"inv", "solve", "det", "logabsdet", "cholesky", "sign_of_det"}
+WHOLE = {"inv", "solve", "det", "logabsdet", "cholesky", "sign_of_det", "pinv"}
+WHOLE |= {"eigvalsh", "eigenvectors", "svdvals", "singular_vectors"}
 """Rules that `explode` does not support."""
 
 

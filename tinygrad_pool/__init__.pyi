@@ -94,27 +94,28 @@ cbrt = ceil = cholesky = choose = column_stack = compress = concat = conj = conj
 convolve = copy = copysign = corrcoef = correlate = cosh = count_nonzero = cov = cross = _operation
 cumprod = cumsum = cumulative_prod = cumulative_sum = deg2rad = degrees = delete = det = _operation
 diag = diagflat = diagonal = diff = digitize = divide = divmod = dot = dsplit = dstack = _operation
-ediff1d = einsum = einsum_path = empty_like = equal = exp2 = extract = fabs = fix = _operation
-flatnonzero = flip = fliplr = flipud = float_power = floor = floor_divide = fmax = _operation
-fmin = fmod = full_like = gradient = greater = greater_equal = heaviside = histogram = _operation
-histogram2d = histogram_bin_edges = histogramdd = hsplit = hstack = hypot = inner = _operation
-insert = interp = intersect1d = inv = isclose = iscomplex = iscomplexobj = isfinite = _operation
-isin = isinf = isnan = isneginf = isposinf = isreal = isrealobj = kron = ldexp = less = _operation
-less_equal = lexsort = linspace = log2 = log10 = logaddexp = logaddexp2 = logical_and = _operation
-logical_not = logical_or = logical_xor = matrix_norm = matrix_power = matrix_rank = _operation
-matrix_transpose = matvec = median = meshgrid = mod = modf = moveaxis = multi_dot = _operation
-multiply = nan_to_num = nanargmax = nanargmin = nancumprod = nancumsum = nanmax = _operation
-nanmean = nanmedian = nanmin = nanpercentile = nanprod = nanquantile = nanstd = nansum = _operation
-nanvar = ndim = negative = nonzero = norm = not_equal = ones_like = outer = pad = _operation
-partition = percentile = permute_dims = polyval = positive = pow = power = prod = ptp = _operation
-quantile = rad2deg = radians = ravel = real = real_if_close = reciprocal = remainder = _operation
-repeat = resize = result_type = rint = roll = rollaxis = rot90 = round = searchsorted = _operation
-select = setdiff1d = setxor1d = shape = sign = signbit = sinc = sinh = size = slogdet = _operation
-solve = sort = split = std = subtract = swapaxes = take = take_along_axis = tan = _operation
-tensordot = tile = trace = trapezoid = tril = tril_indices_from = trim_zeros = triu = _operation
-triu_indices_from = true_divide = trunc = union1d = unique = unique_all = _operation
-unique_counts = unique_inverse = unique_values = unstack = unwrap = vander = var = _operation
-vdot = vecdot = vecmat = vector_norm = vsplit = vstack = zeros_like = _operation
+ediff1d = eigh = eigvalsh = einsum = einsum_path = empty_like = equal = exp2 = extract = _operation
+fabs = fix = flatnonzero = flip = fliplr = flipud = float_power = floor = floor_divide = _operation
+fmax = fmin = fmod = full_like = gradient = greater = greater_equal = heaviside = _operation
+histogram = histogram2d = histogram_bin_edges = histogramdd = hsplit = hstack = hypot = _operation
+inner = insert = interp = intersect1d = inv = isclose = iscomplex = iscomplexobj = _operation
+isfinite = isin = isinf = isnan = isneginf = isposinf = isreal = isrealobj = kron = _operation
+ldexp = less = less_equal = lexsort = linspace = log2 = log10 = logaddexp = logaddexp2 = _operation
+logical_and = logical_not = logical_or = logical_xor = matrix_norm = matrix_power = _operation
+matrix_rank = matrix_transpose = matvec = median = meshgrid = mod = modf = moveaxis = _operation
+multi_dot = multiply = nan_to_num = nanargmax = nanargmin = nancumprod = nancumsum = _operation
+nanmax = nanmean = nanmedian = nanmin = nanpercentile = nanprod = nanquantile = nanstd = _operation
+nansum = nanvar = ndim = negative = nonzero = norm = not_equal = ones_like = outer = _operation
+pad = partition = percentile = permute_dims = pinv = polyval = positive = pow = power = _operation
+prod = ptp = quantile = rad2deg = radians = ravel = real = real_if_close = reciprocal = _operation
+remainder = repeat = resize = result_type = rint = roll = rollaxis = rot90 = round = _operation
+searchsorted = select = setdiff1d = setxor1d = shape = sign = signbit = sinc = sinh = _operation
+size = slogdet = solve = sort = split = std = subtract = svd = svdvals = swapaxes = _operation
+take = take_along_axis = tan = tensordot = tile = trace = trapezoid = tril = _operation
+tril_indices_from = trim_zeros = triu = triu_indices_from = true_divide = trunc = _operation
+union1d = unique = unique_all = unique_counts = unique_inverse = unique_values = _operation
+unstack = unwrap = vander = var = vdot = vecdot = vecmat = vector_norm = vsplit = _operation
+vstack = zeros_like = _operation
 
 __version__: str
 

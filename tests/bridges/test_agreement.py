@@ -239,6 +239,11 @@ ROWS = {
     "matrices": lambda x, z, _: np.linalg.inv(x) + np.linalg.solve(x, z) + np.linalg.det(x),
     "logarithms of determinants": lambda x, z, _: np.linalg.slogdet(tg.stack([x, x + 9.0]))[1],
     "triangles": lambda x, z, _: np.linalg.cholesky(x @ x.T + 3.0 * np.eye(4)),
+    "spectra": lambda x, z, _: [
+        np.linalg.svdvals(x[:3]),
+        np.linalg.pinv(x[:, :2]),
+        np.linalg.pinv(x, rcond=0.5),
+    ],
     "cube roots": lambda x, z, _: np.cbrt(x),
     "single precision": lambda x, z, _: np.median(x.astype(np.float32)) * np.var(x),
 }

@@ -17,6 +17,7 @@ from tinygrad_pool.rules import (
     comparisons,
     contractions,
     convolution,
+    decompositions,
     elementwise,
     entropies,
     fast_pooling,
@@ -54,6 +55,7 @@ TWO = [
 ]
 THREE = [(FLOAT, FLOAT, FLOAT), ((2, 1), (3,), ()), ((0, 3), (1, 3), FLOAT)]
 ARRAYS = [((4,),), ((2, 3, 4),)]
+RECTANGLES = [((1, 1),), ((2, 3, 3),), ((2, 3),), ((2, 4, 2),), ((3, 0),), ((0, 2, 3),)]
 
 MASK = np.array([True, False, True])
 PAIRS = windows_of("conv1d", 1, 2, stride=1)
@@ -307,6 +309,31 @@ TABLE = [
     *cases(inverses.logabsdet, lambda x: np.linalg.slogdet(x)[1], [((1, 1),), ((2, 3, 3),)]),
     *cases(inverses.solve, np.linalg.solve, [((2, 2), (2, 3)), ((2, 3, 3), (2, 3, 1))]),
     *cases(inverses.cholesky, np.linalg.cholesky, [((1, 1),)], low=0.5),
+    *cases(decompositions.eigvalsh, np.linalg.eigvalsh, [((1, 1),), ((2, 3, 3),), ((0, 0),)]),
+    *cases(
+        decompositions.eigvalsh,
+        lambda x: np.linalg.eigvalsh(x, "U"),
+        [((3, 3),), ((0, 2, 2),)],
+        UPLO="U",
+    ),
+    *cases(
+        decompositions.eigenvectors,
+        lambda x: np.linalg.eigh(x).eigenvectors,
+        [((1, 1),), ((2, 3, 3),), ((0, 0),)],
+    ),
+    *cases(
+        decompositions.eigenvectors,
+        lambda x: np.linalg.eigh(x, "U").eigenvectors,
+        [((3, 3),), ((0, 2, 2),)],
+        UPLO="U",
+    ),
+    *cases(decompositions.svdvals, np.linalg.svdvals, RECTANGLES),
+    *cases(
+        decompositions.singular_vectors,
+        lambda x: np.concatenate([np.linalg.svd(x, False).U, np.linalg.svd(x, False).Vh.mT], -2),
+        RECTANGLES,
+    ),
+    *cases(decompositions.pinv, np.linalg.pinv, RECTANGLES),
     *cases(reductions.sum, np.sum, [*ONE, *ARRAYS]),
     *cases(reductions.sum, lambda x: np.sum(x, axis=-1), ARRAYS, axis=-1),
     *cases(reductions.sum, lambda x: np.sum(x, axis=0), [((0, 3),)], axis=0),

@@ -19,6 +19,7 @@ from tinygrad_pool.rules import (
     arithmetic,
     comparisons,
     contractions,
+    decompositions,
     elementwise,
     entropies,
     inverses,
@@ -283,6 +284,10 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     inverses.solve: lambda _, x, w: torch().linalg.solve(x, w),
     inverses.det: lambda _, x: torch().linalg.det(x),
     inverses.cholesky: _plain(lambda x: torch().linalg.cholesky(x.tril() + x.tril(-1).mT)),
+    decompositions.svdvals: lambda _, x: torch().linalg.svdvals(x),
+    decompositions.pinv: lambda options, x: torch().linalg.pinv(
+        x, rtol=options.get("rcond") or 1e-15
+    ),
     inverses.logabsdet: _plain(lambda x: torch().linalg.slogdet(x)[1]),
 }
 """PyTorch's counterpart of each rule: a function of the rule's options and of tensors."""

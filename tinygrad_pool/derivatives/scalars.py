@@ -55,8 +55,8 @@ def explode(value: Value, limit: int = MOST) -> Value:
     floats, in double precision.
 
     Raises DataError if it is not a Value; ShapeError for an array, or if there would be more than
-    `limit` units; UnsupportedError for inverses, determinants and your own rules, of arrays;
-    GraphError if data changed.
+    `limit` units; UnsupportedError for inverses, determinants, decompositions and your own rules,
+    of arrays; GraphError if data changed.
 
     >>> x = Value([1.0, 3.0, 2.0], label="x")
     >>> top = explode(x.max())

@@ -29,8 +29,8 @@ COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {}
 """The composition for each NumPy function that has no rule."""
 
 SUBJECTS = """
-accumulations comparisons contractions inverses moves powers quantiles sequences sorting statistics
-trigonometry ufunc_methods
+accumulations comparisons contractions decompositions inverses moves powers quantiles sequences
+sorting statistics trigonometry ufunc_methods
 """
 """The modules for NumPy's rarer functions, loaded when one is first called."""
 

@@ -40,7 +40,7 @@ def inv(x: Array) -> tuple[Array, Backward]:
 @primitive
 def solve_matrix(x: Array, w: Array) -> Array:
     """Solve X Y = W for matrices."""
-    return _of_matrices("solve", np.linalg.solve, x, w)
+    return of_matrices("solve", np.linalg.solve, x, w)
 
 
 @implements(solve_matrix)
@@ -87,7 +87,7 @@ def det(x: Array) -> tuple[Array, Backward]:
     (0.0, array([[0., 0.],
            [0., 2.]]))
     """
-    y = _of_matrices("det", np.linalg.det, x)
+    y = of_matrices("det", np.linalg.det, x)
 
     def det_backward(g: Array) -> Contributions:
         wide = np.expand_dims(g, (-2, -1))
@@ -120,7 +120,7 @@ class SlogdetResult(NamedTuple):
 @primitive
 def log_of_det(x: Array) -> Array:
     """Compute ln |det X|."""
-    return _of_matrices("slogdet", lambda x: np.linalg.slogdet(x)[1], x)
+    return of_matrices("slogdet", lambda x: np.linalg.slogdet(x)[1], x)
 
 
 @implements(log_of_det)
@@ -150,7 +150,7 @@ def slogdet(a: Array) -> SlogdetResult:
 @primitive
 def sign_of(x: Array) -> Array:
     """Compute the sign of det X."""
-    return _of_matrices("slogdet", lambda x: np.linalg.slogdet(x)[0], x)
+    return of_matrices("slogdet", lambda x: np.linalg.slogdet(x)[0], x)
 
 
 @implements(sign_of)
@@ -185,18 +185,18 @@ def cholesky(x: Array) -> tuple[Array, Backward]:
     >>> y, backward(np.array([[1.0]]))
     (array([[2.]]), (array([[0.25]]),))
     """
-    y = _of_matrices("cholesky", np.linalg.cholesky, x)
+    y = of_matrices("cholesky", np.linalg.cholesky, x)
 
     def cholesky_backward(g: Array) -> Contributions:
         inverse = _inverse(y)
-        s = np.matrix_transpose(inverse) @ _lower(np.matrix_transpose(y) @ g) @ inverse
-        to_x = _lower(s + np.matrix_transpose(s))
+        s = np.matrix_transpose(inverse) @ lower(np.matrix_transpose(y) @ g) @ inverse
+        to_x = lower(s + np.matrix_transpose(s))
         return (to_x,)
 
     return y, cholesky_backward
 
 
-def _lower(x: Array) -> Array:
+def lower(x: Array) -> Array:
     """Keep the lower triangle and halve the diagonal."""
     n = np.shape(x)[-1]
     return np.tril(x) * (1.0 - np.eye(n, dtype=dtype_of(x)) / 2)
@@ -206,7 +206,7 @@ def _lower(x: Array) -> Array:
 def matrix_power(a: Array, n: int) -> Array:
     """Raise a square matrix to the power n; for n < 0, its inverse to the power −n."""
     a, count = operand(a), whole(n, "np.linalg.matrix_power: n")
-    _check_square(np.shape(a), "matrix_power")
+    _check_matrices(np.shape(a), "matrix_power")
     if count < 0:
         a, count = np.linalg.inv(a), -count
     if not count:
@@ -221,17 +221,17 @@ def matrix_power(a: Array, n: int) -> Array:
 
 
 def _inverse(x: Array) -> Array:
-    return _of_matrices("inv", np.linalg.inv, x)
+    return of_matrices("inv", np.linalg.inv, x)
 
 
-def _of_matrices(name: str, function: Callable[..., Any], *xs: Array) -> Any:
-    """Call a LAPACK function of square matrices; float16 is computed in float32.
+def of_matrices(name: str, function: Callable[..., Any], *xs: Array, square: bool = True) -> Any:
+    """Call a LAPACK function of matrices; float16 is computed in float32.
 
-    Raises ShapeError unless they are square, DataError if there is no result, or for a dtype wider
-    than float64.
+    Raises ShapeError unless they are matrices, and square ones unless `square` is False; DataError
+    if there is no result, or for a dtype wider than float64.
     """
     shape = np.shape(xs[0])
-    _check_square(shape, name)
+    _check_matrices(shape, name, square)
     try:
         return as_given(function(*map(widened, xs)), xs[0])
     except np.linalg.LinAlgError as error:
@@ -242,6 +242,6 @@ def _of_matrices(name: str, function: Callable[..., Any], *xs: Array) -> Any:
         raise DataError(f"{name}: {error}; np.float64 is the widest dtype of LAPACK") from error
 
 
-def _check_square(shape: Shape, name: str) -> None:
-    if len(shape) < 2 or shape[-1] != shape[-2]:
-        raise ShapeError(f"{name}: needs square matrices, got shape {shape}")
+def _check_matrices(shape: Shape, name: str, square: bool = True) -> None:
+    if len(shape) < 2 or (square and shape[-1] != shape[-2]):
+        raise ShapeError(f"{name}: needs {'square ' * square}matrices, got shape {shape}")
