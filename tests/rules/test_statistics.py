@@ -49,7 +49,7 @@ def test_weights_of_average_apply_to_their_axes():
         (lambda: np.linalg.norm(T, 1), ShapeError, "ord=1 needs one axis or two, got 3"),
         (lambda: np.linalg.norm(A[0], 0), OptionError, r"np.count_nonzero\(v\) counts"),
         (lambda: np.linalg.norm(A[0], "fro"), OptionError, "for vectors, ord must be > 0"),
-        (lambda: np.linalg.norm(A, 2), OptionError, "for matrices, ord must be 'fro', 1"),
+        (lambda: np.linalg.norm(A, 3), OptionError, "for matrices, ord must be 'fro', 'nuc'"),
         (lambda: np.cov(T), ShapeError, "needs at most two axes"),
     ],
 )

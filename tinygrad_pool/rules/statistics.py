@@ -66,7 +66,11 @@ def _spread(weights: Array, shape: Shape, axis: Axis) -> Array:
 
 @composes("linalg.norm")
 def norm(x: Array, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Compute the norm of vectors or matrices. At the kink, where all are 0, the slopes are 0."""
+    """Compute the norm of vectors or matrices.
+
+    At the kink, where all are 0, the slopes are 0. Those of the matrix norms ±2 and "nuc", from
+    singular values, are the slopes of svdvals.
+    """
     x = operand(x)
     if ord is None:
         return p_norm(x, axis=axis, keepdims=keepdims)
@@ -101,9 +105,13 @@ def matrix_norm(x: Array, keepdims: bool = False, ord: Any = "fro") -> Array:
 def _matrix_norm(x: Array, ord: Any, axes: Shape, keepdims: bool) -> Array:
     if ord == "fro":
         return p_norm(x, axis=axes, keepdims=keepdims)
+    if ord in (2, -2, "nuc"):
+        s = np.linalg.svdvals(np.moveaxis(x, axes, (-2, -1)))
+        y = np.sum(s, axis=-1) if ord == "nuc" else s[..., 0 if ord == 2 else -1]
+        return np.expand_dims(y, axes) if keepdims else y
     if ord not in (1, -1, inf, -inf):
         raise OptionError(
-            f"norm: for matrices, ord must be 'fro', 1, -1, inf or -inf on Values, got {ord!r}"
+            f"norm: for matrices, ord must be 'fro', 'nuc', ±1, ±2 or ±inf on Values, got {ord!r}"
         )
     row, column = axes
     added, compared = (row, column) if ord in (1, -1) else (column, row)
