@@ -152,3 +152,28 @@ def test_a_rule_without_a_location_is_named_alone():
     assert str(found).splitlines()[1:] == [
         "  cube#1: its closure sends 1 to x, but finite differences of cube give 12.00"
     ]
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (tg.exp, np.float32(-110)),
+        (tg.sigmoid, np.float16(-20)),
+        (lambda v: v**3, np.full(5, 1e-4, np.float16)),
+        (lambda v: (v * np.float32(1e25)) * np.float32(1e30), np.float32(1e-30)),
+    ],
+)
+def test_a_correct_closure_that_under_or_overflows_a_narrow_dtype_is_not_wrong(f, x):
+    with np.errstate(all="ignore"):
+        assert str(tg.record(f(Value(x)).sum()).check()).endswith(": none wrong")
+        wrong = tg.lift(wrong_factor)(Value(np.float32(3.0)))
+        assert not tg.record(wrong).check().holds
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_blame_no_closure_that_leaves_them_out(bad):
+    x = Value(2.0) * np.array([bad, 1.0])
+    with np.errstate(all="ignore"):
+        kept = np.where([False, True], x, 0.0).sum() + x[1]
+        scalars = np.where(False, Value(2.0) * bad, 1.0)
+        assert tg.record(kept + scalars).check().holds

@@ -102,6 +102,10 @@ def _wrong(recording: Trace, step: Step, rng: np.random.Generator) -> Iterator[W
     if not _is_close(middle, node._numbers):
         raise ArithmeticError("the rule computes other numbers each time")
     together = _compared(step, data, towards, middle, (*moving,))
+    if together is not None and _is_narrow(step):  # perhaps it only under- or overflows its dtype
+        g = _wide(step.upstream)
+        again = Step(node, g, run_again(node, data)[1](g))
+        together = _compared(again, data, towards, middle, (*moving,)) and together
     if together is not None:
         alone = [_compared(step, data, towards, middle, (i,)) for i in moving]
         yield from [found for found in alone if found is not None] or [together]
@@ -112,7 +116,7 @@ def _compared(
 ) -> WrongClosure | None:
     """Compare Σ c d with the bounds of Σ g ∂y/∂d, in a direction d of some operands."""
     node, g = step.node, _wide(step.upstream)
-    shares = [_wide(step.contributions[i]) * towards[i] for i in operands]
+    shares = [np.where(d := towards[i], _wide(step.contributions[i]) * d, 0.0) for i in operands]
 
     def slope(h: float) -> Any:
         moved = [*data]
@@ -158,18 +162,27 @@ def _wide(x: Any) -> Any:
 
 
 def _direction(x: Any, rng: np.random.Generator) -> Any:
-    """Return a random positive direction; each element moves by about its own magnitude."""
+    """Return a random positive direction: each element moves by about its own magnitude.
+
+    A NaN or an infinity does not move.
+    """
     if type(x) is float:
-        return rng.uniform(0.5, 1.5) * (abs(x) or 1.0)
-    size = np.abs(x)
+        return rng.uniform(0.5, 1.5) * (abs(x) or 1.0) if isfinite(x) else 0.0
+    size = np.where(np.isfinite(x), np.abs(x), 0.0)
     typical = float(np.mean(size)) if np.size(x) else 1.0
-    return rng.uniform(0.5, 1.5, np.shape(x)) * np.where(size > 0, size, typical or 1.0)
+    by = np.where(size > 0, size, np.isfinite(x) * (typical or 1.0))
+    return rng.uniform(0.5, 1.5, np.shape(x)) * by
 
 
 def _is_close(x: Any, y: Any) -> bool:
     if type(x) is type(y) is float:
         return isclose(x, y, rel_tol=1e-9) or isnan(x) or isnan(y)
     return np.allclose(x, y, rtol=1e-3, atol=1e-6, equal_nan=True)
+
+
+def _is_narrow(step: Step) -> bool:
+    """Return whether a number of a step has fewer digits than float64."""
+    return any(np.asarray(c).dtype.itemsize < 8 for c in (step.node._numbers, *step.contributions))
 
 
 def _precision(node: Node, sent: tuple[Any, ...]) -> float:
