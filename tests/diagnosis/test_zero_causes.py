@@ -230,7 +230,13 @@ def test_exact_cancelling_in_float32_is_not_underflow():
     g = np.array([6.6, -4.8, -7.8, -4.0, 10.0], np.float32)
     b = tg.Value(np.ones(1, np.float32), label="b")
     (finding,) = zeros(((np.zeros((5, 1), np.float32) + b)[:, 0] * g).sum())
-    assert finding.why == "b gets nothing from add#1: the contributions of its units cancel"
+    cancel = "b gets nothing from add#1: the contributions of its units cancel: either it is at a "
+    assert finding.why.startswith(cancel)
+
+
+def test_outputs_of_a_softmax_that_are_summed_are_not_called_flat():
+    (finding,) = zeros(tg.softmax(tg.Value(np.zeros((2, 4)), label="w"), axis=1).sum())
+    assert finding.why.endswith("or an input of a softmax or a norm whose outputs are summed")
 
 
 def test_relus_that_are_off_because_weights_start_at_0():

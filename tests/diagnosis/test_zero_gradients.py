@@ -269,6 +269,41 @@ def test_an_exact_fit_is_recognized_after_a_norm_by_hand():
 
 
 @pytest.mark.parametrize(
+    ("y", "cause"),
+    [
+        (lambda w: w * 1e-200 * 1e-200, "mul#2 is too small for float64. Use larger weights or"),
+        (lambda w: tg.exp(w * -400.0), "exp#2 is too small for float64. Use larger weights"),
+        (lambda w: w * tg.Value(0.0, label="x"), "x is 0"),
+        (lambda w: w * 0.0, "mul#1 multiplies by a constant 0"),
+        (lambda w: np.where(w > 9.0, w, 0.0), ""),
+    ],
+)
+@pytest.mark.parametrize("loss", [np.square, np.abs, lambda y: (y - 0.0) ** 2])
+def test_an_error_of_0_that_no_parameter_can_change_is_not_an_exact_fit(y, cause, loss):
+    w = scalar()
+    (finding,) = zeros(loss(y(w)), parameters=[w])
+    assert finding.severity == "no gradient"
+    assert (f"is 0 at 0, because {cause}" if cause else "is 0 at 0") in finding.why
+    assert "fit" not in finding.why
+
+
+def test_activations_that_underflow_are_named_where_they_do():
+    h = tg.Value(np.ones((3, 2), np.float16))
+    weights = [tg.Value(np.full((2, 2), 2e-3, np.float16), label=f"W{i}") for i in range(5)]
+    for w in weights:
+        h = tg.tanh(h @ w)
+    (finding,) = zeros((h**2).mean(), parameters=weights)
+    assert ", because matmul#" in finding.why
+    assert " is too small for float16. Use larger weights or inputs, or a wider" in finding.why
+
+
+def test_logits_that_are_leaves_can_be_right_and_certain():
+    y = tg.Value([[0.0, 2000.0, 0.0]], label="y")
+    (finding,) = tg.diagnose(tg.nn.cross_entropy(y, [1])).findings
+    assert finding.why.endswith("unless the target is a copy of the prediction")
+
+
+@pytest.mark.parametrize(
     ("loss", "cause"),
     [
         (lambda d: (np.zeros(3) * d**2).sum(), "power#3 gets nothing from mul#4: the other factor"),

@@ -14,6 +14,7 @@ from tinygrad_pool.recording.freshness import numbers_taken
 from tinygrad_pool.recording.source import made_at, quoted
 from tinygrad_pool.rules import shaping
 from tinygrad_pool.rules.tie_breaking import Mask
+from tinygrad_pool.rules.traits import traits_of
 
 UNUSED = (
     "it is unused, Python's own max or if did not choose it, or its results were detached, "
@@ -98,7 +99,7 @@ def never_taken(survey: Survey) -> Iterator[Finding]:
 
     Units are along the last axis. Indices in the loss, as by labels, are not reported.
     """
-    for node in survey.nodes:
+    for node in (v for v in survey.nodes if traits_of(v.rule).unit != "softmax"):
         if node.is_leaf or node.rule is shaping.reshape or node.ndim < 2 or node in survey.after:
             continue
         users, taken = _indices(survey, node)

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import operands_of
-from tinygrad_pool.diagnosis.findings import with_inputs
+from tinygrad_pool.diagnosis.findings import STATIONARY, with_inputs
 from tinygrad_pool.diagnosis.survey import Survey, made_of
+from tinygrad_pool.engine.gradients import gradients
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.running import run_again
 from tinygrad_pool.engine.steps import Step
 from tinygrad_pool.engine.vjp import vjp_by_operand
 from tinygrad_pool.recording.gains import leaf_below
@@ -25,7 +27,7 @@ from tinygrad_pool.rules import (
     reductions,
 )
 from tinygrad_pool.rules.tie_breaking import Mask
-from tinygrad_pool.rules.traits import traits_of
+from tinygrad_pool.rules.traits import UNDERFLOWS, traits_of
 
 NO_INPUT = "with inputs of 0"
 """The reason of a relu whose inputs are all 0."""
@@ -67,7 +69,7 @@ def why_zero(survey: Survey, step: Step, i: int) -> str:
         largest = f"{np.abs(g).max():.3g}"
         return f"it underflows, as products with gradients of up to {largest} round to 0"
     if cancels(step, i):
-        return "the contributions of its units cancel"
+        return f"the contributions of its units cancel: {STATIONARY}"
     return _flat(survey, node, i, g != 0)
 
 
@@ -155,8 +157,21 @@ def made_by(survey: Survey, zero: Node) -> str:
     node, constant = _made_0(zero)
     if constant:
         return f", because {survey.brief(node)} multiplies by a constant 0"
+    if _underflowed(node):
+        return f", because {survey.brief(node)} is too small for {node.dtype}"
     less = less_itself(node, node.parents[0]) if node.parents else ""
     return less if node is zero else f", because {survey.brief(node)} is 0{less}"
+
+
+def _underflowed(node: Node) -> bool:
+    """Return whether the numbers of a node are 0 only because they are too small for its dtype."""
+    traits, operands = traits_of(node.rule), operands_of(node)
+    small = traits.vanishes == UNDERFLOWS or traits.unit in ("product", "power", "squash")
+    return (
+        small
+        and not np.any(node._numbers)
+        and bool(np.any(run_again(node, [*map(_scaled, operands)])[0]))
+    )
 
 
 def less_itself(node: Node, x: Any) -> str:
@@ -184,18 +199,24 @@ def start_of(survey: Survey, node: Node, i: int) -> Node | None:
 def fits(survey: Survey, error: Node, step: Step) -> bool:
     """Return whether a node after all parameters measures errors, all of which are 0.
 
-    A gradient below 0 means that the loss rewards what is measured, such as a distance, so that 0
-    is not a fit; for logarithms of probabilities the sign is the other way round.
+    A parameter must be able to change them. A gradient below 0 means that the loss rewards what is
+    measured, such as a distance, so that 0 is not a fit; for logarithms of probabilities the sign
+    is the other way round.
     """
     node, sign = step.node, SURE.get(step.node.rule)
-    if node not in survey.after:
+    if node not in survey.after and not (sign and error in survey.parameters):
         return False
     if sign and (sign > 0 or np.any(node._numbers)):  # a softmax of one number is always 0
         return not np.any(survey.loss._numbers) and not np.any(step.upstream * sign < 0)
     of_constant = not all(isinstance(p, Node) for p in node.parents)
     if of_constant and traits_of(node.rule).unit == "product":
         return False  # a mask or a weight of 0
-    return not any(map(np.any, (error._numbers, node._numbers, step.upstream < 0)))
+    if any(map(np.any, (error._numbers, node._numbers, step.upstream < 0))):
+        return False
+    if _underflowed(_made_0(error)[0]):
+        return False
+    slopes = np.random.default_rng(0).uniform(1, 2, error.shape)
+    return any(map(np.any, gradients(error, [*survey.parameters], slopes)))
 
 
 def in_loss(survey: Survey, node: Node) -> bool:

@@ -36,6 +36,7 @@ FIXES = {
     "it underflows, as ": "Scale the loss up, or use a wider dtype",
     " of one number is always ": "Check its axis, or use a sigmoid",
     " that is not −inf is always ": "Check its mask",
+    " is too small for ": "Use larger weights or inputs, or a wider dtype",
     " of itself alone ": "Take the mean over more than one number",
 }
 """What to do, by a phrase in the reason."""
@@ -172,6 +173,8 @@ class Zeros:
             cause += f", because {survey.brief(factor)} is off"
         elif self._will_move(zero_causes.start_of(survey, step.node, i)):
             cause += ", and weights of 0 pass no gradient down until their own moves them"
+        elif traits_of(key.rule).unit == "power" and not key.in_loss:
+            cause += zero_causes.made_by(survey, below)
         cause += "" if zero_causes.NO_PART in cause else made_at(step.node)
         if key.in_loss and not traits_of(key.rule).chooses:
             cause += "; the error is 0 there: the fit is exact, unless the target is a copy of the "
@@ -256,4 +259,5 @@ def _fix(zeros: Zeros, group: Lost, why: str) -> str:
         on = "Smaller steps and weights, or biases above 0, keep relus on"
         return "" if zero_causes.NO_INPUT in why else on
     fixes = [fix for phrase, fix in FIXES.items() if phrase in why]
-    return next(iter(fixes + [STEEPER] * any(traits_of(rule).vanishes for rule in rules)), "")
+    vanishes = (traits_of(rule).vanishes for rule in rules)
+    return next(iter(fixes + [STEEPER] * any(how and how in why for how in vanishes)), "")

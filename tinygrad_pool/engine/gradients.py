@@ -123,7 +123,7 @@ def grad(  # type: ignore[misc]  # by position, xs may be the argnums of a funct
 
 
 def gradients(
-    y: Value, xs: Sequence[Any], gradient: Any = None, create_graph: bool = False
+    y: Node, xs: Sequence[Any], gradient: Any = None, create_graph: bool = False
 ) -> tuple[Any, ...]:
     """Return ∂y/∂x for each x: `grad` for Values."""
     with TURN:
