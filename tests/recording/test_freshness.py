@@ -111,6 +111,14 @@ def test_clipped_gradients_are_not_left_by_earlier_passes(dtype):
     assert [*after((w * w).sum().backward)] == [w]
 
 
+def test_a_gradient_set_to_0_by_hand_is_not_left_by_earlier_passes():
+    w = tg.Value(3.0, label="w")
+    E = w * w
+    E.backward()
+    w.grad = 0.0
+    assert tg.record(E).why("w").notes == tg.diagnose(E).findings == []
+
+
 def test_warnings_before_a_pass_list_held_gradients_and_stale_data():
     a, b, c = (tg.Value(float(n), label=n) for n in "123")
     E = a * b * c

@@ -43,7 +43,7 @@ def left_before(before: Mapping[Node, Any], own: Mapping[Node, Any], ran: bool) 
     `before` are all present gradients, which include the pass's `own` if it already `ran`. Own
     gradients that were clipped since leave nothing.
     """
-    left = {node: g for node, g in before.items() if node.is_leaf and g is not None}
+    left = {node: g for node, g in before.items() if node.is_leaf and np.any(g)}
     added = [v for v in left if ran and v in own]
     changed = [v for v in added if not np.array_equal(left[v], own[v], equal_nan=True)]
     with np.errstate(all="ignore"):
