@@ -259,6 +259,8 @@ def test_in_any_network_the_culprit_made_it_from_finite_numbers_or_a_constant(
         (lambda x: (x - x).log(), False),
         (lambda x: x - np.float16(np.inf), False),
         (lambda x: x * 0.0 * np.inf, False),
+        (lambda x: (x - x) / (x - x), False),
+        (lambda x: (x - x) * (1.0 / (x - x)), False),
     ],
 )
 def test_overflows_are_named(f, large):
@@ -266,6 +268,13 @@ def test_overflows_are_named(f, large):
     with np.errstate(all="ignore"):
         loss = f(x).sum()
     assert ("overflows float16" in tg.record(loss).why(loss).causes[1]) == large
+
+
+def test_a_nan_of_finite_terms_that_overflow_both_ways_is_named():
+    with np.errstate(all="ignore"):
+        loss = tg.Value([1e308, 1e308]) @ np.array([20.0, -20.0])
+    assert np.isnan(loss.data)
+    assert tg.record(loss).why(loss).causes[1].endswith(" overflows float64")
 
 
 # -- rounding errors

@@ -107,16 +107,20 @@ def _fix(node: Node | None) -> str:
         return SMALLER if np.isfinite(node._numbers).all() else "Make its numbers finite"
     if not all(isinstance(p, Node) or np.isfinite(p).all() for p in node.parents):
         return "Make its constant finite, such as the input data"
+    fix = FIXES.get(node.op, SMALLER) if is_ours(node.rule) else OWN_RULE
+    finite = all(np.isfinite(x).all() for x in operands_of(node))
+    if not finite and (node.op == "div" or fix is SMALLER):
+        return "Keep its operands finite"
     if node.op in ("sqrt", "power", "div"):
         x, y = np.broadcast_arrays(operands_of(node)[node.op == "div"], node._numbers)
         if not np.isfinite(y).all():
             x, y = x[~np.isfinite(y)], y[~np.isfinite(y)]
         if node.op == "sqrt" and np.any(x < 0):
-            return ABOVE_0
+            fix = ABOVE_0
         overflows = {"power": (x != 0) & ~np.isnan(y), "div": np.abs(x) >= 1}
         if np.all(overflows.get(node.op, False)):
-            return SMALLER
-    return FIXES.get(node.op, SMALLER) if is_ours(node.rule) else OWN_RULE
+            fix = SMALLER
+    return fix
 
 
 def _worst(x: Any) -> int:

@@ -187,12 +187,16 @@ def _says(ledger: GradientExplainer, end: _End) -> str:
 
 
 def _overflow(end: _End) -> str:
-    """Write that a result overflows its dtype; "" if that is not why it is infinite."""
+    """Write that a result overflows its dtype; "" if that is not why it is infinite, or NaN."""
     node, unit = end.node, traits_of(end.node.rule).unit
-    grows = node.rule in GROWING or unit in ("product", "sum", "power", "norm")
-    inverse = unit == "power" and any(np.any(of.x == 0) for of in _looked_at(node, end.cell))
-    large = end.made and np.isinf(number_at(node._numbers, end.cell))
-    return f" overflows {node.dtype}" if large and grows and not inverse else ""
+    looked = [of.x for of in _looked_at(node, end.cell)]
+    if np.isnan(number_at(node._numbers, end.cell)):  # inf − inf inside a sum of finite numbers
+        grows = unit in ("product", "sum") and all(np.isfinite(x).all() for x in looked)
+    else:
+        inverse = unit == "power" and any(np.any(x == 0) for x in looked)
+        grows = node.rule in GROWING or unit in ("product", "sum", "power", "norm")
+        grows = grows and not inverse
+    return f" overflows {node.dtype}" if end.made and grows else ""
 
 
 def _operands(ledger: GradientExplainer, node: Node, unit: int) -> str:
