@@ -62,6 +62,10 @@ def test_a_max_of_two_values_recommends_tg_maximum(find):
         ("E = sum(x for x in (a, b, c) if x > 0)", "if"),
         ("relu = lambda x: x if x > 0 else 0.0\nE = relu(a) * b", "if"),
         ("E = a * b if float(a) > 1 else b", "if"),
+        ("E = (a > 0 and a * b) or b", "or"),
+        ("E = [b, a * b][a > 0]", "[]"),
+        ("E = a * b if a.data == 2 else b", "if"),
+        ("x = a * [1.0, 2.0]\nE = x.sum() if (x > 0).all() else b", "if"),
         ("E = a * b if a.data > 1 else b", "if"),
         ("E = a * b if a > 1 and b.data > 1 else b", "if"),
         ("if a.data > 1:\n    E = a * b\nelse:\n    E = b", "if"),
@@ -168,6 +172,16 @@ def test_without_source_a_number_taken_is_not_a_comparison():
     assert finding.says == "float() made a plain number of it, which went into mul#1"
 
 
+def test_without_source_a_comparison_of_an_array_is_taken_for_a_mask():
+    names = {"x": tg.Value([2.0, -1.0], label="x")}
+    with tg.traced():
+        exec("E = x[x > 0].sum()", names)
+    assert tg.diagnose(names["E"]).findings == []
+    recording = tg.record(names["E"])
+    recording.set("x", [3.0, -2.0])
+    recording.replay()
+
+
 def test_without_source_a_comparison_of_the_loss_is_not_reported():
     names = {"a": tg.Value(2.0, label="a")}
     with tg.traced():
@@ -229,6 +243,7 @@ def taken(tmp_path):
         ("s = math.exp(a)\nE = s * b", "float"),
         ("E = b * float(a)", "float"),
         ("E = b * int(a)", "int"),
+        ("x = b * [1.0, 2.0, 3.0]\nE = x[int(a)]", "int"),
         ("E = b ** a.item()", "item"),
         ("def f(v):\n    return math.sqrt(v)\nE = f(a * 2.0) * b", "float"),
         ("def f(v, k):\n    return v * k\nE = f(b, float(a))", "float"),

@@ -61,11 +61,11 @@ def test_an_if_is_noted_once_per_line_with_its_last_answer():
     assert shown(a) == [("bool", "", False), (">", "3", False)]
 
 
-def test_comparing_arrays_is_not_noted():
+def test_comparing_arrays_is_noted_with_the_bytes_of_the_answer():
     with tg.traced():
         v = Value([1.0, 2.0])
         assert (v > 1.5).tolist() == [False, True]
-    assert v.about.choices == ()
+    assert shown(v) == [(">", "1.5", b"\0\1")]
 
 
 def test_noted_choices_keep_no_graph_alive():

@@ -15,6 +15,11 @@ import tinygrad_pool as tg
 a, b, c = tg.Value(2.0, label="a"), tg.Value(1.0, label="b"), tg.Value(-1.0, label="c")
 """
 
+MASKED = """\
+import numpy as np
+x, n = tg.Value([1.0, -2.0, 3.0], label="x"), tg.Value(np.float64(1.0), label="n")
+"""
+
 
 @pytest.fixture
 def replayed(tmp_path):
@@ -57,6 +62,10 @@ def replayed(tmp_path):
         "E = b * 2 if 0 < b < 5 else b * -7",
         "E = b * 2 if 0 <= b and b < 5 else b * -7",
         "E = b * 2 if c < b < a else b * -7 * c * a",
+        "E = (b > 0 and b * 2) or b * -7",
+        "E = b < 0 and b * -7 or b * 2",
+        "E = [b * 2, b * -7][b < 0]",
+        "E = {True: b * 2, False: b * -7}[b > 0]",
     ],
 )
 def test_a_choice_that_would_now_differ_is_warned_of(replayed, program, way):
@@ -96,17 +105,53 @@ def test_a_replay_keeps_a_number_taken_from_a_value(replayed):
         "the replay keeps the old number"
     )
     assert replayed("E = b * math.exp(b) + a", a=3.0) == []
+    (told,) = replayed(f"{MASKED}E = x[int(b)] * b", b=2.0)
+    assert "int() made a plain number of the leaf 'b' at net.py:6" in told
     (told,) = replayed("E = b * 2 if float(b) > 0 else b * -7", b=-1.0)
     assert "float() made a plain number" in told
 
 
+@pytest.mark.parametrize(
+    "test",
+    [
+        *("b.data > 0", "b.data == 1", "b.data != 0", "b > 0 and b.data == 1"),
+        *("np.isclose(b.data, 1.0)", "not math.isclose(b.data, 0.0)"),
+    ],
+)
 @pytest.mark.parametrize("way", ["record", "unroll"])
-def test_a_choice_by_data_is_warned_of_whatever_the_numbers(replayed, way):
-    (told,) = replayed("E = b * 2 if b.data > 0 else b * -7", way, b=-1.0)
+def test_a_choice_by_data_is_warned_of_whatever_the_numbers(replayed, test, way):
+    program = f"E = b * 2 if {test} else b * -7"
+    (told,) = replayed(f"import numpy as np; {program}", way, b=0.5)
     assert told.endswith(
-        ": Python's if chose by the .data of a Value at net.py:4: E = b * 2 if b.data > 0 else "
-        "b * -7; the replay keeps that choice"
+        f": Python's if chose by the .data of a Value at net.py:4: import numpy as np; {program}; "
+        "the replay keeps that choice"
     )
+
+
+@pytest.mark.parametrize(
+    "test",
+    ["x.data.ndim > 0", "x.data.shape == (3,)", "len(x.data) == 3", "str(x.data) != 'x'"],
+)
+def test_a_test_of_the_shape_of_data_is_not_a_choice(replayed, test):
+    assert replayed(f"{MASKED}E = (x * 2).sum() if {test} else b * -7", x=[-1.0, 0.0, 1.0]) == []
+
+
+@pytest.mark.parametrize(
+    ("test", "told"),
+    [
+        ("(x > 0).all()", True),
+        ("np.any(x <= -1)", True),
+        ("all(0.0 < x)", True),
+        ("(x > [0, 0, 0]).all()", False),  # an array is not kept
+        ("(x < 9).all()", False),
+    ],
+)
+def test_a_comparison_of_an_array_that_would_now_differ_is_warned_of(replayed, test, told):
+    program = f"E = (x * 2).sum() if {test} else x.sum() * b"
+    found = replayed(MASKED + program, x=[1.0, 2.0, 3.0])
+    assert [said.partition(";")[0] for said in found] == [
+        f"replay: Python chose by the data of the leaf 'x' at net.py:6: {program}"
+    ] * told
 
 
 @pytest.mark.parametrize("way", ["record", "unroll"])
@@ -124,12 +169,6 @@ def test_a_comparison_with_a_value_outside_the_graph_is_warned_of(replayed):
     assert told.endswith(", compared with a Value outside this graph; the replay keeps that choice")
 
 
-MASKED = """\
-import numpy as np
-x, n = tg.Value([1.0, -2.0, 3.0], label="x"), tg.Value(np.float64(1.0), label="n")
-"""
-
-
 @pytest.mark.parametrize("way", ["record", "unroll"])
 @pytest.mark.parametrize(
     ("program", "of", "numbers"),
@@ -141,6 +180,8 @@ x, n = tg.Value([1.0, -2.0, 3.0], label="x"), tg.Value(np.float64(1.0), label="n
         ("E = b * (b < 0)", "b", -1.0),
         ("E = np.where(n.data > 0, n, 0.0)", "n", -1.0),
         ("E = np.where((x > 0)[None], x, 0.0).sum()", "x", [1.0, 2.0, -3.0]),
+        ("E = x[x > 0].sum()", "x", [1.0, 2.0, 3.0]),
+        ("E = (x * (x.data < 0)).sum()", "x", [-3.0, -2.0, -1.0]),
     ],
 )
 def test_a_mask_that_may_now_differ_is_warned_of(replayed, program, of, numbers, way):
@@ -214,6 +255,8 @@ def test_numbers_without_their_source(capsys):
         ("y = a > b", 1, None),
         ("while a > b:\n    a = f(a)", 1, "while"),
         ("y = [x for x in xs if x > 0]", 1, "if"),
+        ("if (a > b\n    and (b > c or c > d)):\n    y = a", 2, "if"),
+        ("y = [a, b][a > b]", 1, "[]"),
     ],
 )
 def test_forks_in_a_source(text, line, what):

@@ -49,7 +49,7 @@ def choices_of_python(survey: Survey) -> Iterator[Finding]:
         nodes = alone or [node for node, _ in asked]
         source = source_of(line.file)
         if source is None:
-            compared = not all(takes_number(choice) for _, choice in asked)
+            compared = any(type(c.answer) is bool and not takes_number(c) for _, c in asked)
             if compared and alone and alone != [survey.loss] and not through:
                 yield _finding(survey, line, "comparison", nodes)
             continue

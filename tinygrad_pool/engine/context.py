@@ -27,15 +27,15 @@ class Line(NamedTuple):
 class Choice(NamedTuple):
     """A comparison that plain Python made with a Value's data, and its result: (<, "3.0", True).
 
-    `rival` is the `_order` of the Value it was compared with, or 0 for a constant. The relation is
-    "bool" if the Value was used as a truth value, and "float", "int", "item", "round" or "np.sign"
-    if it was converted to a number. The nodes it was computed from get a Choice too, with THROUGH
-    as `other`.
+    For arrays the result is kept as bytes. `rival` is the `_order` of the Value it was compared
+    with, or 0 for a constant. The relation is "bool" if the Value was used as a truth value, and
+    "float", "int", "item", "round" or "np.sign" if it was converted to a number. The nodes it was
+    computed from get a Choice too, with THROUGH as `other`.
     """
 
     relation: str
     other: str
-    answer: bool
+    answer: bool | bytes
     line: Line | None
     rival: int = 0
 

@@ -215,18 +215,21 @@ def _compare(relation: Callable[[Any, Any], Any], v: Node, other: Any) -> Any:
         answer = relation(v._numbers, w)
     except ValueError as error:
         raise broadcast_error(relation.__name__, [v._numbers, w]) from error
-    if isinstance(answer, np.ndarray):
-        return answer
-    sign = SIGNS[relation.__name__]
+    sign, known = SIGNS[relation.__name__], as_answer(answer)
     rival = other if isinstance(other, Node) else None
-    _note(v, sign, w, bool(answer), rival)
+    _note(v, sign, w, known, rival)
     if rival is not None:
-        _note(rival, MIRRORED[sign], v._numbers, bool(answer), v)
-    _note_below([v, other], sign, bool(answer))
-    return bool(answer)
+        _note(rival, MIRRORED[sign], v._numbers, known, v)
+    _note_below([v, other], sign, known)
+    return answer if isinstance(answer, np.ndarray) else known
 
 
-def _note_below(values: list[Any], relation: str, answer: bool) -> None:
+def as_answer(answer: Any) -> bool | bytes:
+    """Return the answer to a comparison as a Choice keeps it: of arrays, the bytes."""
+    return answer.tobytes() if isinstance(answer, np.ndarray) else bool(answer)
+
+
+def _note_below(values: list[Any], relation: str, answer: bool | bytes) -> None:
     """Note a comparison on the ancestors of its operands: on d, for abs(d) < 1.
 
     The operands themselves may be temporary, and in no graph.
@@ -239,7 +242,9 @@ def _note_below(values: list[Any], relation: str, answer: bool) -> None:
                     _note(p, relation, THROUGH, answer)
 
 
-def _note(v: Node, relation: str, other: Any, answer: bool, rival: Node | None = None) -> None:
+def _note(
+    v: Node, relation: str, other: Any, answer: bool | bytes, rival: Node | None = None
+) -> None:
     """Note on a Value, under `traced`, that Python used its data: once per line and relation."""
     if SETTING.get().traced:
         line = here()

@@ -8,13 +8,14 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_pool.engine.context import THROUGH, Choice, Line
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.python_protocol import as_answer
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.recording.flow import Source, names_in, source_of
 from tinygrad_pool.recording.freshness import made_plain, takes_number
@@ -30,6 +31,16 @@ NUMBERS = ("data", "item", "grad", "detach")
 """Attributes that turn the chosen Value into a number, which ends its graph."""
 
 RELATIONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+
+
+JOINED = ("and", "or")
+"""Operators that choose an operand, as in `a > 0 and b`; many are part of another test."""
+
+OF_SHAPES = frozenset({".shape", ".ndim", ".size", ".dtype", "len"})
+"""What does not depend on numbers, though it is read from data."""
+
+CLOSE = frozenset({"isclose", "allclose", "array_equal"})
+"""Functions that compare numbers."""
 
 
 class Fork(NamedTuple):
@@ -49,7 +60,7 @@ class Fork(NamedTuple):
 def fork_at(source: Source, number: int) -> Fork | None:
     """Find the innermost fork whose test is at a line; None if its result becomes a number."""
     here = [fork for fork in _forks(source) if fork.first <= number <= fork.last]
-    inner = min(here, key=lambda fork: fork.last - fork.first, default=None)
+    inner = min(here, key=lambda fork: (fork.what in JOINED, fork.last - fork.first), default=None)
     return None if inner is None or inner.what in NUMBERS else inner
 
 
@@ -89,7 +100,7 @@ def choices_undone(twins: Mapping[Value, Value]) -> list[str]:
             if choice.line is not None and choice.other != THROUGH:
                 goes_on = _makes_constant if takes_number(choice) else _decides
                 undone = _undone(choice, node, twin, times.get(choice.rival))
-                if undone and goes_on(twins, choice.line):
+                if undone and goes_on(twins, choice):
                     warnings.setdefault((choice.line, takes_number(choice)), undone)
     for file, fork in forks_by_data(twins):
         line = Line(file, fork.first, "")
@@ -98,19 +109,17 @@ def choices_undone(twins: Mapping[Value, Value]) -> list[str]:
     return [*warnings.values(), *dict.fromkeys(_masks_kept(twins))]
 
 
-def _masks_kept(twins: Mapping[Value, Value]) -> Iterator[str]:
+def _masks_kept(twins: Mapping[Any, Node]) -> Iterator[str]:
     """Describe masks, as in x[x > 0], that a replay keeps though its numbers may call for others.
 
-    A mask does not know what it was computed from. So it is compared with the operands beside it:
-    it may come from those whose old numbers it divides into larger and smaller ones.
+    A mask does not know what it was computed from. So it is compared with the operands beside it.
     """
     for node in twins:
         constants = [p for p in (*node.parents, node.options.get("key")) if not isinstance(p, Node)]
         masks = [np.ravel(p) for p in constants if isinstance(p, bool | np.bool_ | np.ndarray)]
         for mask in (mask for mask in masks if mask.dtype == bool):
-            for p in node.parents:
-                side = _side_of(mask, p) if isinstance(p, Node) and p.size == mask.size else 0
-                if side and side != _side_of(mask, twins[p]):
+            for p in (p for p in node.parents if isinstance(p, Node) and p.size == mask.size):
+                if not _still_fits(mask, *(np.ravel(v._numbers) for v in (p, twins[p]))):
                     at = f" at {quoted(node.about.line)}" if node.about.line else ""
                     yield (
                         f"the mask of {name_of(node)}{at} may depend on {name_of(p)}, "
@@ -118,29 +127,37 @@ def _masks_kept(twins: Mapping[Value, Value]) -> Iterator[str]:
                     )
 
 
-def _side_of(mask: NDArray[np.bool_], v: Node) -> int:
-    """Return 1 if a mask selects the larger numbers, −1 the smaller ones, 0 if neither.
+def _still_fits(mask: NDArray[np.bool_], old: NDArray[Any], new: NDArray[Any]) -> bool:
+    """Return whether a mask selects from new numbers as it may have from the old ones.
 
-    If it selects all or none, the numbers are compared with 0.
+    It may compare them with 0; if it does not, it may select the larger or the smaller ones.
     """
-    x = np.ravel(v._numbers)
-    on, off = x[mask], x[~mask]
-    if not (on.size and off.size):
-        on, off = x, np.zeros(1)
-    if not x.size:
-        return 0
-    return int(on.min() > off.max()) - int(on.max() < off.min())
+
+    def by_0(x: NDArray[Any]) -> list[bool]:
+        return [np.array_equal(compare(x, 0.0), mask) for compare in RELATIONS.values()]
+
+    def by_size(x: NDArray[Any]) -> list[bool]:
+        on, off = x[mask], x[~mask]
+        larger = on.min(initial=np.inf) > off.max(initial=-np.inf)
+        return [larger, on.max(initial=-np.inf) < off.min(initial=np.inf)]
+
+    way = by_0 if any(by_0(old)) else by_size
+    return not any(way(old)) or any(map(operator.and_, way(old), way(new)))
 
 
 def deciding(nodes: list[Node]) -> Iterator[tuple[Node, Choice, Node | None]]:
-    """List comparisons that decided how nodes were made: Value, choice, and any rival Value."""
+    """List comparisons that decided how nodes were made: Value, choice, and any rival Value.
+
+    Those of arrays are left out.
+    """
     times = {node._order: node for node in nodes}
     for node in nodes:
         for choice in node.about.choices:
             rival = times.get(choice.rival)
             if takes_number(choice) or choice.line is None or (choice.rival and rival is None):
                 continue
-            if choice.other != THROUGH and _decides(nodes, choice.line):
+            of_number = type(choice.answer) is bool
+            if of_number and choice.other != THROUGH and _decides(nodes, choice):
                 yield node, choice, rival
 
 
@@ -159,32 +176,37 @@ def _undone(choice: Choice, node: Node, twin: Node, rival: Node | None) -> str:
     return ""
 
 
-def _answer(choice: Choice, asked: Node, rival: Node | None) -> bool:
+def _answer(choice: Choice, asked: Node, rival: Node | None) -> bool | bytes:
     """Repeat the comparison of a choice with the present data."""
     if choice.relation == "bool":
         return bool(asked._numbers)
     try:
         other = float(choice.other) if rival is None else rival._numbers
-    except ValueError:  # True
+    except ValueError:  # True, or an array
         return choice.answer
-    return bool(RELATIONS[choice.relation](asked._numbers, other))
+    return as_answer(RELATIONS[choice.relation](asked._numbers, other))
 
 
-def _decides(nodes: Iterable[Node], line: Line) -> bool:
-    """Return whether a line decides how nodes are made; True if its source cannot be read."""
-    source = source_of(line.file)
+def _decides(nodes: Iterable[Node], choice: Choice) -> bool:
+    """Return whether a choice decides how nodes are made.
+
+    If its source cannot be read: True for a number, False for an array, which is rather a mask.
+    """
+    assert choice.line is not None
+    source = source_of(choice.line.file)
     if source is None:
-        return True
-    fork = fork_at(source, line.number)
+        return type(choice.answer) is bool
+    fork = fork_at(source, choice.line.number)
     return fork is not None and bool(
-        source.reached(fork.begin, fork.end, lines_of(nodes, line.file))
+        source.reached(fork.begin, fork.end, lines_of(nodes, choice.line.file))
     )
 
 
-def _makes_constant(nodes: Iterable[Node], line: Line) -> bool:
+def _makes_constant(nodes: Iterable[Node], choice: Choice) -> bool:
     """Return whether the result of a line reaches a node that was computed with a constant."""
+    assert choice.line is not None
     made = {v.about.line for v in nodes if v.about.line and has_constant(v)}
-    return bool(lines_from(line, made))
+    return bool(lines_from(choice.line, made))
 
 
 def lines_from(line: Line, made: Iterable[Line]) -> list[Line]:
@@ -197,8 +219,8 @@ def lines_from(line: Line, made: Iterable[Line]) -> list[Line]:
 
 
 def has_constant(node: Node) -> bool:
-    """Return whether a node is a constant, or was computed with one."""
-    return not node.parents or not all(isinstance(p, Node) for p in node.parents)
+    """Return whether a node is a constant, or was computed with one, or with an index."""
+    return "key" in node.options or not all(isinstance(p, Node) for p in node.parents or [0])
 
 
 def _read(source: Source, node: ast.AST) -> Iterator[Fork]:
@@ -209,6 +231,10 @@ def _read(source: Source, node: ast.AST) -> Iterator[Fork]:
             yield _fork_of(what, test, body[0].lineno, _end((orelse or body)[-1]))
         case ast.IfExp(test):
             yield _fork_of("if", test, *source.statement_of(node.lineno))
+        case ast.BoolOp(op):
+            yield _fork_of(type(op).__name__.lower(), node, *source.statement_of(node.lineno))
+        case ast.Subscript(ast.List() | ast.Tuple() | ast.Dict(), test):
+            yield _fork_of("[]", test, *source.statement_of(node.lineno))
         case ast.comprehension(ifs=tests):
             for test in tests:
                 yield _fork_of("if", test, *source.statement_of(test.lineno))
@@ -226,12 +252,22 @@ def _asks_for_data(test: ast.expr) -> bool:
     """Return whether a test, or the key of a max, compares the .data of a Value."""
     if isinstance(test, ast.Call) and _picks(test):
         return any(word.arg == "key" and ".data" in names_in(word.value) for word in test.keywords)
-    orders = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
-    return any(
-        ".data" in names_in(part) and any(isinstance(op, orders) for op in part.ops)
-        for part in ast.walk(test)
-        if isinstance(part, ast.Compare)
-    )
+    return any(map(_compares_data, ast.walk(test)))
+
+
+def _compares_data(part: ast.AST) -> bool:
+    """Return whether a comparison is one of the numbers of some .data, not of shapes or texts."""
+    match part:
+        case ast.Compare(_, ops, others):
+            orders = not any(isinstance(op, ast.Is | ast.IsNot | ast.In | ast.NotIn) for op in ops)
+            texts = (isinstance(x, ast.Constant) and isinstance(x.value, str) for x in others)
+            compares = orders and not any(texts)
+        case ast.Call(ast.Name(name) | ast.Attribute(attr=name)):
+            compares = name in CLOSE
+        case _:
+            compares = False
+    names = names_in(part)
+    return compares and ".data" in names and names.isdisjoint(OF_SHAPES)
 
 
 def _end(node: ast.stmt | ast.expr) -> int:

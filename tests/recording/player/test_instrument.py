@@ -255,6 +255,8 @@ def test_choices_by_python_are_listed():
         y = a * b if a < b else a + b
         assert float(a) < 3.0
         assert a < b
+        x = Value([1.0])
+        y = (x * y).sum() if (x > 0).all() else y  # of an array, which a page does not repeat
         return y * 2.0 if y else y
 
     with tg.traced():
