@@ -540,11 +540,15 @@ def test_gradients_from_before_the_pass_are_reported_first(run, network):
 
 def test_every_command_handles_a_value_outside_the_graph(run):
     v = tg.Value(2.0, label="v")
-    output = run("why v; break v; watch v; until v; paths v; show v; pdb v", v=v).splitlines()
+    output = run(
+        "why v; break v; watch v; until v; goto v; set v = 3; paths v; show v; pdb v", v=v
+    ).splitlines()
     assert output == [
         "grad of v is not computed",
-        "  because the loss does not depend on it: it was not used, or it was detached",
-        *["v is not in this graph; why v explains that"] * 3,
+        "  because the loss does not depend on it: it was not used, it was detached, or only its "
+        "numbers were used, as with v.data",
+        *["v is not in this graph; why v explains that"] * 4,
+        "set: v is not in this graph",
         "derive: the add node does not depend on v",
         "v = 2, grad –",
         "pdb: v has no step in this pass, so there is no closure to enter",

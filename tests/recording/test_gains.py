@@ -70,7 +70,10 @@ def test_cancelling_paths_are_listed_apart_from_rules():
 def test_gains_of_a_value_outside_the_graph_explain_it_as_why_does():
     v, x = tg.Value(1.0, label="v"), tg.Value(2.0, label="x")
     passed = tg.record(x * 2.0, names={"v": v})
-    because = "the loss does not depend on it: it was not used, or it was detached"
+    because = (
+        "the loss does not depend on it: it was not used, it was detached, or only its numbers "
+        "were used, as with v.data"
+    )
     with pytest.raises(OptionError, match=f"gains: grad of v is not computed because {because}"):
         passed.gains("v")
     assert str(passed.why("v")) == f"grad of v is not computed\n  because {because}"

@@ -165,7 +165,8 @@ def test_the_loss_a_value_outside_and_a_node_without_gradient():
     passed = tg.record(E)
     assert passed.why(E).causes == ["the backward pass starts here"]
     assert passed.why(other).causes == [
-        "the loss does not depend on it: it was not used, or it was detached"
+        "the loss does not depend on it: it was not used, it was detached, or only its numbers "
+        "were used, as with v.data"
     ]
     assert str(passed.why(other)).startswith("grad of other is not computed")
 
@@ -592,4 +593,4 @@ def test_an_element_taken_after_the_pass_is_told_from_an_unused_value():
     w = tg.Value([2.0, 3.0], label="w")
     passed = tg.record((w * w).sum())
     (cause,) = passed.why(w[1]).causes
-    assert cause.endswith("it was detached; why(v, i) explains an element of v")
+    assert cause.endswith("as with v.data; why(v, i) explains an element of v")

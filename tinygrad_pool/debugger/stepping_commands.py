@@ -73,6 +73,7 @@ class SteppingCommands(Prompt):
             node = self._node(argument)
             n = self.recording.positions.get(node)
             if n is None:
+                self.recording.all_called(argument)  # raises an error for a Value outside the graph
                 raise OptionError(
                     f"goto: {views.title(self.recording, node)} has no step of its own; until "
                     f"{argument} runs to the step that adds to its grad"

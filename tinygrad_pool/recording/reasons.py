@@ -115,7 +115,8 @@ def _causes(
     if node not in ledger.nodes:
         taken = "".join(f"; {how}" for how in numbers_taken(node))
         taken += "; why(v, i) explains an element of v" if node.op == "getitem" else ""
-        return [f"the loss does not depend on it: it was not used, or it was detached{taken}"]
+        lost = "it was not used, it was detached, or only its numbers were used, as with v.data"
+        return [f"the loss does not depend on it: {lost}{taken}"]
     if node is ledger.loss:
         causes = ["the backward pass starts here"]
         if not np.isfinite(x := number_at(node._numbers, cell)):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_pool.engine.habits import OF_RECORDINGS
-from tinygrad_pool.engine.node import Node, name_of, next_id
+from tinygrad_pool.engine.node import Node, next_id
 from tinygrad_pool.engine.numpy_protocol import Habit, WithHabits
 from tinygrad_pool.engine.rerun import changed, rerun
 from tinygrad_pool.engine.staleness import set_since
@@ -58,7 +58,7 @@ class Recording(WithHabits, Trace):
         """
         found, index = self.element(node, index)
         if found not in self._numbers:
-            raise OptionError(f"set: {name_of(found)} is not in this pass")
+            raise OptionError(f"set: {self.call(found)} is not in this graph")
         name, noted = f"set {self.call(found)}", self._noted.get(found, {})
         if index is None:
             self._noted.pop(found, None)
