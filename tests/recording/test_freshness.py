@@ -119,6 +119,23 @@ def test_a_gradient_set_to_0_by_hand_is_not_left_by_earlier_passes():
     assert tg.record(E).why("w").notes == tg.diagnose(E).findings == []
 
 
+@pytest.mark.parametrize("earlier", [0.0, 5.0])
+@pytest.mark.parametrize("walk", [tg.record, tg.backward_steps])
+def test_what_a_half_done_pass_has_added_is_not_left_by_earlier_passes(earlier, walk, capsys):
+    w = tg.Value(3.0, label="w")
+    E = w * w * w * 1.0
+    w.grad = earlier
+    half = walk(E)
+    for _ in range(2):
+        next(half) if walk is tg.backward_steps else half.next()
+    assert w.grad == earlier + 9.0
+    assert tg.record(E).left == ({w: earlier} if earlier else {})
+    assert len(tg.diagnose(E).findings) == bool(earlier)
+    tg.debug(E, commands="p w.grad")
+    assert ("w.grad = 5;" in (said := capsys.readouterr().out)) == bool(earlier)
+    assert "14" not in said.partition(chr(10))[0]
+
+
 def test_warnings_before_a_pass_list_held_gradients_and_stale_data():
     a, b, c = (tg.Value(float(n), label=n) for n in "123")
     E = a * b * c

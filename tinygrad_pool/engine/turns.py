@@ -20,7 +20,7 @@ TURN = RLock()
 """Held while a pass runs."""
 
 HALF_DONE: WeakSet[Any] = WeakSet()
-"""Paused passes: each is a Paused, or has its `nodes`, `waiting` and `give_way`."""
+"""Paused passes: each is a Paused, or has its `nodes`, `waiting`, `began_with` and `give_way`."""
 
 
 def take_turn(root: Node, nodes: Iterable[Node], but: object = None) -> None:
@@ -39,6 +39,14 @@ def still_waiting() -> set[Node]:
     return {node for half in HALF_DONE for node in half.waiting}
 
 
+def between_passes(nodes: Iterable[Node]) -> dict[Node, Any]:
+    """Return the gradients of nodes without what paused passes have added so far."""
+    grads = {node: node._grad for node in nodes}
+    for half in HALF_DONE:
+        grads |= {node: g for node, g in half.began_with().items() if node in grads}
+    return grads
+
+
 class Paused:
     """A pass that is run one step at a time, and what it has added to leaves so far.
 
@@ -52,6 +60,10 @@ class Paused:
         self.waiting: list[Node] = [v for v in nodes if v._closure is not None]
         self._gave_way, self._time = "", Node.last_change
         HALF_DONE.add(self)
+
+    def began_with(self) -> dict[Node, Any]:
+        """Return the gradients before this pass."""
+        return dict.fromkeys(self.nodes) | self._before
 
     def give_way(self, to: Node, /) -> None:
         """Undo what was added to leaves, because the pass from `to` begins."""

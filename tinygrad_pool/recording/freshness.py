@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_pool.engine.context import THROUGH, Choice
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
+from tinygrad_pool.engine.turns import between_passes
 from tinygrad_pool.formatting import counted, joined, on_a_line, several
 from tinygrad_pool.recording.source import quoted
 
@@ -26,10 +27,10 @@ def was_set(call: Callable[[Node], str], leaf: Node, user: Node) -> str:
 def before_a_pass(call: Callable[[Node], str], nodes: Sequence[Node]) -> list[str]:
     """List warnings to read before a pass: gradients that leaves already hold, data set since."""
     lines = []
-    held = [v for v in nodes if v.is_leaf and np.any(v.grad)]
-    if held:
-        grads = several([f"{call(v)}.grad = {on_a_line(v.grad)}" for v in held])
-        lines.append(f"before this pass, which adds to it: {grads}; zero_grad() clears it")
+    grads = between_passes(nodes)
+    if held := [v for v in nodes if v.is_leaf and np.any(grads[v])]:
+        listed = several([f"{call(v)}.grad = {on_a_line(grads[v])}" for v in held])
+        lines.append(f"before this pass, which adds to it: {listed}; zero_grad() clears it")
     stale = set_since(nodes)
     lines += [was_set(call, leaf, user) for leaf, user in list(stale.items())[:1]]
     if len(stale) > 1:

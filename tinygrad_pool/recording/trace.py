@@ -15,7 +15,7 @@ from tinygrad_pool.engine.data import copied
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.steps import Step, refuse_copy, step_of
-from tinygrad_pool.engine.turns import HALF_DONE, TURN, take_turn
+from tinygrad_pool.engine.turns import HALF_DONE, TURN, between_passes, take_turn
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import counted
@@ -147,6 +147,10 @@ class Trace(Named):
     def waiting(self) -> list[Node]:
         """The nodes that have not taken their step yet."""
         return [step.node for step in self.steps[self.position :]]
+
+    def began_with(self) -> dict[Node, Any]:
+        """Return the gradients at position 0."""
+        return dict(zip(self.nodes, self._before or [], strict=True))
 
     def give_way(self, _: Node, /) -> None:
         """Go back to position 0, as another pass begins. Gradients set by others are kept."""
@@ -289,9 +293,9 @@ class Trace(Named):
     def left(self) -> dict[Node, Any]:
         """What earlier passes left in the gradients of leaves, to which this one adds."""
         computed = self.loss.is_interior  # other passes add to the gradient of a leaf
-        ran = computed and self._before is None and self.loss._grad is not None
-        before = [node._grad for node in self.nodes] if self._before is None else self._before
-        return left_before(dict(zip(self.nodes, before, strict=True)), self.gradients, ran)
+        before = self.began_with() if self._before else between_passes(self.nodes)
+        ran = computed and not self._before and before[self.loss] is not None
+        return left_before(before, self.gradients, ran)
 
     @cached_property
     def ledger(self) -> GradientExplainer:
