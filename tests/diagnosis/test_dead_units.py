@@ -44,6 +44,42 @@ class TestDeadRelus:
                     layer_of(E, "maximum#2").off == layer_of((w * 1.0).relu().sum(), "relu#2").off
                 )
 
+    @pytest.mark.parametrize(
+        "relu",
+        [
+            lambda a: np.where(a > 0, a, 0.0),
+            lambda a: np.where(a.data > 0, a, np.zeros_like(a.data)),
+            lambda a: a * (a > 0),
+            lambda a: (a.data >= 0) * a,
+            lambda a: np.clip(a, 0.0, None),
+            lambda a: a.clip(0),
+            lambda a: np.fmax(a, 0.0),
+        ],
+    )
+    def test_a_relu_written_in_another_way_is_one(self, relu):
+        w = tg.Value(columns(20, 0, -5, 0, -7), label="w")
+        (finding,) = find("dead relus", relu(w * 1.0).sum())
+        assert finding.says == "2 of 4 units (1, 3) are off in all 20 examples"
+        (of_whole,) = find("zero gradient", relu(w * 1.0 - 9.0).sum())
+        assert "the relu is off" in of_whole.why
+        (of_number,) = find("zero gradient", relu(tg.Value(-2.0, label="w") * 1.0))
+        assert "mul#1 gets nothing from " in of_number.why
+
+    @pytest.mark.parametrize(
+        "mask",
+        [
+            lambda a: np.where(a > 1, a, 0.0),
+            lambda a: np.where(a > 0, a, 0.1),
+            lambda a: np.where(a > 0, a, 0.1 * a),
+            lambda a: a * (a.data > -5.0),
+            lambda a: a * np.ones(4),
+            lambda a: a.clip(-1.0, 1.0),
+        ],
+    )
+    def test_another_mask_is_no_relu(self, mask):
+        w = tg.Value(columns(20, 0, -5, 0, -7), label="w")
+        assert find("dead relus", mask(w * 1.0).sum()) == []
+
     def test_a_maximum_with_0_is_on_at_0_if_its_first_operand_is_the_input(self):
         w = tg.Value(columns(20, 1, -1), label="w")  # units are 2 and 0, or 0 and −2
         assert find("dead relus", tg.maximum(w * 1.0, 0.0).sum()) == []

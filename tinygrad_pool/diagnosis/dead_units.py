@@ -92,7 +92,9 @@ def gates_of(survey: Survey) -> list[Gate]:
     scalars: dict[tuple[Any, ...], list[Node]] = {}
     gates: list[Gate] = []
     for node in survey.nodes:
-        if not traits_of(node.rule).chooses or not node.parents or not node.size:
+        if not node.parents or not node.size:
+            continue
+        if not traits_of(node.rule).chooses and not is_relu(node):
             continue
         if any(np.shape(x) for x in operands_of(node)):
             gates += _of_array(survey, node)

@@ -21,6 +21,7 @@ from tinygrad_pool.recording.reasons import explain
 from tinygrad_pool.rules import (
     activations,
     arithmetic,
+    comparisons,
     elementwise,
     entropies,
     linear,
@@ -44,6 +45,13 @@ SURE: dict[Any, int] = {
     entropies.binary_cross_entropy: 1,
 }
 """Rules of cross entropies, which are 0 if all answers are right and certain; and their signs."""
+
+
+AS_RELU = (
+    *(reductions.maximum, comparisons.fmax, elementwise.clip, elementwise.where),
+    arithmetic.mul,
+)
+"""Rules with which a relu can be written: a constant of them is 0, or a mask."""
 
 
 def cancels(step: Step, i: int) -> bool:
@@ -232,7 +240,15 @@ def in_loss(survey: Survey, node: Node) -> bool:
 
 
 def is_relu(node: Node) -> bool:
-    """Return whether a node is a relu, or written as one: np.maximum(0, a)."""
-    zeros = [not isinstance(p, Node) and not np.any(p) for p in node.parents]
-    written = node.rule is reductions.maximum and len(zeros) == 2 and any(zeros)
-    return written or node.rule is elementwise.relu
+    """Return whether a node is a relu, or written as one: np.maximum(0, a), a * (a > 0)."""
+    if node.rule not in AS_RELU:
+        return node.rule is elementwise.relu
+    constants = [node.options.get("min"), *(p for p in node.parents if not isinstance(p, Node))]
+    values = [p for p in node.parents if isinstance(p, Node)]
+    if node.rule is arithmetic.mul:
+        cuts = any(np.asarray(c).dtype == bool for c in constants)
+    else:
+        cuts = any(c is not None and not np.any(c) for c in constants)
+    if not cuts or len(values) != 1:
+        return False
+    return np.array_equal(node._numbers, np.maximum(values[0]._numbers, 0), equal_nan=True)
