@@ -315,3 +315,13 @@ def test_a_lost_parameter_names_the_line_that_made_a_number_of_it(tmp_path):
     lost = next(f for f in tg.diagnose(made["E"], parameters=[made["a"]]).findings)
     assert lost.kind == "not reached"
     assert "float() made a plain number of it at net.py:6" in lost.why
+
+
+def test_a_lost_parameter_does_not_name_a_line_that_only_printed_it(tmp_path):
+    path = tmp_path / "net.py"
+    path.write_text(NUMBERS_HEAD + "print(float(a), end='')\nE = b * a.data\n")
+    with tg.traced():
+        made = runpy.run_path(str(path))
+    (lost,) = tg.diagnose(made["E"], parameters=[made["a"]]).findings
+    assert "or turned into plain numbers, as by v.data" in lost.why
+    assert "float()" not in str(tg.record(made["E"]).why(made["a"]))

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.engine.context import THROUGH, Choice
+from tinygrad_pool.engine.context import THROUGH, Choice, Line
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.turns import between_passes
 from tinygrad_pool.formatting import counted, joined, on_a_line, several
+from tinygrad_pool.recording.flow import source_of
 from tinygrad_pool.recording.source import quoted
 
 CLIPPED = 1e-3
@@ -64,13 +65,24 @@ def _is_clipped(g: Any, own: Any) -> bool:
 
 
 def numbers_taken(node: Node) -> list[str]:
-    """List where a Value was turned into a plain number, as recorded under `traced`."""
+    """List where a Value was turned into a plain number, as recorded under `traced`.
+
+    Lines that keep no result, such as print(float(v)), are left out.
+    """
     what = ("it", "a result of it")
     return [
         f"{made_plain(choice.relation)} of {what[choice.other == THROUGH]} at {quoted(choice.line)}"
         for choice in node.about.choices
-        if takes_number(choice)
+        if takes_number(choice) and not _is_dropped(choice.line)
     ]
+
+
+def _is_dropped(line: Line | None) -> bool:
+    """Return whether a line is an expression whose result is not used."""
+    if line is None or (source := source_of(line.file)) is None:
+        return False
+    here = [move for move in source.moves if move.first <= line.number <= move.last]
+    return bool(here) and not any(move.sets for move in here)
 
 
 def takes_number(choice: Choice) -> bool:
