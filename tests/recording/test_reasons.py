@@ -594,3 +594,14 @@ def test_an_element_taken_after_the_pass_is_told_from_an_unused_value():
     passed = tg.record((w * w).sum())
     (cause,) = passed.why(w[1]).causes
     assert cause.endswith("as with v.data; why(v, i) explains an element of v")
+
+
+def test_zeros_beside_contributions_that_cancel_have_their_causes():
+    w = tg.Value(0.7, label="w")
+    off = [tg.relu(w * -float(i)) for i in range(1, 10)]
+    E = sum(off, w * 3.0 - w * 3.0) + tg.maximum(w, 9.0)
+    causes = tg.record(E).why("w").causes
+    assert causes[0] == "the contributions cancel"
+    assert any("it lost to a constant, by 8.3" in cause for cause in causes)
+    assert any("the relu is off" in cause for cause in causes)
+    assert tg.record(w * 3.0 - w * 3.0).why("w").causes == ["the contributions cancel"]

@@ -127,7 +127,9 @@ def _causes(
     if not np.isfinite(grad):
         return [behind_gradient(ledger, node, cell).says]
     if not grad:
-        return _origins(ledger, node, cell, entries)
+        nothing = [e for e in entries if not e.contribution]
+        origins = _origins(ledger, node, cell, nothing) if nothing or not entries else []
+        return ["the contributions cancel"] * (len(nothing) < len(entries)) + origins
     return _by_rounding(ledger, node, cell, entries) or _by_degrees(ledger, node)
 
 
@@ -181,8 +183,6 @@ def _stale(ledger: GradientExplainer, node: Node, entries: list[Entry]) -> list[
 
 def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Entry]) -> list[str]:
     """Follow zeros upwards to the origin of each."""
-    if entries and any(e.contribution for e in entries):
-        return ["the contributions cancel"]
     causes: dict[tuple[Node, Node, str], list[tuple[int, Entry]]] = {}  # see `_between`
     alone: dict[tuple[Node, bool], list[int]] = {}  # elements that get nothing, or what cancels
     texts: dict[str, str] = {}  # each with the operation that it is about
