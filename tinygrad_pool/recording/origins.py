@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, operands_of, sparse_jacobian
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number, on_a_line
-from tinygrad_pool.recording.ledger import NONE, Arrival, Entry, GradientExplainer
+from tinygrad_pool.recording.ledger import Arrival, Entry, GradientExplainer
 from tinygrad_pool.recording.links import number_at, row_of
 from tinygrad_pool.recording.source import made_at
 from tinygrad_pool.rules import arithmetic, elementwise
@@ -148,7 +148,7 @@ def _worst(arrivals: list[Arrival], nan: bool) -> Entry | None:
         for arrival in arrivals:
             bad = np.flatnonzero(test(arrival.sent))
             if len(bad):
-                return arrival.entry(int(bad[0]), NONE)
+                return next(arrival.entries(slice(bad[0], bad[0] + 1)))
     return None
 
 

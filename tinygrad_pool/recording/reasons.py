@@ -201,9 +201,9 @@ def _origins(ledger: GradientExplainer, node: Node, cell: int, entries: list[Ent
                 causes.setdefault((below, e.node, e.reason.kind), []).append((at, e))
             elif e.node is ledger.loss:
                 texts["the backward pass started with gradient 0"] = ""
-            elif (e.node, e.cell) not in seen:
-                seen.add((e.node, e.cell))
-                waiting.append((e.node, e.cell))
+            elif len(waiting) < PLACES and (place := (e.node, e.cell)) not in seen:
+                seen.add(place)
+                waiting.append(place)
     for (below, above, _), zeros in causes.items():
         texts |= dict.fromkeys(_between(ledger, below, above, zeros, not waiting), above.op)
     for (below, cancels), cells in alone.items():
