@@ -303,6 +303,8 @@ def test_without_source_only_the_line_itself_is_known():
         exec("\ns = float(a)\nF = b * s", names)
     assert [f.kind for f in tg.diagnose(names["E"]).findings] == ["cut off"]
     assert tg.diagnose(names["F"]).findings == []
+    (lost,) = tg.diagnose(names["F"], parameters=names["a"]).findings
+    assert "float() made a plain number of it at <string>:1" in lost.why
 
 
 def test_a_lost_parameter_names_the_line_that_made_a_number_of_it(tmp_path):
