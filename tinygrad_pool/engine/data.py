@@ -4,7 +4,7 @@ A Python number is stored as a Python float. Other data without axes, such as th
 reduction, is a NumPy scalar of its dtype. Both are immutable, so they can be shared.
 """
 
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -61,8 +61,8 @@ def to_constant(x: Any, what: str) -> Any:
     if array.dtype.kind == "O" and all(map(is_real, array.flat)):
         try:
             array = array.astype(np.float64)
-        except OverflowError:
-            raise DataError(f"{what}: a number is too large for a float in {x!r:.80}") from None
+        except (OverflowError, ValueError) as error:  # a signaling NaN is a ValueError
+            raise DataError(f"{what}: {error} in {x!r:.80}") from None
         return array if array.ndim else float(array)
     if array.dtype.kind not in "fbiu":
         raise DataError(f"{what}: needs real numbers, got {array.dtype} in {x!r:.80}")
@@ -75,7 +75,7 @@ def copied(x: Any) -> Any:
 
 
 def read_only_copy(x: Any) -> Any:
-    """Return a read-only copy of an array, also of arrays in a tuple, a list, a dict or a slice.
+    """Return a read-only copy of an array, also of arrays in a sequence, a dict or a slice.
 
     Tensors of PyTorch and columns of pandas become arrays. Raises DataError for masked elements.
 
@@ -89,8 +89,10 @@ def read_only_copy(x: Any) -> Any:
         return x
     if type(x) is slice:
         return slice(*map(read_only_copy, (x.start, x.stop, x.step)))
-    if type(x) in (list, tuple):
-        return type(x)(map(read_only_copy, x))
+    if type(x) is tuple:
+        return tuple(map(read_only_copy, x))
+    if isinstance(x, MutableSequence | memoryview):
+        return [*map(read_only_copy, x)]
     if type(x) is dict:
         return {key: read_only_copy(value) for key, value in x.items()}
     if isinstance(x, np.ndarray) or _is_like_an_array(x):
