@@ -36,6 +36,24 @@ def test_remainders_and_quotients_are_consistent():
     assert (rest.data, float(k)) == (-0.5, -1.0)
 
 
+def test_the_fractional_part_of_an_infinity_is_0():
+    x = Value([np.inf, -np.inf, np.nan, 2.5])
+    rest, k = np.modf(x)
+    for y, expected in zip((rest.data, k), np.modf(x.data), strict=True):
+        np.testing.assert_array_equal(y, expected)
+    assert np.signbit(rest.data[1])
+    rest.backward(np.ones(4))
+    assert x.grad.tolist() == [0.0, 0.0, 1.0, 1.0]
+
+
+def test_the_whole_part_of_a_quotient_is_noted_as_a_plain_number():
+    with tg.traced():
+        x, w = Value(7.5, label="x"), Value(2.0, label="w")
+        y = divmod(x, 2.0)[0] * w
+    y.backward()
+    assert "x: np.floor_divide() made plain numbers of it" in str(tg.diagnose(y))
+
+
 def test_functions_that_convert_to_double_precision_or_keep_the_dtype():
     v = Value(np.ones(2, np.float32))
     assert np.float_power(v, 2).dtype == np.float64

@@ -201,13 +201,15 @@ def _whole_parts(x: Array, w: Array, *, cut: bool = False) -> Any:
 @composes("divmod")
 def divmod(x: Array, w: Array) -> tuple[Any, Array]:
     """Return the whole part of x / w, without gradient, and the remainder."""
-    return _whole_parts(x, w), np.remainder(x, w)
+    return np.floor_divide(x, w), np.remainder(x, w)
 
 
 @composes("modf")
 def modf(x: Array) -> tuple[Array, Any]:
-    """Return the fractional part, and the whole part, without gradient."""
-    return np.fmod(x, 1.0), np.trunc(x)
+    """Return the fractional part, 0 for an infinity, and the whole part, without gradient."""
+    infinite = np.isinf(x)
+    rest = np.where(infinite, 0.0 * np.sign(x), x) if np.any(infinite) else x
+    return np.fmod(rest, 1.0), np.trunc(x)
 
 
 @composes("reciprocal")
