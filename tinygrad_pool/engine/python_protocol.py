@@ -20,6 +20,7 @@ from tinygrad_pool.engine.data import broadcast_error, to_constant
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.signature import NEW_OPERATION
 from tinygrad_pool.errors import GraphError, ShapeError, UnsupportedError
+from tinygrad_pool.rules.composition import call_numpy
 
 SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -29,6 +30,11 @@ NEAR = 3
 
 LOSE_THE_GRAPH = {"numpy._core._methods", "numpy.lib._nanfunctions_impl", "pandas.core.nanops"}
 """Modules that add Values up, and then convert the sum to a number."""
+
+MEAN_LOSES_THE_GRAPH = (
+    "the mean or deviation of an array, a list or a Series of Values would lose the graph: "
+    "write np.mean(np.stack(list_of_values))"
+)
 
 TAKEN: WeakSet[Node] = WeakSet()
 """Values that were converted to numbers under `traced`, and the leaves they were computed from."""
@@ -78,17 +84,21 @@ class AnswersPython(Node):
     def __ge__(self, other: Any) -> Any:
         return _compare(operator.ge, self, other)
 
-    def item(self) -> float:
-        """Return the only element as a Python float. Raises ShapeError if there are several."""
+    def item(self, *index: Any) -> float:
+        """Return the element at an index, or the only one, as a Python float. Raises ShapeError."""
         _reject_in_rule("item")
-        return self._to_number("item")
+        if not index:
+            return self._to_number("item")
+        self._note_use("item")
+        return float(call_numpy("item", np.asarray(self._numbers).item, *index))
+
+    def as_integer_ratio(self) -> NoReturn:
+        """Raise UnsupportedError: Python's `statistics` calls it."""
+        raise UnsupportedError(MEAN_LOSES_THE_GRAPH)
 
     def __float__(self) -> float:
         if sys._getframe(1).f_globals.get("__name__") in LOSE_THE_GRAPH:
-            raise UnsupportedError(
-                "the mean or deviation of an array or a Series of Values would lose the graph: "
-                "write np.mean(np.stack(list_of_values))"
-            )
+            raise UnsupportedError(MEAN_LOSES_THE_GRAPH)
         _reject_in_rule("float")
         return self._to_number("float")
 
@@ -115,18 +125,21 @@ class AnswersPython(Node):
 
     def __len__(self) -> int:
         if not self.shape:
-            raise UnsupportedError(f"len: {name_of(self)} is a number and has no length")
+            raise UnsupportedError(f"len, iter: {name_of(self)} is a number and has no length")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Self]:
         v: Any = self
         return (v[i] for i in range(len(self)))
 
-    def __setitem__(self, _: object, __: object) -> NoReturn:
+    def __setitem__(self, *_: object) -> NoReturn:
         raise UnsupportedError(
-            "v[...] = new: the elements of a Value cannot be set; np.where(mask, new, v) makes "
-            "another Value, and v.data[...] = new changes the data of a leaf"
+            "v[...] = new, del v[...]: the elements of a Value cannot be set or deleted; "
+            "np.where(mask, new, v) and np.delete(v, index) make another Value, and "
+            "v.data[...] = new changes the data of a leaf"
         )
+
+    __delitem__ = __setitem__
 
     def __contains__(self, _: object) -> NoReturn:
         raise UnsupportedError(
