@@ -100,6 +100,21 @@ def test_questions_accept_values_in_lists_and_by_name():
         np.isnan(Value(A), out=A, where=A > 1, subok=False)
 
 
+@pytest.mark.parametrize("join", [np.concatenate, np.stack, np.hstack, np.vstack, np.dstack])
+def test_a_single_value_is_joined_by_its_rows(join):
+    for a in (A, A[..., None]):
+        v = Value(a)
+        y = join(v)
+        np.testing.assert_array_equal(y.data, join(a))
+        np.sum(y * join(a)).backward()
+        np.testing.assert_array_equal(v.grad, a)
+    np.testing.assert_array_equal(np.stack(Value(A), 1).data, A.T)
+    with pytest.raises(UnsupportedError, match="iter: the leaf is a number and has no length"):
+        np.stack(Value(1.0))
+    with pytest.raises(OptionError, match="stack: no option 'arrays'"):
+        np.stack(arrays=[Value(1.0)])
+
+
 @pytest.mark.parametrize("bounds", [(0.5, None), (None, 1.5), (0.5, 1.5)])
 def test_the_bounds_of_clip_may_have_numpys_older_names(bounds):
     v, older = Value([0.0, 1.0, 2.0]), dict(zip(("a_min", "a_max"), bounds, strict=True))

@@ -219,6 +219,8 @@ def answer(
     if function is np.clip:  # a_min and a_max are NumPy's older names of the bounds
         older = {name for name in options if name.removeprefix("a_") not in options}
         options = {n.removeprefix("a_") if n in older else n: b for n, b in options.items()}
+    if function in (np.concatenate, np.stack) and inputs:  # of a single Value, they join the rows
+        inputs = ([*inputs[0]], *inputs[1:])
     if rule is None:
         if function in QUESTIONS:
             return _ask(function, inputs, options)
