@@ -36,3 +36,23 @@ def test_a_logsumexp_of_many():
     y = tg.logsumexp(tg.Value(np.ones(70_000, np.float16)))
     assert y.dtype == np.float16
     assert np.isclose(float(y), 1 + np.log(70_000), rtol=0.01)
+
+
+def test_a_weighted_sum_of_many():
+    one = np.float16(1)
+    for b in (one, 1.0):
+        y = tg.weighted_sum([one] * 3000, [tg.Value(one)] * 3000, b)
+        assert (y.data, y.dtype) == (3000.0, np.float16)
+    assert tg.weighted_sum([one], [tg.Value(one)], np.float32(1)).dtype == np.float32
+
+
+@pytest.mark.parametrize("weights", [np.float16, np.float32])
+def test_an_average_with_weights(weights):
+    x = tg.Value(np.full(70_000, 0.5, np.float16))
+    y = np.average(x, weights=np.ones(70_000, weights))
+    y.backward()
+    assert (y.data, y.dtype) == (0.5, weights)
+    assert np.allclose(x.grad, 1 / 70_000, rtol=0.01, atol=0)
+    ones = np.ones((4096, 2), weights)
+    _, total = np.average(tg.Value(ones), 0, ones, returned=True)
+    assert (total.tolist(), total.dtype) == ([4096.0, 4096.0], weights)

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygrad_pool.errors import ShapeError
 from tinygrad_pool.rules.arguments import Shape
+from tinygrad_pool.rules.half_precision import as_given, widened
 from tinygrad_pool.rules.rule import Array, Backward, Contributions, implements, new_arrays
 
 
@@ -36,6 +37,8 @@ def weighted_sum(*terms: Array) -> tuple[Array, Backward]:
     a = b
     for w, x in zip(ws, xs, strict=True):
         a = a + w * x
+    if getattr(a, "dtype", None) == np.float16:
+        a = as_given(weighted_sum(*map(widened, terms))[0], a)
     return a, weighted_sum_backward
 
 

@@ -39,11 +39,12 @@ def average(
         total: Any = np.full(np.shape(y), np.size(a) / max(np.size(y), 1), dtype_of(a))
         return (y, total) if returned else y
     w = _spread(operand(weights), np.shape(a), axis)
-    total = np.sum(w, axis=axis, keepdims=keepdims)
+    total = np.sum(widened(w), axis=axis, keepdims=keepdims)
     if np.any(np.equal(total, 0)):
         raise ShapeError("np.average: the weights add up to 0")
-    y = np.sum(a * w, axis=axis, keepdims=keepdims) / total
-    return (y, total) if returned else y
+    terms = a * w
+    y = as_given(np.sum(widened(terms), axis=axis, keepdims=keepdims) / total, terms)
+    return (y, as_given(total, w)) if returned else y
 
 
 def _spread(weights: Array, shape: Shape, axis: Axis) -> Array:
