@@ -201,7 +201,7 @@ NUMPY = {  # arguments of methods of NumPy's arrays
 def test_suggestions_compute_what_numpys_methods_do(name, tmp_path):
     if not hasattr(V, name):  # NumPy 2.0 lists methods that were removed
         return
-    if name in ("view", "device", "put", "fill"):  # the same name with another meaning
+    if name in ("view", "device", "put", "fill", "flags", "tobytes"):  # not comparable
         return
     method = getattr(V.copy(), name)
     expected = method(*NUMPY.get(name, ())) if callable(method) else method

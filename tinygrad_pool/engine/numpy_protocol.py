@@ -114,24 +114,26 @@ broadcast_to byte cat ceil ceil_ char check children cholesky chunk clamp clamp_
 clear_graph clip_ clone concat concatenate contiguous copy_ copysign corrcoef cos cos_ cosh
 count_nonzero cov cpu creator cross cuda debug deg2rad derive det detach_ device diag diagflat
 diagnose diff dim dist div div_ divide double draw dsplit dstack einsum einsum_path element_size eq
-equal erf erfc exp2 exp_ expand expand_as expand_dims explain expm1 extract fill fill_ fix flat flip
-fliplr flipud float float_power floor floor_ floor_divide fmax fmin fmod frac gains gather ge ger
-get_device grad_fn gradient greater greater_equal gt half heaviside histogram hsplit hstack hypot
-index_select indices inner inputs int inverse is_cuda is_floating_point isclose isfinite isinf isnan
-isneginf isposinf isreal itemsize kron kthvalue ldexp le lerp less less_equal log10 log1p log2 log_
-log_softmax logaddexp logaddexp2 logdet logical_and logical_not logical_or logical_xor logit
-logsoftmax logsumexp long lt masked_fill masked_fill_ masked_select matmul matrix_power maximum
-median minimum mm moveaxis movedim msort mul mul_ multiply mv name nan_to_num nanmean nanmedian
-nanquantile nansum narrow nbytes ndimension ne neg neg_ negative nelement new_empty new_full
-new_ones new_tensor new_zeros norm normal_ not_equal null_grad null_gradients numel numpy outer
-permute pin_memory play plot positive pow pow_ power prev put quantile rad2deg real realize
-reciprocal reciprocal_ record register_hook register_post_accumulate_grad_hook relu_ remainder
-render repeat_interleave requires_grad requires_grad_ reshape_as retain_grad retains_grad roll rot90
-round_ rsqrt select sgn short show sigmoid_ sign signbit sin sin_ sinc sinh slogdet softmax solve
-sort split sqrt_ square square_ squeeze_ stack stop_gradient strides sub sub_ subtract swapdims t t_
-take_along_dim tan tanh_ tensor_split tile to to_html to_numpy tolist topk transpose_ tree tril triu
-true_divide trunc type type_as unbind unflatten uniform_ unique unroll unsqueeze unsqueeze_ value
-values vdot view view_as visualize vsplit vstack where why zero_
+equal erf erfc exp2 exp_ expand expand_as expand_dims explain expm1 extract fill fill_ fix flags
+flat flip fliplr flipud float float_power floor floor_ floor_divide fmax fmin fmod frac gains gather
+ge ger get_device grad_fn gradient greater greater_equal gt half heaviside histogram hsplit hstack
+hypot index_add index_add_ index_fill_ index_put_ index_select indices inner inputs int inverse
+is_contiguous is_cuda is_floating_point isclose isfinite isinf isnan isneginf isposinf isreal
+itemsize kron kthvalue ldexp le lerp less less_equal log10 log1p log2 log_ log_softmax logaddexp
+logaddexp2 logdet logical_and logical_not logical_or logical_xor logit logsoftmax logsumexp long lt
+masked_fill masked_fill_ masked_select matmul matrix_power maximum median minimum mm moveaxis
+movedim msort mul mul_ multiply mv name nan_to_num nanmean nanmedian nanquantile nansum narrow
+nbytes ndimension ne neg neg_ negative nelement new_empty new_full new_ones new_tensor new_zeros
+norm normal_ not_equal null_grad null_gradients numel numpy outer permute pin_memory play plot
+positive pow pow_ power prev put quantile rad2deg real realize reciprocal reciprocal_ record
+register_hook register_post_accumulate_grad_hook relu_ remainder render repeat_interleave
+requires_grad requires_grad_ reshape_as retain_grad retains_grad roll rot90 round_ rsqrt scatter
+scatter_ scatter_add scatter_add_ select sgn short show sigmoid_ sign signbit sin sin_ sinc sinh
+slogdet softmax solve sort split sqrt_ square square_ squeeze_ stack stop_gradient stride strides
+sub sub_ subtract swapdims t t_ take_along_dim tan tanh_ tensor_split tile to to_html to_numpy
+tobytes tolist topk transpose_ tree tril triu true_divide trunc type type_as unbind unflatten
+uniform_ unique unroll unsqueeze unsqueeze_ value values vdot view view_as visualize vsplit vstack
+where why zero_
 """
 """Attributes that a Value does not have: those of other libraries, and functions of this one."""
 
