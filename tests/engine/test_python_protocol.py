@@ -215,6 +215,9 @@ class TestPlainPython:
         for spread in (np.nanmean, np.std, np.var):
             with pytest.raises(UnsupportedError, match="would lose the graph"):
                 spread(z)
+        with pytest.raises(ValueError, match="setting an array element") as caught:
+            np.gradient(z)
+        assert "slope" in str(caught.value.__cause__)
         assert np.vdot(z, z).data == 10.0
 
     @pytest.mark.parametrize("dtype", [">f4", "<f4", ">f8", "<f8", ">f2", "<f2"])

@@ -28,11 +28,16 @@ MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 NEAR = 3
 """A comparison is noted on the ancestors of a Value up to this distance."""
 
-LOSE_THE_GRAPH = {"numpy._core._methods", "numpy.lib._nanfunctions_impl", "pandas.core.nanops"}
-"""Modules that add Values up, and then convert the sum to a number."""
+LOSE_THE_GRAPH = {
+    "numpy._core._methods",
+    "numpy.lib._function_base_impl",
+    "numpy.lib._nanfunctions_impl",
+    "pandas.core.nanops",
+}
+"""Modules that compute with Values, and then convert the result to numbers."""
 
 MEAN_LOSES_THE_GRAPH = (
-    "the mean or deviation of an array, a list or a Series of Values would lose the graph: "
+    "the mean, deviation or slope of an array, a list or a Series of Values would lose the graph: "
     "write np.mean(np.stack(list_of_values))"
 )
 
