@@ -258,6 +258,10 @@ class TestScale:
             (np.var, [1e8 + A]),
             (lambda v: tg.nn.cross_entropy(v, [0, 1]), [50 * A]),
             (lambda v: tg.log_softmax(v * 1e3), [A]),
+            (lambda v: tg.nn.cross_entropy(v, [0]), [np.array([[50.0, -50.0, 0.0]])]),
+            (lambda r: 8.99e9 * 1.6e-19**2 / r**2, [5.3e-11]),
+            (lambda x: 1 / (x**5 * (np.exp(0.0144 / (x * 5800)) - 1)), [5e-7]),
+            (lambda v: (1 / v).sum(), [[1e-100, 1.0, 1e100]]),
             (lambda v: (v.astype(np.float32) ** 2).sum(), [A]),
             (lambda v: (v.astype(np.float16) * 2.0).exp(), [A]),
         ],
@@ -269,7 +273,7 @@ class TestScale:
         area, price = np.array([50.0, 80.0, 120.0]), np.array([2e5, 3e5, 4.1e5])
         assert tg.gradcheck(lambda w, b: ((w * area + b - price) ** 2).mean(), 3000.0, 1e4)
 
-    @pytest.mark.parametrize("scale", [1e-9, 1e-3, 1.0, 1e3, 1e6, 1e9, 1e30, 1e100])
+    @pytest.mark.parametrize("scale", [1e-100, 1e-9, 1e-3, 1.0, 1e3, 1e6, 1e9, 1e30, 1e100])
     @pytest.mark.parametrize("factor", [0.0, 0.5, -1.0, 1.001])
     def test_a_wrong_rule_is_found_at_any_scale(self, scale, factor):
         def square(x):

@@ -208,7 +208,8 @@ def _misfit(
         slopes = slopes_at(h)
         if not noise / h > TOLERANCE * max(map(abs, slopes)):
             break
-    if slopes.admit(slope, noise / h + rounding):
+    lost = not any(slopes) and abs(slope) < np.finfo(float).eps  # in rounding, beside a 1
+    if lost or slopes.admit(slope, noise / h + rounding):
         return None
     slack = TOLERANCE * max(map(abs, slopes)) + 5 * noise / h + rounding
     ends = (*slopes, *(2 * b - a for a, b in zip(slopes, slopes_at(h / 2), strict=True)))
@@ -252,7 +253,7 @@ def _steps(x: Array, direction: Array | float = 1.0) -> Array:
     """Return steps along a direction, growing from the smallest number moved to the largest."""
     sizes = np.abs(x * direction)
     sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
-    least = max(np.min(sizes, initial=1.0), 1e-8)  # rounding would dominate smaller steps
+    least = max(np.min(sizes, initial=1.0), 1e-150)
     largest = min(np.max(sizes, initial=1.0), 1e150)
     return STEP * np.geomspace(least, largest, 1 + ceil(log10(largest / least)))
 
