@@ -168,6 +168,15 @@ def test_a_deep_copy_under_no_grad_keeps_its_graph():
     assert twin.w.grad.tolist() == [[2.0, 4.0]]
 
 
+def test_a_deep_copy_keeps_the_attributes_of_results():
+    w = Value([1.0, 2.0])
+    y = w * w
+    y.seen, y.itself, y.of = [1], y, w
+    twin = copy.deepcopy(y)
+    assert (twin.seen, twin.itself, twin.of) == ([1], twin, twin.parents[0])
+    assert twin.seen is not y.seen
+
+
 def test_attributes_may_refer_to_the_value_and_its_graph():
     w = Value(2.0)
     w.itself, w.loss = w, w * w

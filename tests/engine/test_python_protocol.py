@@ -16,6 +16,7 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.errors import (
     DataError,
+    HabitError,
     OptionError,
     ShapeError,
     SubscriptError,
@@ -309,9 +310,13 @@ class TestMicrograd:
             with pytest.raises(UnsupportedError, match=r"_backward: .* y = tg\.lift\(rule\)\(x\)"):
                 v._backward = lambda: None
 
-    def test_attributes_can_be_kept_on_leaves_only(self):
+    def test_attributes_can_be_kept_on_any_value(self):
         p = Value(1.0)
         p.m = 0.0
         p.m = 0.9 * p.m + 0.1
         assert vars(p) == {"m": 0.1}
-        assert not hasattr(p * 2.0, "__dict__")
+        y = p * 2.0
+        y.color, y.name = "red", "y"
+        assert (y.color, y.name, vars(p)) == ("red", "y", {"m": 0.1})
+        with pytest.raises(HabitError, match="has no requires_grad"):
+            y.requires_grad = False

@@ -25,18 +25,18 @@ def deep_copy(root: Node, memo: dict[int, Any]) -> Any:
     with with_graph():
         for node in nodes:
             if id(node) not in memo:
-                twin = _leaf(node, memo) if isinstance(node, LeafNode) else _interior(node, memo)
+                twin = _leaf(node) if isinstance(node, LeafNode) else _interior(node, memo)
                 twin._grad = copied(node._grad)
-                memo[id(node)] = twin
+                memo[id(node)] = twin  # first, since its attributes may refer to it
+                vars(twin).update(copy.deepcopy(vars(node), memo))
     return memo[id(root)]
 
 
-def _leaf(node: Any, memo: dict[int, Any]) -> Any:
-    make, (kind,), (arguments, grad, attributes) = node.__reduce_ex__(4)
-    twin = memo[id(node)] = make(kind)  # first, since its attributes may refer to it
+def _leaf(node: Any) -> Any:
+    make, (kind,), (arguments, grad, _) = node.__reduce_ex__(4)
+    twin = make(kind)
     twin.__setstate__((arguments, grad, {}))
     twin.about, twin.rule, twin.options = node.about, node.rule, node.options
-    vars(twin).update(copy.deepcopy(attributes, memo))
     return twin
 
 

@@ -75,7 +75,7 @@ class Value(HasArrayMethods):
     (8.0, 4.0, 2.0)
     """
 
-    __slots__ = ()
+    __slots__ = ("__dict__",)  # for attributes that users set
 
     def __new__(cls, *_: Any, **__: Any) -> Value:  # noqa: D102  # see the class
         leaf: Any = object.__new__(_leaf_class(cls))  # type: ignore[arg-type]  # classes are hashable
@@ -169,7 +169,7 @@ class Value(HasArrayMethods):
 class Leaf(LeafNode, Value):
     """A Value without parents: its data can be changed."""
 
-    __slots__ = ("__dict__",)  # for attributes that users set
+    __slots__ = ()
 
     def __reduce_ex__(self, _: Any) -> Any:
         kind = type(self).__bases__[1]  # Value or a subclass
