@@ -187,6 +187,13 @@ class TestTraced:
         assert made[0].about.line.function == "forward"
         assert [line.function for line in made[0].about.callers] == ["alone"]
 
+    def test_a_line_is_the_user_s_and_not_one_of_numpys(self):
+        z = np.empty(2, object)
+        z[0], z[1] = Value(1.0), Value(3.0)
+        with tg.traced():
+            (y,) = np.diff(z)
+        assert y.about.line.file == __file__
+
     def test_a_line_is_the_user_s_and_not_one_of_python_s_library(self):
         v = Value(2.0)
         with tg.traced():
@@ -217,7 +224,7 @@ class TestTraced:
             assert Value(1.0).exp().about.line is None
 
     def test_a_node_made_by_the_package_alone_has_no_line(self, monkeypatch):
-        monkeypatch.setattr("tinygrad_pool.engine.context._PACKAGE", "")
+        monkeypatch.setattr("tinygrad_pool.engine.context._PACKAGES", "")
         with tg.traced():
             assert Value(2.0).about.line is None
 

@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tinygrad_pool.rules.arguments import text
 
 
@@ -167,9 +169,9 @@ def here() -> Line | None:
 def with_line(about: About) -> About:
     """Add the line of source being executed: the innermost that is the user's.
 
-    That is outside this package and Python's library: a Value in `statistics.fmean` is used where
-    that is called. Nodes made at one place in the source share one object. Python computes a line
-    number by scanning the code from its first line, so the result is cached.
+    That is outside this package, NumPy, pandas and Python's library: a Value in `statistics.fmean`
+    is used where that is called. Nodes made at one place in the source share one object. Python
+    computes a line number by scanning the code from its first line, so the result is cached.
     """
     try:
         frame: FrameType | None = sys._getframe(3)  # the inner frames are in this package
@@ -208,8 +210,8 @@ def _with_calls(about: About, frame: FrameType | None) -> About:
 
 
 def is_library(file: str) -> bool:
-    """Return whether a file belongs to this package or to Python's library."""
-    if file.startswith(_PACKAGE):
+    """Return whether a file belongs to this package, NumPy, pandas, or Python's library."""
+    if file.startswith(_PACKAGES):
         return True
     return file.startswith(_LIBRARY) and not file.startswith(f"{_LIBRARY}site-packages")
 
@@ -226,7 +228,11 @@ def _kept(place: tuple[Any, ...], made: About, frames: list[FrameType]) -> About
     return made
 
 
-_PACKAGE = __file__[: -len("engine/context.py")]  # with its separator; pathlib takes long to import
+_PACKAGES = (
+    __file__[: -len("engine/context.py")],  # with its separator; pathlib takes long to import
+    np.__file__[: -len("__init__.py")],
+    np.__file__[: -len("numpy/__init__.py")] + "pandas",
+)
 _LIBRARY = contextlib.__file__.removesuffix("contextlib.py")  # frozen modules may have no file
 _PLACED: dict[tuple[Any, ...], tuple[About, list[CodeType]]] = {}
 MOST_PLACES = 10_000
