@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections import UserList, deque
 
 import numpy as np
 import pytest
@@ -348,3 +349,12 @@ def test_other_base_classes_of_a_layer_get_init_subclass(kind):
         pass
 
     assert made == [Mine]
+
+
+@pytest.mark.parametrize("kind", [list, tuple, deque, UserList])
+def test_parameters_are_found_in_any_sequence(kind):
+    net = nn.Module()
+    net.parts = kind([Value(1.0), nn.Linear(2, 3, rng=0)])
+    names = ["parts.0", "parts.1.weight", "parts.1.bias"]
+    assert [name for name, _ in net.named_parameters()] == names
+    assert [name for name, _ in net.named_modules()] == ["", "parts.1"]
