@@ -37,7 +37,7 @@ def weighted_sum(*terms: Array) -> tuple[Array, Backward]:
     a = b
     for w, x in zip(ws, xs, strict=True):
         a = a + w * x
-    if getattr(a, "dtype", None) == np.float16:
+    if type(a) is not float and getattr(a, "dtype", None) == np.float16:
         a = as_given(weighted_sum(*map(widened, terms))[0], a)
     return a, weighted_sum_backward
 
