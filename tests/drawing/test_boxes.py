@@ -32,6 +32,16 @@ def test_a_single_row_is_plain_text():
     assert rows_of(tg.draw(tg.Value([1.5, -22.0])).source) == []
 
 
+def test_numbers_with_a_nan_are_in_columns_and_a_count_of_nans_is_text():
+    nan = float("nan")
+    assert rows_of(tg.draw(tg.Value([[1.0, nan], [-22.5, 0.0]])).source) == [
+        ["1", "nan"],
+        ["−22.5", "0"],
+    ]
+    for large in (np.full(9, nan), [nan, *range(8)]):
+        assert rows_of(tg.draw(tg.Value(large)).source) == []
+
+
 def test_columns_are_evenly_spaced():
     v = tg.Value(np.ones((3, 4)), label="v")
     (v * [1.0, 2.0, 3.0, 4.0]).sum().backward()

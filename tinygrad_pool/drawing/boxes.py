@@ -88,7 +88,8 @@ def lines(numbers: str) -> str:
 
 def in_columns(numbers: str, colour: str = "") -> str:
     """Write numbers in aligned columns; without a `colour`, each in the colour of its sign."""
-    if "nan" in numbers or (colour and "\n" not in numbers):
+    in_text = "nan" in numbers and not any(part in numbers for part in (BETWEEN, "\n"))
+    if in_text or (colour and "\n" not in numbers):
         return lines(numbers)
     rows = [[_cell(word, colour) for word in line.split()] for line in numbers.split("\n")]
     gap = f'<TD WIDTH="{12 if BETWEEN in numbers else 6}"></TD>'  # blanks would be misjudged
