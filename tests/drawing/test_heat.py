@@ -62,6 +62,14 @@ def test_boxes_are_shaded_by_gradients_that_are_any_number_of_decades_apart():
     assert legend == "shaded by |grad|, from 1e-300 (faint) to 1e+300"
 
 
+def test_gradients_of_one_size_have_one_shade():
+    a, b = Value(2.0), Value(3.0)
+    (a + b).backward()
+    fills, legend = magnitudes([a, b])
+    assert len({*fills.values()}) == 1
+    assert legend == "shaded by |grad|, which is 1"
+
+
 def test_a_plane_of_zeros_is_white():
     assert set(cells(heat(np.zeros((2, 3))))) == {"#ffffff"}
 

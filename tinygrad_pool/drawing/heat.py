@@ -68,7 +68,7 @@ def magnitudes(nodes: list[Node]) -> tuple[dict[Node, str], str]:
     >>> a = Value(2.0)
     >>> (a * 100.0).backward()
     >>> magnitudes([a])
-    ({Value(data=2.0, grad=100.0): '#f4f4f4'}, 'shaded by |grad|, from 100 (faint) to 100')
+    ({Value(data=2.0, grad=100.0): '#f4f4f4'}, 'shaded by |grad|, which is 100')
     """
     sizes = {}
     for node in nodes:
@@ -82,4 +82,5 @@ def magnitudes(nodes: list[Node]) -> tuple[dict[Node, str], str]:
     above = {node: np.log10(size) - np.log10(low) for node, size in sizes.items()}
     shares = {node: 0.05 + 0.3 * part / span for node, part in above.items()}
     fills = {node: theme.mixed(theme.INK, share) for node, share in shares.items()}
-    return fills, f"shaded by |grad|, from {number(low, 3)} (faint) to {number(high, 3)}"
+    of = f"from {number(low, 3)} (faint) to" if low < high else "which is"
+    return fills, f"shaded by |grad|, {of} {number(high, 3)}"
