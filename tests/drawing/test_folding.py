@@ -175,21 +175,22 @@ class TestByLayers:
         ]
         assert [group.sources for group in groups] == [[2], [3], [], [0], [1]]
 
-    def test_a_layer_used_twice_is_drawn_twice_with_its_weights_once(self):
-        w, x = Value(2.0, label="w"), Value(1.0, label="x")
+    def test_a_layer_used_twice_is_drawn_twice_and_its_weights_feed_both(self):
+        w, x = Value(np.eye(2), label="w"), Value([[1.0, 2.0]], label="x")
 
         def layer(x):
             with tg.scope("layer"):
-                return tg.weighted_sum([w], [x]).tanh()
+                return (x @ w).tanh()
 
-        groups = folded_by(by_layers, layer(layer(x) * 3.0))
+        groups = folded_by(by_layers, layer(layer(x) * np.ones(2)))
         assert [labels(group) for group in groups] == [
-            ["w", "weighted_sum", "tanh"],
+            ["w"],
             ["x"],
+            ["matmul", "tanh"],
             ["mul"],
-            ["weighted_sum", "tanh"],
+            ["matmul", "tanh"],
         ]
-        assert groups[3].sources == [0, 2]
+        assert [group.sources for group in groups[2:]] == [[1, 0], [2], [3, 0]]
 
     def test_a_weight_that_was_used_before_is_outside_its_layer(self):
         w = Value(2.0, label="w")

@@ -74,15 +74,20 @@ def by_layers(
 ) -> list[Group]:
     """Fold consecutive nodes of one outermost scope; nodes without a scope stay single.
 
-    A weight is in the layer that used it first: in a later one, it would close a cycle.
+    A weight is in the layer that uses it. One that several layers use is outside: an edge from one
+    of them to another would look like data that flows.
     """
     keys: dict[Node, Any] = {}
     computed = (node for node in nodes if node.parents)
     for visit, (scope, run) in enumerate(groupby(computed, layer)):
         keys |= {node: (scope, visit) if scope else node for node in run}
     weights = weights_in(nodes, called)
-    user = {p: node for node in reversed(nodes) for p in node.parents if isinstance(p, Node)}
-    keys |= {w: key for w in weights & user.keys() if isinstance(key := keys[user[w]], tuple)}
+    users: dict[Node, set[Any]] = {}
+    for node in keys:
+        for p in node.parents:
+            if isinstance(p, Node) and p in weights:
+                users.setdefault(p, set()).add(keys[node])
+    keys |= {w: key for w, (key, *more) in users.items() if not more and isinstance(key, tuple)}
     return _grouped(nodes, keys, weights)
 
 
