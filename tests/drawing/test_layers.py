@@ -214,13 +214,37 @@ class TestSumsWrittenOut:
         expected = self.drawn(tg.weighted_sum, inputs, named)
         assert self.drawn(affine, inputs, named).source == expected.source
 
+    def test_a_minus_belongs_to_the_weight(self):
+        w, x = [Value(v, label=f"w{v:g}") for v in (2.0, 3.0)], [Value(1.5), Value(0.5).exp()]
+        b = Value(0.25, label="b")
+        for o in (w[0] * x[0] - w[1] * x[1] - b, -(w[1] * x[1] + (b - w[0] * x[0]))):
+            z = o.tanh()
+            z.backward()
+            unit = layers_of([z], [], None)[-1][0]
+            assert unit.a is o
+            assert {link.weight: link.number for link in unit.links} == {
+                b: -0.25,
+                w[0]: 2.0,
+                w[1]: -3.0,
+            }
+            assert check_sums(graph := tg.draw_units(z))
+            assert "−b = −0.25" in graph.source and "−w₃ = −3" in graph.source
+
+    def test_a_subtracted_constant_and_a_subtracted_node_of_weights(self):
+        x, w = Value(0.5, label="x"), Value(2.0, label="w")
+        o = 1.0 - tg.weighted_sum([w], [x], Value(0.5)) - w * 3.0
+        unit = layers_of([o], [], None)[-1][0]
+        assert [link.number for link in unit.links] == [1.0, -0.5, -2.0]
+        assert unit.constants == [-6.0]
+
     @pytest.mark.parametrize(
         "other",
         [
+            lambda w, x, h: w * h - Value(1.0, label="t"),  # a target is no bias
             lambda w, x, h: Value(2.0, label="a") * Value(3.0, label="b") + Value(1.0, label="c"),
             lambda w, x, h: x + w * h,  # the input is no bias
             lambda w, x, h: w * h + h * h,
-            lambda w, x, h: w * h - 1.0 + h,
+            lambda w, x, h: w * h - h,
             lambda w, x, h: x * h + w,
             lambda w, x, h: h + 1.0,
             lambda w, x, h: w * w + 1.0,

@@ -67,8 +67,7 @@ def _by_labels(leaves: set[Node]) -> Field:
 
 def draw_field(graph: Digraph, name: str, field: Field, unit: Unit) -> None:
     """Draw the planes below a unit: the inputs that it sees with their weights, others faint."""
-    weights = {link.source: link.weight for link in unit.links if link.source is not None}
-    numbers = {x: float(w.data if isinstance(w, Node) else w) for x, w in weights.items()}
+    numbers = {link.source: link.number for link in unit.links if link.source is not None}
     planes, rows, columns = _size(field)
     at = {place: x for x, place in field.items()}
     cells = [

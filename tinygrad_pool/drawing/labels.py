@@ -7,11 +7,13 @@ from tinygrad_pool.derivatives.receptive_fields import weights_among
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.formatting import counted
-from tinygrad_pool.rules.arithmetic import add
+from tinygrad_pool.rules.arithmetic import add, sub
 from tinygrad_pool.rules.linear import matmul
 from tinygrad_pool.rules.traits import traits_of
 
-INPUT, WEIGHT = (re.compile(rf"(?:{names})[\d_,()]*") for names in ("x|X|input", "w|W|weight|bias"))
+INPUT, WEIGHT, BIAS = (
+    re.compile(rf"(?:{names})[\d_,()]*") for names in ("x|X|input", "w|W|weight|bias", "b")
+)
 
 
 def sign(node: Node) -> str:
@@ -46,6 +48,8 @@ def weights_in(nodes: list[Node], called: Mapping[int, str] = {}) -> set[Node]:
     weights = {v for v in weights_among(nodes) if v not in added or names[v]}
     ends = {v: n.rpartition(".")[2].partition("[")[0] for v, n in names.items()}  # w of net.w[0]
     named = {leaf for leaf, name in ends.items() if WEIGHT.fullmatch(name)}
+    in_differences = {id(p) for node in nodes if node.rule is sub for p in node.parents}
+    named |= {leaf for leaf, n in ends.items() if id(leaf) in in_differences and BIAS.fullmatch(n)}
     inputs = {leaf for leaf, name in ends.items() if INPUT.fullmatch(name)}
     for node in nodes:
         if node.rule is matmul and all(isinstance(p, Node) and p.is_leaf for p in node.parents):

@@ -2,13 +2,13 @@
 
 As in the derivation, a unit is an input x_i, a feature-map unit z = σ(a) with its sum
 a = Σ w_i x_i + b, or a pooling unit z = max(z_1 … z_L). Any other operation is a unit of its own. A
-sum is a weighted_sum, or written with + and *.
+sum is a weighted_sum, or written with +, − and *.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.running import data_of
 from tinygrad_pool.errors import ShapeError
-from tinygrad_pool.rules.arithmetic import add, mul
+from tinygrad_pool.rules.arithmetic import add, mul, neg, sub
 from tinygrad_pool.rules.linear import weighted_sum
 
 
@@ -28,13 +28,20 @@ class Link(NamedTuple):
     """A link into a unit: from another unit, or from the bias unit if `source` is None.
 
     `weight` is a node or a number; None if the link has none. `slope` is its local derivative, and
-    `sent` the contribution sent back along it, None before a backward pass.
+    `sent` the contribution sent back along it, None before a backward pass. `sign` is −1 if what
+    comes along it is subtracted.
     """
 
     source: Node | None
     weight: Any
     slope: float
     sent: float | None
+    sign: int = 1
+
+    @property
+    def number(self) -> float:
+        """The weight as a number, with its sign."""
+        return self.sign * float(data_of([self.weight])[0])
 
 
 class Unit(NamedTuple):
@@ -113,11 +120,16 @@ def others_of(layers: list[list[Unit]]) -> dict[Node, float]:
 
 
 class Term(NamedTuple):
-    """A term of a sum: operand `i` of a node, times a weight; a bias has no weight."""
+    """A term of a sum: operand `i` of a node, times a weight and a sign; a bias has no weight."""
 
     node: Node
     i: int
+    sign: int
     weight: Any = None
+
+
+SIGNS: dict[Any, tuple[int, ...]] = {add: (1, 1), sub: (1, -1), neg: (-1,)}
+"""The rules that a sum is written with, and the signs of their operands."""
 
 
 class UnitSums:
@@ -147,20 +159,21 @@ class UnitSums:
         """List the terms of a sum; none if it has others than weighted inputs and biases."""
         if a.rule is weighted_sum:
             n = len(a.parents) // 2
-            return [*(Term(a, n + i, w) for i, w in enumerate(a.parents[:n])), Term(a, 2 * n)]
-        terms, waiting = [], [(a, 0), (a, 1)] if a.rule is add and not a.shape else []
+            inputs = (Term(a, n + i, 1, w) for i, w in enumerate(a.parents[:n]))
+            return [*inputs, Term(a, 2 * n, 1)]
+        terms, waiting = [], [] if a.shape else [*_operands(a)]
         while waiting:
-            node, i = waiting.pop()  # the last term first: a long sum of others is soon refused
+            node, i, sign, _ = waiting.pop()  # the last first: a long sum of others is soon refused
             p = node.parents[i]
             only_here = isinstance(p, Node) and self.uses[p] == 1
-            if only_here and p.rule is add:
-                waiting += [(p, 0), (p, 1)]
+            if only_here and p.rule in SIGNS:
+                waiting += _operands(p, sign)
             elif only_here and p.rule is weighted_sum:
-                terms += reversed(self._terms(p))
+                terms += [term._replace(sign=sign) for term in reversed(self._terms(p))]
             elif only_here and p.rule is mul and (k := self._weight_of(p)) is not None:
-                terms.append(Term(p, 1 - k, p.parents[k]))
+                terms.append(Term(p, 1 - k, sign, p.parents[k]))
             elif not isinstance(p, Node) or p in self.weights or p in self.nameless:
-                terms.append(Term(node, i))
+                terms.append(Term(node, i, sign))
             else:
                 return []
         return terms[::-1] if any(term.weight is not None for term in terms) else []
@@ -183,6 +196,11 @@ class UnitSums:
         return likely[0] if likely else None
 
 
+def _operands(node: Node, sign: int = 1) -> Iterator[Term]:
+    """Yield the operands of a node that adds, subtracts or negates."""
+    return (Term(node, i, sign * own) for i, own in enumerate(SIGNS.get(node.rule, ())))
+
+
 def _unit(z: Node, a: Node | None, terms: list[Term], with_links: bool) -> Unit:
     """Read a node as a unit: a sum with its activation, a maximum, an input, or any operation."""
     if z.shape:
@@ -194,7 +212,7 @@ def _unit(z: Node, a: Node | None, terms: list[Term], with_links: bool) -> Unit:
         return Unit(z, a, [])
     if a is None:
         constants = [p for p in z.parents if not isinstance(p, Node) and not np.shape(p)]
-        terms = [Term(z, i) for i, p in enumerate(z.parents) if isinstance(p, Node)]
+        terms = [Term(z, i, 1) for i, p in enumerate(z.parents) if isinstance(p, Node)]
         return Unit(z, None, _links(terms), [*map(float, constants)])
     inputs, biases, added = [], [], []
     for term in terms:
@@ -204,7 +222,7 @@ def _unit(z: Node, a: Node | None, terms: list[Term], with_links: bool) -> Unit:
         elif isinstance(x, Node):
             inputs.append(term)
         else:
-            added.append(float(data_of([term.weight])[0]) * float(x))
+            added.append(term.sign * float(data_of([term.weight])[0]) * float(x))
     of_bias = [Link(None, link.source, *link[2:]) for link in _links(biases)]
     return Unit(z, a, of_bias + _links(inputs), [sum(added)] if added else [])
 
@@ -214,6 +232,6 @@ def _links(terms: Sequence[Term]) -> list[Link]:
     nodes = list(dict.fromkeys(term.node for term in terms))
     slopes, sent = {node: slopes_of(node) or [] for node in nodes}, contributions_of(nodes)
     return [
-        Link(node.parents[i], w, slopes[node][i], sent[node][i] if node in sent else None)
-        for node, i, w in terms
+        Link(node.parents[i], w, slopes[node][i], sent[node][i] if node in sent else None, sign)
+        for node, i, sign, w in terms
     ]

@@ -54,7 +54,7 @@ def draw_units(
 ) -> Digraph:
     """Draw the units and links behind some outputs, in layers, with weights, data and δ.
 
-    A sum, by weighted_sum or by `+` and `*`, and its activation are one unit. Links into a maximum
+    A sum, by weighted_sum or by `+`, `-` and `*`, and its activation are one unit. Links into a maximum
     have no weight, or with `zero_one` the 0/1 weights of the derivation: 1 from the winner, 0 from
     all others. Links into any other operation show its local derivatives. `inputs` are drawn first,
     in order, even without links; given in rows, they are drawn as a grid below each unit that sums
@@ -221,22 +221,23 @@ def _link_style(
 ) -> dict[str, str]:
     """Style a link by its weight, with `zero_one` its share of a maximum, or its derivative."""
     if unit.a is not None:
-        return _weight_style(link.weight, names, crowded)
+        return _weight_style(link, names, crowded)
     if unit.z.op in CHOICES:
         return link_style(link.slope) if zero_one else {}
     label = f" × {number(link.slope, digits=3)} "
     return {"label": label, "fontcolor": look.SOFT} if unit.delta is not None else {}
 
 
-def _weight_style(weight: Any, names: Mapping[int, str], crowded: bool) -> dict[str, str]:
+def _weight_style(link: Link, names: Mapping[int, str], crowded: bool) -> dict[str, str]:
     """Write a weight beside its link, or if `crowded`, show it by colour and width."""
-    w = float(weight.data if isinstance(weight, Node) else weight)
+    w, weight = link.number, link.weight
     if crowded:
         line = {"color": look.line_of_sign(w)} | ({} if w else {"style": "dashed"})
         return line | {"penwidth": f"{0.5 + 2.5 * min(1.0, abs(w)):.2f}"}
     shown = number(w, digits=3)
     name = _name(weight, names) if isinstance(weight, Node) else ""
-    return {"label": look.literal(f" {name} = {shown} " if name else f" {shown} ")}
+    name = f"{'−' if link.sign < 0 else ''}{name} = " if name else ""
+    return {"label": look.literal(f" {name}{shown} ")}
 
 
 def _legend(units: list[Unit], others: Collection[Node]) -> list[str]:
