@@ -53,15 +53,15 @@ def test_cells_show_numbers_and_after_a_pass_gradients():
 def test_windows_have_letters():
     x = Value([[1.0, 9.0, 3.0, 4.0]], label="x")
     left, right = tg.draw_windows(tg.max_pool2d(x, (1, 2), stride=1)).axes
-    assert (letters(left), letters(right)) == (["ab", "c"], ["a", "b", "c"])
+    assert (letters(left), letters(right)) == (["a b", "c"], ["a", "b", "c"])
     left, right = tg.draw_windows(tg.avg_pool2d(x, (1, 2))).axes
     assert (letters(left), letters(right)) == (["a", "b"], ["a", "b"])
     peak = Value(np.pad([[9.0]], 2), label="x")
     left, right = tg.draw_windows(tg.max_pool2d(peak, 3, stride=1)).axes
-    assert letters(left) == ["abcd…"]
+    assert letters(left) == ["a b c d…"]
     assert letters(tg.draw_windows(tg.max_pool1d(Value(np.eye(1, 12)), 1)).axes[1])[-1] == "l"
     many = letters(tg.draw_windows(tg.max_pool2d(Value(np.eye(12)), 2)).axes[1])
-    assert many[25:28] == ["z", "aa", "bb"]
+    assert many[25:28] == ["z", "aa", "ab"]
 
 
 def test_a_dark_grid():
@@ -162,10 +162,17 @@ def test_titles_and_the_legend_are_not_cut(size, pool, kernel):
     assert not any(a.overlaps(b) for a, b in combinations(places, 2))
 
 
-def test_numbers_and_letters_do_not_overlap():
-    x = Value([[1e300, 2.0, -3.0], [1.0, 1.76, -0.0558], [0.0, -1.0, -2e-7]], label="x")
-    y = tg.max_pool2d(x, 2, stride=1)
-    y.backward([[-1.5e-5, 1.0], [1.0, -0.0123]])
+@pytest.mark.parametrize(
+    ("x", "options"),
+    [
+        ([[1e300, 2.0, -3.0], [1.0, 1.76, -0.0558], [0.0, -1.0, -2e-7]], {"kernel_size": 2}),
+        ([[0.94, 0.05, 2.0, 0.19, -0.63, -0.38, -1.09]], {"kernel_size": (1, 3)}),
+        (np.arange(144.0).reshape(12, 12) % 97, {"kernel_size": 5, "padding": 2}),
+    ],
+)
+def test_numbers_and_letters_do_not_overlap(x, options):
+    y = tg.max_pool2d(Value(x, label="x"), stride=1, **options)
+    y.backward(np.resize([-1.5e-5, 1.0, 1.0, -0.0123], y.shape))
     figure = tg.draw_windows(y)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

@@ -228,7 +228,8 @@ class TestSumsWrittenOut:
                 w[1]: -3.0,
             }
             assert check_sums(graph := tg.draw_units(z))
-            assert "−b = −0.25" in graph.source and "−w₃ = −3" in graph.source
+            assert "−b = −0.25" in graph.source
+            assert "−w₃ = −3" in graph.source
 
     def test_a_subtracted_constant_and_a_subtracted_node_of_weights(self):
         x, w = Value(0.5, label="x"), Value(2.0, label="w")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import product
 from string import ascii_lowercase
-from textwrap import wrap
+from textwrap import shorten, wrap
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,8 @@ from tinygrad_pool.rules.arguments import Shape, place_of
 LARGEST, FEW = 12, 4
 LINE, A_LETTER = 70, 0.13
 """The letters in a line of the legend; the width of a letter of a title, in cells."""
-WITHIN = 70
-"""The largest font size of a number in a cell, times its letters."""
+WITHIN, TAGGED = 70, 8
+"""The largest font size of a number in a cell, times its letters; the most letters of a tag."""
 TAG = "window"
 """The gid of a text that names a window."""
 COLOURS = ("#009E73", "#CC79A7", "#5D3A9B", "#8C8C00", "#00A0A8", "#7A4A2B", "#4D4D4D", "#C2185B")
@@ -79,7 +79,9 @@ def draw_windows(
     cells = [shown.x.shape[1] + sum(shown.rims[1]), shown.y.shape[1]]
     sides = [max(n, A_LETTER * len(title)) for n, title in zip(cells, titles, strict=True)]
     down = max(shown.x.shape[0] + sum(shown.rims[0]), shown.y.shape[0])
-    figure = empty_figure(max(6.0, 1.5 + 0.95 * sum(sides)), 1.5 + 0.95 * down)
+    legend = _legend(shown)
+    around = 1.1 + 0.2 * len(legend.splitlines())
+    figure = empty_figure(max(6.0, 1.5 + 0.95 * sum(sides)), around + 0.95 * down)
     left, right = figure.subplots(1, 2, width_ratios=sides)
     _draw_cells(left, shown)
     _draw_units(right, shown)
@@ -90,7 +92,7 @@ def draw_windows(
         axes.set_aspect("equal")
         axes.axis("off")
     figure.set_layout_engine("constrained", h_pad=0.15, w_pad=0.15)
-    figure.supxlabel(_legend(shown), fontsize=11, color=look.SOFT)
+    figure.supxlabel(legend, fontsize=11, color=look.SOFT)
     return plot_in_theme(figure, theme)
 
 
@@ -122,8 +124,8 @@ def _draw_cells(axes: Axes, shown: Plane) -> None:
         _square(axes, i, j, facecolor=fill, edgecolor=look.FAINT, hatch=hatch)
         _write(axes, i, j, shown.x[i, j], shown.grads[0], bold=bool(won))
         if won:
-            names = "".join(_letter(int(unit)) for unit in winner[:FEW])
-            _tag(axes, i, j, names + "…" * (len(winner) > FEW))
+            names = " ".join(_letter(int(unit)) for unit in winner)
+            _tag(axes, i, j, shorten(names, TAGGED, placeholder="…"))
         if won and wins[k] > 1:
             place: dict[str, Any] = {"ha": "right", "va": "bottom", "zorder": 4}
             axes.text(j + 0.34, i + 0.36, f"×{wins[k]}", fontsize=10, **place)
@@ -193,8 +195,8 @@ def _tag(axes: Axes, i: int, j: int, name: str) -> None:
 
 
 def _letter(unit: int) -> str:
-    """Name a window, for readers who do not see its colour: a to z, then aa, bb and so on."""
-    return ascii_lowercase[unit % 26] * (1 + unit // 26)
+    """Name a window, for readers who do not see its colour: a to z, then aa, ab and so on."""
+    return (_letter(unit // 26 - 1) if unit >= 26 else "") + ascii_lowercase[unit % 26]
 
 
 def _legend(shown: Plane) -> str:

@@ -54,9 +54,9 @@ def draw_units(
 ) -> Digraph:
     """Draw the units and links behind some outputs, in layers, with weights, data and δ.
 
-    A sum, by weighted_sum or by `+`, `-` and `*`, and its activation are one unit. Links into a maximum
-    have no weight, or with `zero_one` the 0/1 weights of the derivation: 1 from the winner, 0 from
-    all others. Links into any other operation show its local derivatives. `inputs` are drawn first,
+    A sum, by weighted_sum or by `+`, `-` and `*`, and its activation are one unit. Links into a
+    maximum have no weight, or with `zero_one` the 0/1 weights of the derivation: 1 from the winner,
+    0 from all others. Links into any other operation show its local derivatives. `inputs` are drawn first,
     in order, even without links; given in rows, they are drawn as a grid below each unit that sums
     them, which shows its receptive field. With many links, so are the elements of an array that was
     taken apart. `depth` is the number of layers of links to draw.
