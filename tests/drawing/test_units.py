@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from html import unescape
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.dot_program import picture
+from tinygrad_pool.drawing.edges import LOCAL
+from tinygrad_pool.drawing.fonts import width
 from tinygrad_pool.errors import DataError, OptionError, ShapeError
 from tinygrad_pool.pooling_as_weights.derivation import example, network
 
@@ -130,6 +133,30 @@ def test_any_other_operation_is_a_unit_with_its_sign():
     graph = tg.draw_units(a * b)
     assert len(links(graph)) == 2
     assert "×" in circles(graph)[2]
+
+
+def test_local_derivatives_on_links_are_explained_where_there_are_any():
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    assert LOCAL not in tg.draw_units(a * b).source
+    for E in (a * b, tg.maximum(a, b)):
+        E.backward()
+        assert (LOCAL in tg.draw_units(E).source) == (E.op == "mul")
+
+
+def test_texts_fit_in_their_circles_and_a_long_name_is_wrapped():
+    name = "encoder.layer3.attention.output.weight"
+    longest = Value(2.0, label=name), Value(3.0, label="x")
+    z = tg.weighted_sum([0.5, 2.0], longest, 0.25).tanh()
+    (z * longest[0]).backward()
+    svg = picture(tg.draw_units(z).source, "svg").decode()
+    radius = max(float(r) for r in re.findall(r'rx="([\d.]+)"', svg))
+    assert radius < 80
+    assert all(part in svg for part in ("encoder.layer3.", "attention.outpu", "t.weight"))
+    for group in re.findall(r'<g id="u\d"[^>]*>.*?</g>', svg, re.DOTALL):
+        y, r = map(float, re.search(r'cy="(\S+)" rx="(\S+)"', group).groups())
+        for up, size, line in re.findall(r'y="(\S+)" [^>]*size="([\d.]+)"[^>]*>([^<]*)<', group):
+            corner = abs(float(up) - float(size) / 3 - y) + float(size) / 3
+            assert np.hypot(width(unescape(line), float(size)) / 2, corner) < r, line
 
 
 def test_two_outputs_share_the_units_below_them():

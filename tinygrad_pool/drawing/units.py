@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
+from math import hypot
+from textwrap import wrap
 from typing import Any, Literal
 
 import numpy as np
 
 from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.computation import Direction, check_depth, check_direction
-from tinygrad_pool.drawing.edges import CHOICES, SIGNS, link_style
+from tinygrad_pool.drawing.edges import CHOICES, LOCAL, SIGNS, link_style
 from tinygrad_pool.drawing.fields import LEGEND, draw_field, field_of
+from tinygrad_pool.drawing.fonts import width as text_width
 from tinygrad_pool.drawing.labels import set_note, sign
 from tinygrad_pool.drawing.layers import Link, Unit, layers_of, others_of
 from tinygrad_pool.drawing.theme import Digraph
@@ -38,8 +41,10 @@ OTHERS = "others: from links that are not drawn"
 RIMS = {1.0: "thick rim: above 0", -1.0: "double rim: below 0"}
 NAMED = 15
 """The longest line with a name and its number; longer ones are split."""
-WIDTH, A_LETTER, BETWEEN = 1.35, 0.098, 1.2
-"""A circle's width, its growth per letter of a longer line, and the gap of layers, in inches."""
+WIDTH, BETWEEN = 1.35, 1.2
+"""The least width of a circle, and the gap of layers, in inches."""
+SIZE, LINE, RIM = 14, 16.8, 8
+"""The size of letters, the height of a line, and the room left for a rim, in points."""
 
 
 def draw_units(
@@ -56,10 +61,10 @@ def draw_units(
 
     A sum, by weighted_sum or by `+`, `-` and `*`, and its activation are one unit. Links into a
     maximum have no weight, or with `zero_one` the 0/1 weights of the derivation: 1 from the winner,
-    0 from all others. Links into any other operation show its local derivatives. `inputs` are drawn first,
-    in order, even without links; given in rows, they are drawn as a grid below each unit that sums
-    them, which shows its receptive field. With many links, so are the elements of an array that was
-    taken apart. `depth` is the number of layers of links to draw.
+    0 from all others. Links into any other operation show its local derivatives. `inputs` are drawn
+    first, in order, even without links; given in rows, they are drawn as a grid below each unit
+    that sums them, which shows its receptive field. With many links, so are the elements of an
+    array that was taken apart. `depth` is the number of layers of links to draw.
 
     After a backward pass, a unit shows its δ, and with an activation also ∂E/∂z and σ'(a), of which
     δ is the product. "others" is the part of the gradient from links that are not drawn, or from
@@ -104,7 +109,7 @@ def draw_units(
         if u.z not in field
     }
     ids = {z: f"u{i}" for i, z in enumerate(texts)}
-    width = width_of(line for lines in texts.values() for line in lines)
+    width = width_of(texts.values())
     for level, layer in enumerate(layers):
         above = layers[level + 1] if level + 1 < len(layers) else []
         with graph.subgraph(name=f"layer{level}") as column:
@@ -174,7 +179,7 @@ def with_name(name: str, data: float) -> list[str]:
     """Write a number with its name, on one line if that is short enough."""
     shown = number(data, digits=3)
     line = f"{name} = {shown}" if name else shown
-    return [line] if len(line) <= NAMED else [name, shown]
+    return [line] if len(line) <= NAMED else [*wrap(name, NAMED), shown]
 
 
 def rim(g: float | None) -> dict[str, str]:
@@ -196,10 +201,14 @@ def rim_legend(gs: Iterable[float | None]) -> list[str]:
     return ["; ".join(parts)] if parts else []
 
 
-def width_of(lines: Iterable[str]) -> float:
-    """Return the width of a circle for the longest line, in inches."""
-    longest = max(map(len, lines), default=0)
-    return WIDTH + A_LETTER * max(0, longest - 11)
+def width_of(texts: Iterable[Sequence[str]]) -> float:
+    """Return the width of circles that texts in lines fit into, in inches."""
+    corners = [
+        hypot(text_width(line, SIZE) / 2, LINE / 2 * (abs(2 * i + 1 - len(lines)) + 1))
+        for lines in texts
+        for i, line in enumerate(lines)
+    ]
+    return max(WIDTH, (max(corners, default=0) + RIM) / 36)
 
 
 def _shape(unit: Unit, faint: bool) -> dict[str, str]:
@@ -249,4 +258,6 @@ def _legend(units: list[Unit], others: Collection[Node]) -> list[str]:
     if len(sums) < len(shown):
         lines.append("without a sum: δ = ∂E/∂z" if lines else "δ = ∂E/∂z")
     added = f"{OTHERS}, or earlier passes" if any(node.is_leaf for node in others) else OTHERS
-    return [*lines, *rim_legend(unit.delta for unit in shown), *[added] * bool(others)]
+    slopes = any(unit.a is None and unit.links and unit.z.op not in CHOICES for unit in shown)
+    rims = rim_legend(unit.delta for unit in shown)
+    return [*lines, *[LOCAL] * slopes, *rims, *[added] * bool(others)]

@@ -41,7 +41,7 @@ def draw_side_by_side(
     got = {cell: _got(contest, cell, to_operands) for cell in cells}
     others = _others(contest, members, g, got)
     lines = {cell: _lines(contest, cell, got[cell], others.get(cell)) for cell in cells}
-    width = width_of(line for texts in lines.values() for line in texts)
+    width = width_of(lines.values())
     rims = rim_legend([*got.values(), *(g[u] for u in units)])
     back = "←" if narrow else "↓"
     sent = [back + SENT[0], SENT[1]] if narrow else [back + "; ".join(SENT)]
@@ -148,7 +148,7 @@ def _draw_unit(
     place = subscript(np.unravel_index(unit, node.shape))
     lines = with_name(f"y{place}" if place else typeset(node.label), data[unit])
     lines += ["Σ P z" if weighted else sign(node), f"δ = {number(g[unit], digits=3)}"]
-    draw_circle(graph, name, lines, width_of(lines), fillcolor=theme.OPERATION, **rim(g[unit]))
+    draw_circle(graph, name, lines, width_of([lines]), fillcolor=theme.OPERATION, **rim(g[unit]))
 
 
 def _link(weight: float, g: float, back: str, weighted: bool) -> dict[str, str]:
