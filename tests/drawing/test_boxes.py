@@ -70,3 +70,10 @@ def test_a_box_with_a_width_fits_the_room_of_one_without(data):
     layout = f"digraph {{ node [shape=plain]; a [label={labels[0]}]; b [label={labels[1]}] }}"
     free, fixed = (box["width"] for box in json.loads(picture(layout, "json0"))["objects"])
     assert float(fixed) <= float(free)
+
+
+def test_an_array_has_a_heat_map_only_in_place_of_its_numbers():
+    x = tg.Value(np.ones((3, 3)), label="x")
+    for n, maps in ((3, 0), (5, 1)):
+        mask = np.eye(n, 3)
+        assert ('FIXEDSIZE="TRUE"' in tg.draw((mask @ x).sum(), show="data,heat").source) == maps

@@ -58,12 +58,10 @@ def name_box(name: str, leaf: Node, fill: str) -> str:
 
 def constant_box(constant: Any, show: Collection[str]) -> str:
     """Write a constant operand: a grey box with its numbers."""
-    if is_large(constant):
-        content = lines(f"{shape(np.shape(constant))}\n{numbers(constant)}")
-    else:
-        content = in_columns(numbers(constant), theme.INK)
-    rows = [row(theme.CONSTANT, content)]
-    if "heat" in show and (picture := heat(constant)):
+    large = is_large(constant)
+    shown = f"{shape(np.shape(constant))}\n{numbers(constant)}" if large else numbers(constant)
+    rows = [row(theme.CONSTANT, lines(shown) if large else in_columns(shown, theme.INK))]
+    if large and "heat" in show and (picture := heat(constant)):
         rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.CONSTANT}">{picture}</TD></TR>')
     return table(rows, 0)
 
