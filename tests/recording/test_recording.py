@@ -463,7 +463,7 @@ def test_the_chain_rule_passes_through_changed_nodes():
     again = passed.replay()
     w = again.find("w2")
     written = tg.derive(again.loss, w)
-    assert "[z2 wins] · 1 · tanh'(weighted_sum)" in str(written)
+    assert "[z2 wins] · 1 · tanh'(weighted_sum(…))" in str(written)
     assert written.value == again.gradients[w]
     assert "grad of w2 is 1.204" in str(again.why("w2"))
 

@@ -21,9 +21,10 @@ _LATEX = {c: f"\\{c}" for c in "%&#_{}$ "}
 _LATEX |= {"\\": r"{\backslash}", "^": r"{\wedge}", "~": r"{\sim}"}
 _GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi o pi rho varsigma "
-    "sigma tau upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega partial"
+    "sigma tau upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega "
+    "partial ldots"
 )
-_COMMANDS = dict(zip("αβγδεζηθικλμνξοπρςστυφχψωΓΔΘΛΞΠΣΦΨΩ∂", _GREEK.split(), strict=True))
+_COMMANDS = dict(zip("αβγδεζηθικλμνξοπρςστυφχψωΓΔΘΛΞΠΣΦΨΩ∂…", _GREEK.split(), strict=True))
 _POWER_OF_TEN, _TIMES = re.compile(r"([\d.]*\d)e\+?(-?)0*(\d+)"), r"\1 \\times 10^{\2\3}"
 _PRODUCT = re.compile(
     r"((?<=[\w}']) (?=\\mathrm)|(?<=[A-Za-z]{2}}) (?=[\w(\\]))(?!\\mathrm{wins}])"
@@ -61,7 +62,7 @@ def _name_operand(
         return spell(name)
     op, parents = operand.op, operand.parents
     if not depth or not (op in _FORMS or _is_known(operand, called, depth)):
-        return spell(op or "leaf")
+        return f"{spell(op)}(…)" if op else spell("leaf")
     if op == "mul":  # numbers first
         parents = tuple(sorted(parents, key=lambda p: isinstance(p, Node)))
     names = [_name_operand(p, called, spell, depth - 1) for p in parents]
