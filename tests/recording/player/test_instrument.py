@@ -464,6 +464,13 @@ class TestInABrowser:
         assert f": a = {kinks}" in said
         assert said.endswith("the slope jumps from 0 to 3.")
 
+    def test_a_jump_that_cannot_be_seen_is_not_a_kink(self, opened):
+        x = Value(1.0, label="x")
+        page = opened(x * 3.0 + (x - 0.5).relu() * 1e-5)
+        assert page.locator("#turns").text_content() == ""
+        page = opened(x * 3.0 + (x - 0.5).relu() * 1e-2)
+        assert page.locator("#turns").text_content().endswith("jumps from 3 to 3.01.")
+
     def test_a_slider_and_arrow_keys_change_it_too(self, opened):
         page = opened(network())
         slider = page.get_by_role("slider", name="a", exact=True)

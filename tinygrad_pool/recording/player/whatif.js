@@ -44,9 +44,9 @@ function tried(x) {
 /** Find the first node that chooses differently. */
 const firstTurn = (a, b) => a.marks.find(([, choice], i) => choice !== b.marks[i]?.[1])?.[0];
 
-/** Return whether a slope jumps by more than rounding and the bisection leave. */
+/** Return whether a slope jumps by more than rounding and the bisection leave, and visibly. */
 const jumps = ({ slopes: [low, high] }) => (
-  Math.abs(low - high) > 1e-9 * (most - least) / span);
+  Math.abs(low - high) > Math.max(1e-9 * (most - least) / span, 1e-3 * Math.abs(low)));
 
 /** Find where the slope may jump, by bisection between two numbers with different choices. */
 function turnsBetween(low, high, most = 3) {
