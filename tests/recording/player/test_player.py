@@ -566,6 +566,26 @@ class TestInABrowser:
         assert frame["x"] <= root["x"]
         assert root["x"] + root["width"] <= frame["x"] + frame["width"]
 
+    @pytest.mark.parametrize(("wide", "high"), [(390, 844), (1280, 720)])
+    @pytest.mark.parametrize(
+        ("n", "pool"),
+        [
+            (6, lambda x: tg.max_pool2d(x, 2)),
+            (6, lambda x: tg.max_pool2d(x, 3, stride=2, padding=1, dilation=2)),
+            (5, lambda x: tg.avg_pool2d(x, 3, stride=2, padding=1)),
+            (12, lambda x: tg.max_pool2d(x, 5, stride=1, padding=2)),
+        ],
+    )
+    def test_numbers_in_windows_can_be_read(self, play, n, pool, wide, high):
+        x = Value(np.arange(n * n).reshape(n, n) / 7, label="x")
+        page = play((pool(x) ** 2).sum(), "#step=3", viewport={"width": wide, "height": high})
+        size = "t => parseFloat(getComputedStyle(t).fontSize) * t.getScreenCTM().a"
+        sizes = [text.evaluate(size) for text in page.locator("#grid .landed").all()]
+        assert min(sizes) >= 9
+        scrolls = "f => f.scrollWidth > f.clientWidth"
+        assert page.locator("#grid").evaluate(scrolls) == (n == 12)
+        assert not page.locator("#story").evaluate(scrolls)
+
     def test_padding_is_drawn_around_the_cells(self, play):
         x = Value(np.arange(16.0).reshape(4, 4), label="x")
         page = play(tg.max_pool2d(x, 3, stride=2, padding=1).sum(), "#step=2")

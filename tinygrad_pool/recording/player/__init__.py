@@ -59,7 +59,7 @@ def page_of(
     name = recording.loss.label or recording.names.get(id(recording.loss), "")
     heading = title or f"Backward pass{f' from {plain(name)}' if name else ''}"
     caption = Caption(heading, f"{counted}. Click a node to see what its gradient is made of.")
-    extra = extra._replace(style=extra.style + _dark(), script=script)
+    extra = extra._replace(style=extra.style + _dark(stage.svg), script=script)
     return page(with_caption(stage.svg, caption), caption, extra)
 
 
@@ -91,11 +91,12 @@ def _height(page: str) -> int:
     return round(AROUND + min(highest, max(lowest, min(field / wide, 2) * high)))
 
 
-def _dark() -> str:
-    """Return the style that recolours the picture in dark mode."""
+def _dark(svg: str) -> str:
+    """Return the style that recolours a picture in dark mode."""
     rules = "".join(
         f'main svg [{what}="{light.lower()}"] {{ {what}: {dark}; }}\n'
         for light, dark in theme.DARK.items()
         for what in ("fill", "stroke")
+        if f'{what}="{light.lower()}"' in svg
     )
     return f"\n@media (prefers-color-scheme: dark) {{\n{rules}}}\n"

@@ -76,9 +76,10 @@ function paint(box, name, cells) {
 
 // ---- windows of a pooling
 
-const SIDE = 52;
+const [SIDE, LEAST] = [52, 0.65]; // the scale at which numbers have 9 pixels
 let grid;
 
+/** Draw the units beside the cells, or below for lack of room. */
 function showGrid(data) {
   const figure = part("grid");
   figure.hidden = !data;
@@ -87,18 +88,20 @@ function showGrid(data) {
   figure.replaceChildren();
   const [rows, columns] = [data.cells.length, data.cells[0].length];
   const [tall, wide] = [data.units.length, data.units[0].length];
-  const width = (columns + wide + 1) * SIDE;
   const [[top, bottom], [left, right]] = data.rims.map((rim) => rim.map((n) => n * SIDE));
-  const height = top + Math.max(rows * SIDE, tall * SIDE) + bottom + 24;
-  const frame = `${-left - 2} ${-top - 22} ${left + width + right + 4} ${height}`;
-  const drawing = element("svg", { viewBox: frame, role: "img" }, figure);
-  element("rect", {
-    x: -left, y: -top, class: "padding",
-    width: left + columns * SIDE + right, height: top + rows * SIDE + bottom,
-  }, drawing);
-  drawing.setAttribute("aria-label", `Windows: ${data.plane}`);
+  const [high, broad] = [top + rows * SIDE + bottom, left + columns * SIDE + right];
+  const room = figure.clientWidth;
+  const below = LEAST * (broad + (wide + 1) * SIDE) > room;
+  const [down, across] = below ? [high - top + SIDE / 2, -left] : [-top, broad - left + SIDE];
+  const width = Math.max(broad, left + across + wide * SIDE) + 4;
+  const height = Math.max(high, top + down + tall * SIDE) + 24;
+  const drawing = element("svg", {
+    viewBox: `${-left - 2} ${-top - 22} ${width} ${height}`, role: "img", "aria-label": `Windows: ${data.plane}`,
+    width: Math.max(LEAST * width, Math.min(width, room, 320 * width / height)),
+  }, figure);
+  element("rect", { x: -left, y: -top, class: "padding", width: broad, height: high }, drawing);
   element("text", { x: columns * SIDE / 2, y: -top - 6 }, drawing, data.plane ? `cells, ${data.plane}` : "cells");
-  element("text", { x: right + (columns + 1 + wide / 2) * SIDE, y: -6 }, drawing, "units");
+  element("text", { x: across + wide * SIDE / 2, y: down - 6 }, drawing, "units");
   const texts = [];
   const write = (group, x, y, text, kind = "") => (
     texts.push([element("text", { x: x + SIDE / 2, y, class: kind }, group, text), SIDE - 4]));
@@ -115,7 +118,7 @@ function showGrid(data) {
     return square;
   });
   data.units.flat().forEach((number, i) => {
-    const [x, y] = [right + (columns + 1 + (i % wide)) * SIDE, Math.floor(i / wide) * SIDE];
+    const [x, y] = [across + (i % wide) * SIDE, down + Math.floor(i / wide) * SIDE];
     const group = element("g", {}, drawing);
     const square = element("rect", { x, y, width: SIDE, height: SIDE, class: "cell" }, group);
     write(group, x, y + 22, number);
