@@ -256,6 +256,26 @@ class TestInABrowser:
         page.get_by_role("slider").fill("0")
         assert float(page.locator("#cursor").get_attribute("x1")) < float(place)
 
+    @pytest.mark.parametrize("size", [(1280, 720), (390, 844)])
+    def test_names_stand_at_the_ends_of_lines_apart_from_each_other(self, opened, size):
+        parameters = [tg.Value([2.0], label=f"w{i}") for i in range(3)]
+        watched = tg.watch(parameters)
+        for step in range(20):
+            x = 1.0 if step < 10 else np.nan
+            E = sum((w * x).sum() ** 2 for w in parameters)
+            for w in parameters:
+                w.zero_grad()
+            E.backward()
+            watched.step(E)
+        page = opened(watched, viewport={"width": size[0], "height": size[1]})
+        page.get_by_role("slider").fill("9")
+        names = [name.bounding_box() for name in page.locator("main .name").all()]
+        assert len(names) == 3
+        end = page.locator("#cursor").bounding_box()["x"]
+        assert all(0 < box["x"] - end < 20 for box in names)
+        tops = sorted(box["y"] for box in names)
+        assert min(np.diff(tops)) > 9
+
     @pytest.mark.parametrize("size", [(1920, 1080), (1000, 900), (390, 844)])
     def test_everything_fits_into_the_window(self, opened, run, size):
         page = opened(run, viewport={"width": size[0], "height": size[1]})

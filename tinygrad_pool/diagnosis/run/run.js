@@ -84,14 +84,16 @@ function curve(values, i, up) {
   draw();
 }
 
-/** Write the names at the ends of their lines, as many as there is room for. */
+/** Write the names at the ends of their lines, or up to three lines below, as many as there is room for. */
 function names(lines, up) {
-  const ends = lines.map((values, i) => ({ i, y: up(values.findLast(finite) ?? 0) })).sort((a, b) => a.y - b.y);
-  let free = -Infinity;
-  for (const { i, y } of ends) {
-    if (y < free) continue;
-    element("text", { class: "name", style: colourOf(i), x: width - room.right + 6, y: y + room.line / 3 }, svg, run.names[i].slice(0, LONGEST));
-    free = y + room.line;
+  const ends = lines.map((values, i) => ({ i, k: Math.max(0, values.findLastIndex(finite)) }));
+  const heights = ends.map((end) => ({ ...end, y: up(lines[end.i][end.k] ?? 0) })).sort((a, b) => a.y - b.y);
+  let free = room.top + room.line; // below the crosses
+  for (const { i, k, y } of heights) {
+    const down = Math.max(y, free);
+    if (down > y + 3.5 * room.line) continue;
+    element("text", { class: "name", style: colourOf(i), x: across(run.steps[k]) + 6, y: down + room.line / 3 }, svg, run.names[i].slice(0, LONGEST));
+    free = down + room.line;
   }
 }
 
