@@ -202,6 +202,31 @@ def test_it_is_one_file_that_loads_nothing(run, tmp_path):
         run.to_html(tmp_path / "run.txt")
 
 
+@pytest.mark.parametrize("largest", [1e2, 1e50, 1e150])
+def test_the_line_of_zeros_is_apart_from_the_ticks(largest):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    w = tg.Value(0.0, label="w")
+    watched = tg.watch(w)
+    for x in (1.0, largest, 1.0):
+        w.zero_grad()
+        E = w * x
+        E.backward()
+        watched.step(E)
+        w.data = w.data - w.grad
+    figure = watched.plot()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    axes = figure.axes[2]
+    low, high = axes.get_ylim()
+    ticks = zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+    (zero,) = axes.texts
+    around = zero.get_window_extent(canvas.get_renderer())
+    drawn = [label for at, label in ticks if low <= at <= high and label.get_text()]
+    assert drawn
+    assert not any(around.overlaps(label.get_window_extent()) for label in drawn)
+
+
 @pytest.mark.peer
 @pytest.mark.browser
 class TestInABrowser:

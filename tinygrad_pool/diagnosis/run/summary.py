@@ -124,7 +124,8 @@ def plot_of(run: Summary, name: str = "light") -> Figure:
     panels = zip(axes, WHAT, (g, run.shares, w), strict=True)
     for panel, what, lines in panels:
         positive = lines[np.isfinite(lines) & (lines > 0)]
-        zero = 10.0 ** (np.floor(np.log10(positive.min(initial=1.0))) - 1.5)  # at no tick
+        low, high = np.log10([positive.min(initial=1.0), positive.max(initial=1.0)])
+        zero = 10.0 ** max(-323, np.floor(low) - max(1.5, (high - low) / 8))
         shown = np.where(np.isfinite(lines) & (lines >= 0), np.maximum(lines, zero), np.nan)
         panel.set_yscale("log")
         for i, parameter in enumerate(names):
@@ -135,6 +136,8 @@ def plot_of(run: Summary, name: str = "light") -> Figure:
             panel.axhline(zero, color=theme.FAINT, linewidth=1)
             across = panel.get_yaxis_transform()
             panel.text(-0.012, zero, "0", ha="right", va="center", transform=across)
+            _, top = panel.get_ylim()
+            panel.set_yticks([y for y in panel.get_yticks() if 10.0 ** np.floor(low) <= y <= top])
             panel.set_ylim(bottom=zero / 2)
         for event in run.events:
             panel.axvline(event.step, color=theme.NOT_A_NUMBER, linestyle="--", linewidth=1)
