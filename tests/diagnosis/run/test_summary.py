@@ -149,7 +149,7 @@ def test_the_legend_names_some_and_counts_the_others(n, more):
 
 @pytest.mark.covered
 def test_an_empty_run_can_be_plotted():
-    assert "<svg" in tg.watch(Value(1.0, label="w")).plot()._repr_svg_()
+    assert "<svg" in tg.watch(Value(1.0, label="w")).draw()._repr_svg_()
 
 
 # -- the page

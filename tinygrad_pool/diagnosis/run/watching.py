@@ -288,6 +288,8 @@ class Run:
         """
         return plot_of(self.summary(), theme)
 
+    draw = plot
+
     def to_html(self, path: str | os.PathLike[str], *, title: str = "Training run") -> Path:
         """Write a page with a slider over the steps: one file, which needs no network.
 
