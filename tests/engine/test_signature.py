@@ -77,3 +77,21 @@ def test_micrograd_s_way_to_define_an_operation_gets_a_hint(options):
         Value(1.0, **options)
     with pytest.raises(OptionError, match=r"no option 'name': v\.label names a Value"):
         Value(1.0, name="x")
+
+
+@pytest.mark.parametrize("options", [{}, {"label": "y"}])
+@pytest.mark.parametrize("more", [((Value(1.0),), "sin"), ({Value(1.0)},), ([Value(1.0)],)])
+def test_so_do_the_children_of_micrograd_by_position(more, options):
+    with pytest.raises(OptionError, match=r"^Value: takes data and a label; .* tg\.lift\(rule\)"):
+        Value(1.0, *more, **options)
+
+
+def test_subclasses_may_take_children():
+    class Ported(Value):
+        def __init__(self, data, children=(), op="", label=""):
+            super().__init__(data, label)
+            self.children, self.kind = children, op
+
+    assert Ported(1.0, (Value(2.0),), "+", label="y").label == "y"
+    with pytest.raises(OptionError, match="a label; "):
+        Value(1.0, "x", "y")

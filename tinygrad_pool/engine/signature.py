@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from tinygrad_pool.engine.numpy_protocol import AnswersNumPy
 from tinygrad_pool.errors import OptionError, RuleError
 from tinygrad_pool.rules.composition import HINTS
+from tinygrad_pool.rules.primitive import is_value
 from tinygrad_pool.rules.rule import Rule
 
 NEW_OPERATION = (
@@ -114,6 +115,13 @@ def reject_foreign_options(name: str, options: dict[str, Any]) -> None:
     for option in options:
         hint = f": {HABITS[option]}" if option in HABITS else ""
         raise OptionError(f"{name}: no option {option!r}{hint}")
+
+
+def reject_children(given: tuple[Any, ...]) -> None:
+    """Raise OptionError for micrograd's Value(data, children, op), given what follows the data."""
+    of_values = [type(x) in (tuple, list, set) and any(map(is_value, x)) for x in given[:1]]
+    if len(given) > 1 or any(of_values):
+        raise OptionError(f"Value: takes data and a label; {NEW_OPERATION}")
 
 
 def with_signature(operation: Callable[..., Any], rule: Rule, signature: Signature) -> Any:

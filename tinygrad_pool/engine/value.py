@@ -19,10 +19,9 @@ from tinygrad_pool.engine.backward import start
 from tinygrad_pool.engine.context import SETTING, About, here, no_grad
 from tinygrad_pool.engine.data import copied, to_data
 from tinygrad_pool.engine.lift import operation_of
-from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, LeafNode, Node, bind, next_id
-from tinygrad_pool.engine.signature import NEW_OPERATION, reject_foreign_options
+from tinygrad_pool.engine.node import NO_OPTIONS, NOTHING, LeafNode, bind, next_id
+from tinygrad_pool.engine.signature import reject_children, reject_foreign_options
 from tinygrad_pool.engine.turns import TURN
-from tinygrad_pool.errors import OptionError
 from tinygrad_pool.rules import arithmetic, elementwise, linear, reductions, shaping
 from tinygrad_pool.rules.arguments import text
 from tinygrad_pool.rules.rule import Backward
@@ -77,14 +76,16 @@ class Value(HasArrayMethods):
 
     __slots__ = ("__dict__",)  # for attributes that users set
 
-    def __new__(cls, *_: Any, **__: Any) -> Value:  # noqa: D102  # see the class
+    def __new__(cls, *given: Any, **named: Any) -> Value:  # noqa: D102  # see the class
+        if cls is Value and "label" in named:
+            reject_children(given[1:])
         leaf: Any = object.__new__(_leaf_class(cls))  # type: ignore[arg-type]  # classes are hashable
         leaf._assigned, leaf._mutated, leaf._bits, leaf._lent = 0, 0, None, False
         return cast("Value", leaf)
 
     def __init__(self, data: Any, label: str = "", *children: Any, **habits: Any) -> None:
-        if children or (isinstance(label, tuple) and any(isinstance(p, Node) for p in label)):
-            raise OptionError(f"Value: takes data and a label; {NEW_OPERATION}")
+        if children or type(label) is not str:
+            reject_children((label, *children))
         reject_foreign_options("Value", habits)
         self._numbers = to_data(data, "Value")
         self._grad, self._order = None, next_id()
