@@ -233,6 +233,8 @@ def _compare(relation: Callable[[Any, Any], Any], v: Node, other: Any) -> Any:
         answer = relation(v._numbers, w)
     except ValueError as error:
         raise broadcast_error(relation.__name__, [v._numbers, w]) from error
+    if isinstance(answer, np.ndarray) and not SETTING.get().traced:
+        return answer
     sign, known = SIGNS[relation.__name__], as_answer(answer)
     rival = other if isinstance(other, Node) else None
     _note(v, sign, w, known, rival)
