@@ -43,7 +43,13 @@ def test_the_fractional_part_of_an_infinity_is_0():
         np.testing.assert_array_equal(y, expected)
     assert np.signbit(rest.data[1])
     rest.backward(np.ones(4))
-    assert x.grad.tolist() == [0.0, 0.0, 1.0, 1.0]
+    assert x.grad.tolist() == [0.0, 0.0, 0.0, 1.0]
+
+
+def test_infinities_are_found_again_when_modf_runs_again():
+    x = Value([np.inf, 1.5], label="x")
+    again = tg.unroll(np.modf(x)[0].sum())(x=[2.5, np.inf])
+    assert (again.loss, again.gradients["x"].tolist()) == (0.5, [1.0, 0.0])
 
 
 def test_the_whole_part_of_a_quotient_is_noted_as_a_plain_number():

@@ -207,9 +207,8 @@ def divmod(x: Array, w: Array) -> tuple[Any, Array]:
 @composes("modf")
 def modf(x: Array) -> tuple[Array, Any]:
     """Return the fractional part, 0 for an infinity, and the whole part, without gradient."""
-    infinite = np.isinf(x)
-    rest = np.where(infinite, 0.0 * np.sign(x), x) if np.any(infinite) else x
-    return np.fmod(rest, 1.0), np.trunc(x)
+    finite = np.nan_to_num(x, nan=np.nan, posinf=0.0, neginf=-0.0)
+    return np.fmod(finite, 1.0), np.trunc(x)
 
 
 @composes("reciprocal")
