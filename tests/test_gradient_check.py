@@ -262,6 +262,8 @@ class TestScale:
             (lambda r: 8.99e9 * 1.6e-19**2 / r**2, [5.3e-11]),
             (lambda x: 1 / (x**5 * (np.exp(0.0144 / (x * 5800)) - 1)), [5e-7]),
             (lambda v: (1 / v).sum(), [[1e-100, 1.0, 1e100]]),
+            (lambda x: 1 / x, [1e-200]),
+            (np.cbrt, [1e-200]),
             (lambda v: (v.astype(np.float32) ** 2).sum(), [A]),
             (lambda v: (v.astype(np.float16) * 2.0).exp(), [A]),
         ],
@@ -272,6 +274,14 @@ class TestScale:
     def test_a_loss_of_house_prices(self):
         area, price = np.array([50.0, 80.0, 120.0]), np.array([2e5, 3e5, 4.1e5])
         assert tg.gradcheck(lambda w, b: ((w * area + b - price) ** 2).mean(), 3000.0, 1e4)
+
+    @pytest.mark.parametrize("scale", [1e-300, 1e-9, 1e-5, 1.0, 1e9, 1e300])
+    def test_a_wrong_slope_where_a_rule_is_flat_is_found_at_any_scale(self, scale):
+        def rectified(x):
+            return np.where(x > 0, x, 0.0), lambda g: (np.where(x > 0, g, 0.1 * g),)
+
+        with pytest.raises(GradientError, match="the slope is 0 from the left and 0 to the right"):
+            tg.gradcheck(tg.lift(rectified), scale * np.array([1.0, -1.0]))
 
     @pytest.mark.parametrize("scale", [1e-100, 1e-9, 1e-3, 1.0, 1e3, 1e6, 1e9, 1e30, 1e100])
     @pytest.mark.parametrize("factor", [0.0, 0.5, -1.0, 1.001])

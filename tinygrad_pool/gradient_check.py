@@ -45,14 +45,14 @@ class Slopes(NamedTuple):
     right: float
 
     def admit(self, slope: float, noise: float = 0.0) -> bool:
-        """Return whether a slope lies between the two; always if one of them is NaN.
+        """Return whether a slope lies between the two; always if one of them is not finite.
 
         `noise` bounds the rounding error of the two.
 
         >>> Slopes(0.0, 1.0).admit(0.5), Slopes(1.0, 1.0).admit(0.5)
         (True, False)
         """
-        if np.isnan(self).any():
+        if not np.isfinite(self).all():
             return True
         slack = TOLERANCE * max(map(abs, self)) + noise
         return min(self) - slack <= slope <= max(self) + slack
@@ -206,7 +206,7 @@ def _misfit(
     """
     for h in steps:
         slopes = slopes_at(h)
-        if not noise / h > TOLERANCE * max(map(abs, slopes)):
+        if not noise / h > TOLERANCE * max(map(abs, (*slopes, slope))):
             break
     lost = not any(slopes) and abs(slope) < np.finfo(float).eps  # in rounding, beside a 1
     if lost or slopes.admit(slope, noise / h + rounding):
@@ -253,9 +253,9 @@ def _steps(x: Array, direction: Array | float = 1.0) -> Array:
     """Return steps along a direction, growing from the smallest number moved to the largest."""
     sizes = np.abs(x * direction)
     sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
-    least = max(np.min(sizes, initial=1.0), 1e-150)
-    largest = min(np.max(sizes, initial=1.0), 1e150)
-    return STEP * np.geomspace(least, largest, 1 + ceil(log10(largest / least)))
+    least = max(np.min(sizes, initial=1.0), 1e-300)
+    largest = min(np.max(sizes, initial=1.0), 1e300)
+    return STEP * np.geomspace(least, largest, 1 + ceil(log10(largest) - log10(least)))
 
 
 def _letter(node: Node, i: int) -> str:
