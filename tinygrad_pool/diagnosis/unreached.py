@@ -99,7 +99,7 @@ def never_taken(survey: Survey) -> Iterator[Finding]:
 
     Units are along the last axis. Indices in the loss, as by labels, are not reported.
     """
-    for node in (v for v in survey.nodes if traits_of(v.rule).unit != "softmax"):
+    for node in (v for v in survey.nodes if traits_of(v.rule).sparsity):
         if node.is_leaf or node.rule is shaping.reshape or node.ndim < 2 or node in survey.after:
             continue
         users, taken = _indices(survey, node)
