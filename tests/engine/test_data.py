@@ -139,3 +139,8 @@ def test_an_index_may_change_after_its_use_in_any_sequence(kind):
     key[0] = 1
     y.backward()
     assert v.grad.tolist() == [2.0, 0.0, 1.0]
+
+
+def test_an_index_may_be_a_memoryview_of_rows():
+    v = Value([1.0, 2.0, 3.0])
+    assert v[memoryview(np.array([[0, 1], [2, 2]]))].data.tolist() == [[1.0, 2.0], [3.0, 3.0]]

@@ -91,11 +91,11 @@ def read_only_copy(x: Any) -> Any:
         return slice(*map(read_only_copy, (x.start, x.stop, x.step)))
     if type(x) is tuple:
         return tuple(map(read_only_copy, x))
-    if isinstance(x, MutableSequence | memoryview):
+    if isinstance(x, MutableSequence):
         return [*map(read_only_copy, x)]
     if type(x) is dict:
         return {key: read_only_copy(value) for key, value in x.items()}
-    if isinstance(x, np.ndarray) or _is_like_an_array(x):
+    if isinstance(x, np.ndarray | memoryview) or _is_like_an_array(x):
         _reject_masked(x, "an index or an option")
         x = np.array(np.asarray(x))  # twice, since not every class copies when asked to
         x.flags.writeable = False
