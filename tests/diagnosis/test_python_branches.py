@@ -83,6 +83,11 @@ def test_a_choice_that_reaches_the_graph_is_reported(find, program, what):
     assert finding.says.startswith(f"Python's {what} chose by the data of ")
 
 
+def test_a_line_is_reported_once(find):
+    (finding,) = find("E = a * b if a.data > 0 and (b.data > 0 or b.data < -1) else b")
+    assert finding.says == "Python's if chose by the data of a Value"
+
+
 @pytest.mark.parametrize(
     "program",
     [

@@ -62,6 +62,7 @@ def choices_of_python(survey: Survey) -> Iterator[Finding]:
     known = {(line.file, line.number) for line in by_line}
     for file, fork in forks_by_data(survey.nodes):
         if (file, fork.first) not in known:
+            known.add((file, fork.first))
             yield _finding(survey, Line(file, fork.first, ""), fork.what, [])
 
 
