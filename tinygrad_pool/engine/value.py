@@ -77,7 +77,7 @@ class Value(HasArrayMethods):
     __slots__ = ("__dict__",)  # for attributes that users set
 
     def __new__(cls, *given: Any, **named: Any) -> Value:  # noqa: D102  # see the class
-        if cls is Value and "label" in named:
+        if len(given) > 1 and cls is Value and "label" in named:
             reject_children(given[1:])
         leaf: Any = object.__new__(_leaf_class(cls))  # type: ignore[arg-type]  # classes are hashable
         leaf._assigned, leaf._mutated, leaf._bits, leaf._lent = 0, 0, None, False
