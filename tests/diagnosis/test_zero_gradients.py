@@ -287,6 +287,19 @@ def test_an_error_of_0_that_no_parameter_can_change_is_not_an_exact_fit(y, cause
     assert "fit" not in finding.why
 
 
+@pytest.mark.parametrize(
+    "y",
+    [
+        lambda w, b: tg.weighted_sum([w, 1.0], [3.0, 1.0], b),
+        lambda w, b: tg.conv1d([[[4.0, 0.0]]], w * np.ones((1, 1, 2)), b.reshape(1)),
+    ],
+)
+def test_terms_and_a_bias_that_add_up_to_0_do_not_underflow(y):
+    w, b = tg.Value(1.0, label="w"), tg.Value(-4.0, label="b")
+    (finding,) = zeros((y(w, b) ** 2).sum(), parameters=[w, b])
+    assert "; the error is 0 there: the fit is exact" in finding.why
+
+
 def test_activations_that_underflow_are_named_where_they_do():
     h = tg.Value(np.ones((3, 2), np.float16))
     weights = [tg.Value(np.full((2, 2), 2e-3, np.float16), label=f"W{i}") for i in range(5)]

@@ -172,14 +172,15 @@ def made_by(survey: Survey, zero: Node) -> str:
 
 
 def _underflowed(node: Node) -> bool:
-    """Return whether the numbers of a node are 0 only because they are too small for its dtype."""
+    """Return whether the numbers of a node are 0 only because they are too small for its dtype.
+
+    Sums of several products, or with a bias, may be 0 otherwise.
+    """
     traits, operands = traits_of(node.rule), operands_of(node)
     small = traits.vanishes == UNDERFLOWS or traits.unit in ("product", "power", "squash")
-    return (
-        small
-        and not np.any(node._numbers)
-        and bool(np.any(run_again(node, [*map(_scaled, operands)])[0]))
-    )
+    if not small or len(operands) > 2 or np.any(node._numbers):
+        return False
+    return bool(np.any(run_again(node, [*map(_scaled, operands)])[0]))
 
 
 def less_itself(node: Node, x: Any) -> str:
