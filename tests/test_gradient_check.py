@@ -264,6 +264,8 @@ class TestScale:
             (lambda v: (1 / v).sum(), [[1e-100, 1.0, 1e100]]),
             (lambda x: 1 / x, [1e-200]),
             (np.cbrt, [1e-200]),
+            (np.cbrt, [0.0]),
+            (lambda v: np.linalg.eigh(v).eigenvectors, [np.eye(2)]),
             (lambda v: (v.astype(np.float32) ** 2).sum(), [A]),
             (lambda v: (v.astype(np.float16) * 2.0).exp(), [A]),
         ],

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from inspect import Parameter, signature
 from itertools import chain
-from math import ceil, log10
+from math import ceil, isfinite, log10
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -213,7 +213,8 @@ def _misfit(
         return None
     slack = TOLERANCE * max(map(abs, slopes)) + 5 * noise / h + rounding
     ends = (*slopes, *(2 * b - a for a, b in zip(slopes, slopes_at(h / 2), strict=True)))
-    return None if Slopes(min(ends), max(ends)).admit(slope, slack) else slopes
+    infinite = not isfinite(slope) and max(map(abs, ends)) > 1.5 * max(map(abs, slopes))
+    return None if infinite or Slopes(min(ends), max(ends)).admit(slope, slack) else slopes
 
 
 def _gradients(f: Callable[..., Value], arrays: list[Array], r: Array) -> tuple[list[Array], float]:

@@ -101,6 +101,20 @@ def test_a_pool_with_ties_is_right():
     assert tg.record(sum((y * y).sum() for y in pooled)).check().holds
 
 
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (np.cbrt, 0.0),
+        (lambda v: -np.cbrt(v), [0.0, 1.0]),
+        (lambda v: np.linalg.svd(v).U, np.eye(2)),
+    ],
+)
+def test_a_slope_that_is_infinite_is_not_wrong(f, x):
+    with np.errstate(all="ignore"):
+        y = f(Value(x))
+        assert tg.record((y * np.arange(1.0, 1 + y.size).reshape(y.shape)).sum()).check().holds
+
+
 def test_numbers_outside_a_rules_domain_are_left_alone():
     with np.errstate(all="ignore"):
         found = tg.record(Value(0.0) ** 0.5).check()

@@ -135,6 +135,8 @@ def _compared(
         return None
     # the error of a one-sided slope is proportional to the step: half of it tells without it
     low, high = _bounds([2 * slope(h / 2) - s for h, s in zip((-STEP, STEP), slopes, strict=True)])
+    if not isfinite(ours) and max(-low, high) > 1.5 * max(-least, most):
+        return None  # the shorter the step, the steeper: the slope is infinite
     low, high = min(least, low), max(most, high)
     if isfinite(ours) and low - slack <= ours <= high + slack:
         return None
