@@ -95,6 +95,8 @@ class TestNotFinite:
             (lambda w: np.log1p(w - 1.0), ". Keep its operand above −1"),
             (np.arccosh, ". Keep its operand above 1"),
             (np.cbrt, ". Keep its operand away from 0"),
+            (lambda w: np.linalg.eigh(np.diag(w)).eigenvectors, ". Keep its eigenvalues apart"),
+            (lambda w: np.linalg.svd(np.diag(w)).U, " values apart, and away from 0"),
             (lambda w: np.mod(1.0, w), ". Keep the divisor away from 0"),
             (lambda w: np.fmod(1.0, w), ". Keep the divisor away from 0"),
             (

@@ -38,6 +38,8 @@ FIXES = {
     **dict.fromkeys(("div", "fmod", "remainder"), "Keep the divisor away from 0"),
     "sqrt": "Add a small number under the root",
     "cbrt": "Keep its operand away from 0",
+    "eigenvectors": "Keep its eigenvalues apart",
+    "singular_vectors": "Keep its singular values apart, and away from 0",
     **dict.fromkeys(("power", "log2", "log10"), ABOVE_0),
     "log1p": "Keep its operand above −1",
     "arccosh": "Keep its operand above 1",

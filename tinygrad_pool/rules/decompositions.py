@@ -156,7 +156,7 @@ def pinv(x: Array, rcond: float | None = None) -> tuple[Array, Backward]:
 
     Y = X⁺            ∂E/∂X = H − X Y H + K − K Y X − Yᵀ G Yᵀ,  H = Gᵀ Y Yᵀ,  K = Yᵀ Y Gᵀ
 
-    The slopes hold for changes that keep the rank.
+    The slopes hold for changes that keep the rank, if what counts as 0 is 0 up to rounding.
 
     >>> y, backward = pinv(np.array([[2.0], [0.0]]))
     >>> y, backward(np.array([[1.0, 1.0]]))[0].T
