@@ -117,10 +117,9 @@ def reject_foreign_options(name: str, options: dict[str, Any]) -> None:
         raise OptionError(f"{name}: no option {option!r}{hint}")
 
 
-def reject_children(given: tuple[Any, ...]) -> None:
+def reject_children(first: Any, *rest: Any) -> None:
     """Raise OptionError for micrograd's Value(data, children, op), given what follows the data."""
-    of_values = [type(x) in (tuple, list, set) and any(map(is_value, x)) for x in given[:1]]
-    if len(given) > 1 or any(of_values):
+    if rest or (type(first) in (tuple, list, set) and any(map(is_value, first))):
         raise OptionError(f"Value: takes data and a label; {NEW_OPERATION}")
 
 

@@ -78,14 +78,14 @@ class Value(HasArrayMethods):
 
     def __new__(cls, *given: Any, **named: Any) -> Value:  # noqa: D102  # see the class
         if len(given) > 1 and cls is Value and "label" in named:
-            reject_children(given[1:])
+            reject_children(*given[1:])
         leaf: Any = object.__new__(_leaf_class(cls))  # type: ignore[arg-type]  # classes are hashable
         leaf._assigned, leaf._mutated, leaf._bits, leaf._lent = 0, 0, None, False
         return cast("Value", leaf)
 
     def __init__(self, data: Any, label: str = "", *children: Any, **habits: Any) -> None:
         if children or type(label) is not str:
-            reject_children((label, *children))
+            reject_children(label, *children)
         reject_foreign_options("Value", habits)
         self._numbers = to_data(data, "Value")
         self._grad, self._order = None, next_id()

@@ -102,7 +102,7 @@ def _wrong(recording: Trace, step: Step, rng: np.random.Generator) -> Iterator[W
     if not _is_close(middle, node._numbers):
         raise ArithmeticError("the rule computes other numbers each time")
     together = _compared(step, data, towards, middle, (*moving,))
-    if together is not None and _is_narrow(step):  # perhaps it only under- or overflows its dtype
+    if together is not None and _precision(node, sent) > TOLERANCE:  # of a narrow dtype
         g = _wide(step.upstream)
         again = Step(node, g, run_again(node, data)[1](g))
         together = _compared(again, data, towards, middle, (*moving,)) and together
@@ -180,11 +180,6 @@ def _is_close(x: Any, y: Any) -> bool:
     if type(x) is type(y) is float:
         return isclose(x, y, rel_tol=1e-9) or isnan(x) or isnan(y)
     return np.allclose(x, y, rtol=1e-3, atol=1e-6, equal_nan=True)
-
-
-def _is_narrow(step: Step) -> bool:
-    """Return whether a number of a step has fewer digits than float64."""
-    return any(np.asarray(c).dtype.itemsize < 8 for c in (step.node._numbers, *step.contributions))
 
 
 def _precision(node: Node, sent: tuple[Any, ...]) -> float:
