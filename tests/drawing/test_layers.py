@@ -231,9 +231,9 @@ class TestSumsWrittenOut:
             assert "−b = −0.25" in graph.source
             assert "−w₃ = −3" in graph.source
 
-    def test_a_subtracted_constant_and_a_subtracted_node_of_weights(self):
-        x, w = Value(0.5, label="x"), Value(2.0, label="w")
-        o = 1.0 - tg.weighted_sum([w], [x], Value(0.5)) - w * 3.0
+    def test_a_subtracted_node_of_weights(self):
+        x, w, b = Value(0.5, label="x"), Value(2.0, label="w"), Value(1.0, label="b")
+        o = b - tg.weighted_sum([w], [x], Value(0.5)) - w * 3.0
         unit = layers_of([o], [], None)[-1][0]
         assert [link.number for link in unit.links] == [1.0, -0.5, -2.0]
         assert unit.constants == [-6.0]
@@ -242,6 +242,9 @@ class TestSumsWrittenOut:
         "other",
         [
             lambda w, x, h: w * h - Value(1.0, label="t"),  # a target is no bias
+            lambda w, x, h: w * h - 1.0,
+            lambda w, x, h: 1.0 - w * h,
+            lambda w, x, h: w * h - Value(1.0),
             lambda w, x, h: Value(2.0, label="a") * Value(3.0, label="b") + Value(1.0, label="c"),
             lambda w, x, h: x + w * h,  # the input is no bias
             lambda w, x, h: w * h + h * h,

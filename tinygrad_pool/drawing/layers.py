@@ -172,7 +172,9 @@ class UnitSums:
                 terms += [term._replace(sign=sign) for term in reversed(self._terms(p))]
             elif only_here and p.rule is mul and (k := self._weight_of(p)) is not None:
                 terms.append(Term(p, 1 - k, sign, p.parents[k]))
-            elif not isinstance(p, Node) or p in self.weights or p in self.nameless:
+            elif p in self.weights or (
+                node.rule is add and (not isinstance(p, Node) or p in self.nameless)
+            ):  # a number that is subtracted is rather a target
                 terms.append(Term(node, i, sign))
             else:
                 return []
