@@ -126,6 +126,12 @@ def test_a_pseudo_inverse_has_slopes_among_matrices_of_its_rank():
     assert np.linalg.pinv(Value(np.diag([2.0, 1.0])), 0.6).data.tolist() == [[0.5, 0.0], [0.0, 0.0]]
 
 
+def test_eigenvalues_of_a_nan_are_not_numbers():
+    x = np.diag([np.nan, 1.0])  # np.linalg.eigvalsh(x) is 0 and −0
+    assert np.isnan(np.linalg.eigvalsh(Value(x)).data).any()
+    assert np.array_equal(np.linalg.eigh(Value(x)).eigenvalues.data, np.linalg.eigh(x)[0], True)
+
+
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (2, 0, 0), (0, 2, 2)])
 def test_empty_matrices(shape):
     for name, f in FUNCTIONS.items():
