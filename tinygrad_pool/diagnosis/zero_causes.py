@@ -47,10 +47,7 @@ SURE: dict[Any, int] = {
 """Rules of cross entropies, which are 0 if all answers are right and certain; and their signs."""
 
 
-AS_RELU = (
-    *(reductions.maximum, comparisons.fmax, elementwise.clip, elementwise.where),
-    arithmetic.mul,
-)
+RELUS = (reductions.maximum, comparisons.fmax, elementwise.clip, elementwise.where, arithmetic.mul)
 """Rules with which a relu can be written: a constant of them is 0, or a mask."""
 
 
@@ -172,13 +169,10 @@ def made_by(survey: Survey, zero: Node) -> str:
 
 
 def _underflowed(node: Node) -> bool:
-    """Return whether the numbers of a node are 0 only because they are too small for its dtype.
-
-    Sums of several products, or with a bias, may be 0 otherwise.
-    """
+    """Return whether the numbers of a node are 0 only because they are too small for its dtype."""
     traits, operands = traits_of(node.rule), operands_of(node)
     small = traits.vanishes == UNDERFLOWS or traits.unit in ("product", "power", "squash")
-    if not small or len(operands) > 2 or np.any(node._numbers):
+    if not small or len(operands) > 2 or np.any(node._numbers):  # with a bias, a sum may be 0
         return False
     return bool(np.any(run_again(node, [*map(_scaled, operands)])[0]))
 
@@ -242,7 +236,7 @@ def in_loss(survey: Survey, node: Node) -> bool:
 
 def is_relu(node: Node) -> bool:
     """Return whether a node is a relu, or written as one: np.maximum(0, a), a * (a > 0)."""
-    if node.rule not in AS_RELU:
+    if node.rule not in RELUS:
         return node.rule is elementwise.relu
     constants = [node.options.get("min"), *(p for p in node.parents if not isinstance(p, Node))]
     values = [p for p in node.parents if isinstance(p, Node)]
