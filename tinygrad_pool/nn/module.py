@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableSequence
+from collections import UserList, deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from importlib import import_module
 from reprlib import recursive_repr
@@ -34,10 +35,10 @@ LISTED = 20
 class Module(Saved, WithHabits):
     """A part of a network: define `__init__` and `forward`, and store its parts in attributes.
 
-    The parameters are the Values in its attributes, in sequences and dicts there, and in the
-    modules among them, in order. A computed Value, such as an output kept for inspection, is not a
-    parameter. Calling the module runs `forward` under `tg.scope`: pictures show a frame with the
-    name of the attribute that holds the module.
+    The parameters are the Values in its attributes, in lists, tuples, deques and dicts there, and
+    in the modules among them, in order. A computed Value, such as an output kept for inspection, is
+    not a parameter. Calling the module runs `forward` under `tg.scope`: pictures show a frame with
+    the name of the attribute that holds the module.
 
     >>> class Twice(Module):
     ...     def __init__(self):
@@ -306,4 +307,4 @@ def _parts_of(value: Any) -> Mapping[Any, Any]:
         return vars(value)
     if isinstance(value, Mapping):
         return value
-    return dict(enumerate(value)) if isinstance(value, tuple | MutableSequence) else {}
+    return dict(enumerate(value)) if isinstance(value, list | tuple | deque | UserList) else {}
