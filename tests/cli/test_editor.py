@@ -234,7 +234,7 @@ class TestLoad:
 
     def test_a_failing_pass_is_reported(self, net):
         net.write_text("import tinygrad_pool as tg\n")
-        with pytest.raises(OptionError, match="has no Value that is a number"):
+        with pytest.raises(OptionError, match="has no computed number"):
             editor.load({"program": str(net)})
 
     def test_an_error_without_a_line_of_the_script_is_reported(self, net, monkeypatch):

@@ -64,17 +64,35 @@ class TestDraw:
         (tmp_path / "empty.py").write_text("x = 1\n")
         assert main(["draw", str(tmp_path / "empty.py"), "-o", str(tmp_path / "g.svg")]) == 1
         assert capsys.readouterr().err.endswith(
-            " has no Value that is a number at top level; it has no Values; return a function's "
+            " has no computed number at top level; it has no Values; return a function's "
             "result to the top level, as in loss = main(), and call a function that tg.grad "
             "differentiates with Values, as in loss = f(tg.Value(x))\n"
         )
 
+    @pytest.mark.parametrize("command", ["tree", "diagnose"])
+    def test_a_leaf_is_not_taken_for_a_loss_made_in_a_function(self, tmp_path, capsys, command):
+        (tmp_path / "net.py").write_text(
+            "import tinygrad_pool as tg\n"
+            "w, b = tg.Value(2.0), tg.Value(-1.0)\n"
+            "def main():\n"
+            "    (w * b).backward()\n"
+            "main()\n"
+        )
+        assert main([command, str(tmp_path / "net.py")]) == 1
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert (
+            "net.py has no computed number at top level; it has w, b (--value b selects that one); "
+            "return a function's result to the top level, as in loss = main()" in printed.err
+        )
+        assert main([command, str(tmp_path / "net.py"), "--value", "b"]) == 0
+
     def test_a_script_with_only_arrays_is_told_to_use_value(self, tmp_path, capsys):
-        (tmp_path / "net.py").write_text("import tinygrad_pool as tg\ny = tg.Value([1.0, 2.0])\n")
+        (tmp_path / "net.py").write_text("import tinygrad_pool as tg\ny = tg.Value([1.0, 2.0]) * 3\n")
         assert main(["tree", str(tmp_path / "net.py")]) == 1
         error = capsys.readouterr().err
         assert error.endswith(
-            "net.py has no Value that is a number at top level; it has y "
+            "net.py has no computed number at top level; it has y "
             "(--value y selects that one)\n"
         )
         assert main(["tree", str(tmp_path / "net.py"), "--value", "y"]) == 0
@@ -92,7 +110,7 @@ class TestDraw:
             "import sys, tinygrad_pool as tg\n"
             "from beside import number\n"
             "if __name__ == '__main__':\n"
-            "    E = tg.Value(number, label=f'{len(sys.argv)} argument')\n"
+            "    E = tg.Value(number, label=f'{len(sys.argv)} argument') * 2.0\n"
         )
         ran = run("draw", tmp_path / "script.py", "-o", tmp_path / "g.dot")
         assert ran.returncode == 0, ran.stderr

@@ -91,7 +91,7 @@ def _parser() -> _Parser:
         command = _add(commands, run.__name__, about, epilog=REST)
         command.add_argument("script", type=Path, metavar="SCRIPT.py", **script)
         command.add_argument(
-            "--value", metavar="NAME", help="which Value; default: the last number"
+            "--value", metavar="NAME", help="which Value; default: the last computed number"
         )
         command.set_defaults(run=run)
         return command

@@ -159,25 +159,27 @@ def check_fresh(
 
 
 def value_of(made: dict[str, Any], name: str | None, script: str) -> Value:
-    """Choose the Value called `name`, or the last number that a script made at top level.
+    """Choose the Value called `name`, or the last number that a script computed at top level.
 
     Raises OptionError, which lists the script's Values, if there is none.
     """
     values = {n: v for n, v in made.items() if isinstance(v, Value)}
-    numbers = [v for v in values.values() if v.size == 1]
+    computed = [v for v in values.values() if v.is_interior]
+    numbers = [v for v in computed if v.size == 1]
     if name in values:
         return values[name]
     if name is None and numbers:
         return max(numbers, key=lambda v: v._order)
-    missing = "Value that is a number" if name is None else f"Value called {name!r}"
+    missing = "computed number" if name is None else f"Value called {name!r}"
     last = max(values, key=lambda n: values[n]._order, default="")
     hint = (
-        "no Values; return a function's result to the top level, as in loss = main(), and call a "
+        "; return a function's result to the top level, as in loss = main(), and call a "
         "function that tg.grad differentiates with Values, as in loss = f(tg.Value(x))"
     )
     raise OptionError(
-        f"{script} has no {missing} at top level; it has {', '.join(values) or hint}"
+        f"{script} has no {missing} at top level; it has {', '.join(values) or 'no Values'}"
         + (f" (--value {last} selects that one)" if last else "")
+        + ("" if computed else hint)
     )
 
 

@@ -53,7 +53,7 @@ STEPPING_BACK: dict[str, Any] = {
 
 ATTRIBUTES: dict[str, Any] = {
     "program": {"type": "string", "description": "The script, which makes the loss at top level."},
-    "value": {"type": "string", "description": "The loss; default: the last number it made."},
+    "value": {"type": "string", "description": "The loss; default: the last number it computed."},
     "args": {"type": "array", "items": {"type": "string"}, "description": "Its arguments."},
     "cwd": {"type": "string", "description": "The folder to run it in."},
     "stopOnEntry": {
