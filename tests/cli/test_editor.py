@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -107,6 +108,22 @@ def test_output_that_bypasses_python_does_not_break_the_protocol(net):
     assert read(messages(ran.stdout))[1]["stdout"].splitlines()[0] == "b''"
 
 
+def test_a_script_that_sleeps_ends_with_its_session(net):
+    net.write_text("import time\nopen('asleep', 'w').close()\ntime.sleep(600)\n")
+    command = [sys.executable, "-m", "tinygrad_pool", "dap"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=net.parent, **pipes) as adapter:
+        adapter.stdin.write(frames(("launch", {"program": str(net)})))
+        adapter.stdin.flush()
+        while not (net.parent / "asleep").exists():
+            time.sleep(0.01)
+        try:
+            output, _ = adapter.communicate(frames(("disconnect", {})), timeout=10)
+        finally:
+            adapter.kill()
+    assert b"launch: interrupted" in output
+
+
 @pytest.mark.usefixtures("_own_argv")
 class TestInThisProcess:
     @pytest.fixture
@@ -202,6 +219,17 @@ class TestLoad:
         net.write_text("import os\n" + SCRIPT + "where = os.getcwd()\n")
         editor.load({"program": "net.py", "cwd": "inside"})
         assert os.getcwd() == str(tmp_path / "inside")  # noqa: PTH109
+
+    def test_a_module_of_a_package_is_a_program(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "inside" / "layers").mkdir(parents=True)
+        (tmp_path / "inside" / "layers" / "sizes.py").write_text("n = 3.0\n")
+        script = tmp_path / "inside" / "layers" / "train.py"
+        script.write_text("from .sizes import n\nimport tinygrad_pool as tg\nE = tg.Value(n) * n\n")
+        with pytest.raises(ScriptError, match=r"run it as a module, from .*inside: layers\.train"):
+            editor.load({"program": str(script)})
+        recording, _ = editor.load({"program": "layers.train", "cwd": "inside"})
+        assert recording.loss.data == 9.0
 
     @pytest.mark.parametrize(
         ("arguments", "text"),

@@ -52,13 +52,15 @@ def load(arguments: Mapping[str, Any]) -> tuple[Recording, dict[str, Any]]:
     args, folder = arguments.get("args") or [], arguments.get("cwd")
     if not isinstance(program, str):
         raise OptionError(f"launch: program must be the path of a script, got {program!r}")
-    if not Path(program).is_file():
-        raise OptionError(f"launch: there is no script {Path(program).absolute()}")
-    script = Path(os.path.abspath(program))  # noqa: PTH100  # resolve() would follow links
+    script = Path(program)  # of a module, a name
+    if script.is_file():
+        script = Path(os.path.abspath(program))  # noqa: PTH100  # resolve() would follow links
     if folder:
         if not isinstance(folder, str) or not Path(folder).is_dir():
             raise OptionError(f"launch: cwd must be a folder, got {folder!r}")
         os.chdir(folder)
+    if not user_script.is_there(script):
+        raise OptionError(f"launch: there is no script {script.absolute()}")
     if not isinstance(args, list) or not all(isinstance(word, str) for word in args):
         raise OptionError(f"launch: args must be a list of strings, got {args!r}")
     if not (value is None or isinstance(value, str)):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import _thread
 import contextlib
 import io
+import signal
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from queue import Queue
-from threading import Lock, Thread
+from threading import Lock, Thread, main_thread
 from typing import Any, TypeAlias
 
 from tinygrad_pool.debugger.dap.session import Session
@@ -23,6 +25,12 @@ Loaded: TypeAlias = tuple[Recording, Mapping[str, Any]]
 LEAVE = ("disconnect", "terminate")
 GONE = Request("disconnect")
 """Queued when the client has closed the connection."""
+INTERRUPT: Callable[[], None] = (
+    partial(signal.pthread_kill, main_thread().ident or 0, signal.SIGINT)
+    if hasattr(signal, "pthread_kill")
+    else _thread.interrupt_main  # which wakes a thread that sleeps only on Windows
+)
+"""Interrupts the script, also while it sleeps."""
 
 SUPPORTED = (
     *("supportsConfigurationDoneRequest", "supportsTerminateRequest", "supportsStepBack"),
@@ -91,7 +99,7 @@ class Server:
         self,
         wire: Wire,
         load: Callable[[Mapping[str, Any]], Loaded],
-        interrupt: Callable[[], None] = _thread.interrupt_main,
+        interrupt: Callable[[], None] = INTERRUPT,
     ) -> None:
         self.wire, self.load, self.interrupt = wire, load, interrupt
         self.session: Session | None = None
