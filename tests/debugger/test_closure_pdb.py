@@ -118,6 +118,18 @@ def test_quitting_leaves_every_gradient_as_it_was(run):
     assert run("node", E).endswith("all gradients are restored\n")  # no prompt
 
 
+def test_why_explains_a_gradient_and_the_pass_goes_on(run):
+    a, b, E = network()
+    a.grad = 7.0
+    printed = run("node; node; why b; why a; why; node; node; node; node", E)
+    assert "(Pdb) why b\ngrad of b is 0 = 0 + 0\n" in printed
+    assert "(Pdb) why a\ngrad of a is 4 = 4 + 0\n" in printed
+    assert "but earlier passes left 7 in a.grad, so that it is 11 after this one" in printed
+    assert "(Pdb) why\ngrad of relu#4 is 1\n" in printed
+    assert printed.endswith("the pass is complete\n")
+    assert (a.grad, b.grad) == (11.0, 0.0)
+
+
 def test_a_half_done_recording_gives_way_and_stays_undone_after_quitting(run):
     a, _, E = network()
     recording = tg.record(E)
@@ -307,9 +319,8 @@ class TestNodeByName:
         printed = run(f"tbreak tinygrad_pool/rules/elementwise.py:{line}; node m; c; q")
         assert [number for number, _ in stops(printed)] == ["1", "3"]
 
-    def test_it_works_from_the_prompt(self, capsys, monkeypatch):
-        monkeypatch.setattr("sys.stdin", io.StringIO("node m\nq\n"))
-        tg.debug(network()[2], commands="node; pdb; info")
+    def test_it_works_from_the_prompt(self, capsys):
+        tg.debug(network()[2], commands="node; pdb; node m; q; info")
         assert "5 of 5: m (max) gets 4" in capsys.readouterr().out
 
 
@@ -486,6 +497,23 @@ class TestWithoutATracer:
         assert not debugger.stop_here(self.inside(power))
         debugger.expected = Stop(relu, lambda: None, "")
         assert debugger.stop_here(self.inside(relu))
+
+    def test_why_explains_a_gradient_or_says_what_is_wrong(self, debugger):
+        w = Value([2.0, 3.0], label="w")
+        y = tg.sum(w * w)
+        debugger.record, debugger.current = partial(tg.record, y), Stop(y, lambda: None, "")
+        debugger.named = debugger.record()
+        for name in ("", "w[0]", "nobody"):
+            debugger.do_why(name)
+        assert debugger.stdout.getvalue().splitlines() == [
+            "grad of sum#2 is 1",
+            "  because the backward pass starts here",
+            "grad of w[0] is 4 = 2 + 2",
+            "  from mul#1[0]: 1 × 2 = 2",
+            "  from mul#1[0]: 1 × 2 = 2",
+            "*** OptionError: no node is called 'nobody'; known names: w, mul#1, sum#2; pass "
+            "names=locals() to use the names of variables",
+        ]
 
     def test_a_node_that_is_not_reached_is_reported(self, debugger):
         debugger.targets = {Value(1.0)}

@@ -233,14 +233,15 @@ def test_at_a_terminal_it_introduces_itself_and_an_empty_line_repeats(monkeypatc
 
 
 def test_pdb_enters_the_closure_of_a_node(monkeypatch, capsys):
-    monkeypatch.setattr("sys.stdin", io.StringIO("where\np g, w\ncontinue\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("p 'of someone else'\n"))
     a, b = tg.Value(2.0, label="a"), tg.Value(-3.0, label="b")
-    tg.debug((a * b).exp(), commands="finish; pdb; pdb a; info")
+    tg.debug((a * b).exp(), commands="finish; pdb; where; p g, w; why a; q; pdb a; info")
     printed = capsys.readouterr().out
+    assert "someone" not in printed
+    assert "(Pdb) why a\ngrad of a is −0.007436\n  from mul#2: 0.002479 × −3 = −0.007436" in printed
     assert "mul_backward()" in printed
     assert "-> to_x = g * w" in printed
     assert "(0.0024787521766663585, -3.0)" in printed
-    assert "p g, w" not in printed  # what is typed is seen already
     assert "pdb: a has no step in this pass, so there is no closure to enter" in printed
     assert printed.endswith("2 of 2 steps taken\n")
 

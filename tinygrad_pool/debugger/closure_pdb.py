@@ -1,4 +1,4 @@
-"""Python's own debugger with one more command: `node` runs to the closure of the next node."""
+"""Python's own debugger with two more commands: `node` runs to the next closure, `why` explains."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from types import CodeType, FrameType, TracebackType
 from typing import Any, NamedTuple
 
 from tinygrad_pool.debugger.breakpoints import nodes_called, whole_number
-from tinygrad_pool.debugger.prompt import in_a_line
+from tinygrad_pool.debugger.prompt import in_a_line, with_notes
 from tinygrad_pool.debugger.vscode import AIDS
 from tinygrad_pool.engine.backward import start, topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
-from tinygrad_pool.engine.turns import Paused, take_turn
+from tinygrad_pool.engine.turns import HALF_DONE, Paused, take_turn
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import on_a_line, written
 from tinygrad_pool.recording.freshness import before_a_pass
-from tinygrad_pool.recording.naming import Named
+from tinygrad_pool.recording.naming import Named, element_called
 from tinygrad_pool.recording.source import quoted
+from tinygrad_pool.recording.trace import Trace
 
 HINT = (
-    "node goes to the next node's closure, node NAME to that node's; "
+    "node goes to the next node's closure, node NAME to that node's, why NAME explains a gradient; "
     "all of pdb's commands work: p g, step, up, where, q"
 )
 
@@ -48,10 +49,12 @@ class ClosurePdb(pdb.Pdb):
     """Pdb over a backward pass: stops once per node, in the first line of its closure.
 
     NumPy is skipped, and so are modules of this package without closures, so `step` and `next`
-    also lead from one closure to the next.
+    also lead from one closure to the next. `record` records the pass, for `why`.
     """
 
-    def __init__(self, named: Named, **streams: Any) -> None:
+    def __init__(
+        self, named: Named, record: Callable[[], Trace] | None = None, **streams: Any
+    ) -> None:
         engine = [
             name
             for name in sys.modules
@@ -59,7 +62,7 @@ class ClosurePdb(pdb.Pdb):
             and (not name.startswith("tinygrad_pool.rules") or name.rpartition(".")[2] in AIDS)
         ]
         super().__init__(skip=[*engine, "numpy", "numpy.*"], **streams)
-        self.named = named
+        self.named, self.record = named, record
         self.by_node = True
         self.expected: Stop | None = None  # until its closure is called
         self.current: Stop | None = None
@@ -107,7 +110,8 @@ class ClosurePdb(pdb.Pdb):
             signal.signal(signal.SIGINT, on_ctrl_c)
         self.forget()
         self.expected, self.current, self.curframe_locals = None, None, {}
-        self.visited, self.targets, self.named = set(), set(), Named([], {})
+        self.visited, self.targets = set(), set()
+        self.named, self.record = Named([], {}), None
         for name, value in vars(self).items():
             if isinstance(value, FrameType):
                 setattr(self, name, None)
@@ -135,7 +139,7 @@ class ClosurePdb(pdb.Pdb):
         """Echo a command that was not typed at a terminal."""
         ours = line != "EOF" and not line.startswith("_pdbcmd")  # Pdb's own, from 3.13 on
         if ours and not self.use_rawinput:
-            self.message(line)
+            self.message(f"{self.prompt}{line}")
         return super().precmd(line)
 
     # -- Pdb's hooks while it traces
@@ -185,6 +189,15 @@ class ClosurePdb(pdb.Pdb):
         self.set_step()
         return True
 
+    def do_why(self, arg: str) -> None:
+        """why [NAME] or why NAME[i, j]: explain a gradient of the whole pass."""
+        here = self.current.node  # type: ignore[union-attr]
+        try:
+            node, index = element_called(arg, lambda name: self.named.find(name or here))
+            self.message(str(self.record().why(node, index)))  # type: ignore[misc]
+        except Exception as error:  # noqa: BLE001  # a closure may raise anything
+            self.error(in_a_line(with_notes(error)))
+
     def do_run(self, _: str) -> None:
         """run, restart and back are not available: in pdb, a pass only runs forwards."""
         self.error("in pdb, a pass only runs forwards; quit with q, then start a new pass")
@@ -221,12 +234,9 @@ def debug_in_pdb(
     check_value(loss, "debug")
     nodes = topological_order(loss)
     named = Named(nodes, {} if names is None else names)
-    if prompt:
-        debugger = ClosurePdb(named)
-        debugger.cmdqueue += commands
-    else:
-        script = "".join(f"{command.strip()}\n" for command in commands)
-        debugger = ClosurePdb(named, stdin=io.StringIO(script), stdout=sys.stdout)
+    streams = {} if prompt else {"stdin": io.StringIO(), "stdout": sys.stdout}
+    debugger = ClosurePdb(named, partial(_recorded, loss, gradient, names), **streams)
+    debugger.cmdqueue += commands
     take_turn(loss, nodes)
     before = {node: node._grad for node in nodes}
     debugger.message(HINT)
@@ -241,6 +251,16 @@ def debug_in_pdb(
                 node._grad = grad
     end = "the pass is complete" if finished else "the pass was quit; all gradients are restored"
     debugger.message(end)
+
+
+def _recorded(loss: Value, gradient: Any, names: Mapping[str, Any] | None) -> Trace:
+    """Record a pass, and leave those that are paused in its nodes as they are."""
+    paused = [*HALF_DONE]
+    HALF_DONE.clear()
+    try:
+        return Trace(loss, gradient, names)
+    finally:
+        HALF_DONE.update(paused)
 
 
 def _running_steps(loss: Value, named: Named, gradient: Any) -> Iterator[Stop]:

@@ -82,9 +82,9 @@ class Prompt(cmd.Cmd):
             self.say("")
         first, *more = commands_in(line) or [""]
         self.cmdqueue[:0] = more
-        word, _, rest = first.strip().partition(" ")
+        word, _, rest = first.partition(" ")
         if rest.lstrip().startswith(tuple("=+*/@<>%")) and word in self.recording.known():
-            return first.strip()  # such as b = 3 or w * 2, where these are nodes, not aliases
+            return first  # such as b = 3 or w * 2, where these are nodes, not aliases
         return f"{SHORT.get(word, word)} {rest}".strip()
 
     def onecmd(self, line: str) -> bool:
@@ -264,9 +264,9 @@ def commands_in(text: str) -> list[str]:
     """Split a text into commands, at line breaks and semicolons.
 
     >>> commands_in("node; why a")
-    ['node', ' why a']
+    ['node', 'why a']
     """
-    return [command for command in re.split("[\n;]", text) if command.strip()]
+    return [command.strip() for command in re.split("[\n;]", text) if command.strip()]
 
 
 def in_a_line(text: str, longest: int = 300) -> str:

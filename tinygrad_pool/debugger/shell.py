@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -156,7 +157,8 @@ class Shell(SteppingCommands):
     def do_pdb(self, argument: str) -> None:
         """pdb [NAME]: enter a node's closure in Python's own debugger.
 
-        There, node runs to the closure of the next node, and q comes back to this prompt.
+        There, node runs to the closure of the next node, and q comes back to this prompt. Commands
+        after a semicolon are for pdb.
         """
         node = self._node(argument)
         if self.recording.step_of(node) is None:
@@ -166,7 +168,8 @@ class Shell(SteppingCommands):
             )
         streams = {} if self.use_rawinput else {"stdin": self.stdin, "stdout": self.stdout}
         with completing():
-            debugger = ClosurePdb(self.recording, **streams)
+            debugger = ClosurePdb(self.recording, lambda: self.recording, **streams)
+            debugger.cmdqueue = self.cmdqueue  # the commands after pdb are for it
             debugger.walk(self._closures_from(node), one=True)
         self.here()
 
@@ -321,7 +324,9 @@ def debug(
         if flag(pdb, "debug: pdb"):
             debug_in_pdb(loss, gradient, names, commands_in(commands), prompt)
         else:
-            shell = Shell(record(loss, gradient, names=names), names, stdout=sys.stdout)
+            streams = {} if prompt else {"stdin": io.StringIO()}
+            recording = record(loss, gradient, names=names)
+            shell = Shell(recording, names, stdout=sys.stdout, **streams)
             _run(shell, commands_in(commands), prompt)
 
 
@@ -330,8 +335,9 @@ def _run(shell: Shell, lines: list[str], prompt: bool) -> None:
     for line in before_a_pass(shell.recording.call, shell.recording.nodes):
         shell.say(line)
     try:
-        for line in lines:
-            if shell.onecmd(shell.precmd(line)):
+        shell.cmdqueue += lines
+        while shell.cmdqueue:
+            if shell.onecmd(shell.precmd(shell.cmdqueue.pop(0))):
                 return
         if prompt:
             shell.cmdloop(coloured(_introduction(shell), sys.stdout))

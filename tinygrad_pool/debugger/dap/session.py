@@ -38,9 +38,10 @@ class Console(Shell):
         self.asked_to_stop = asked_to_stop
         self.has_quit = False
 
-    def do_pdb(self, _: str) -> None:
-        """Pdb NAME: enter a node's closure in Python's own debugger, at a terminal."""
-        raise OptionError("pdb needs a terminal: tinygrad-pool debug SCRIPT.py, then pdb NAME")
+    def do_pdb(self, name: str) -> None:
+        """pdb [NAME]: enter a node's closure in Python's own debugger, at a terminal."""
+        at = "tinygrad-pool debug SCRIPT.py"
+        raise OptionError(f"pdb needs a terminal: {at}, then pdb {name or 'NAME'}")
 
     def answer(self, text: str) -> str:
         """Run commands, and return what they printed."""
