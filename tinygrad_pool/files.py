@@ -106,16 +106,16 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     return {"htm": "html", "gv": "dot"}.get(suffix, suffix)
 
 
-def html_path(path: str | os.PathLike[str]) -> Path:
-    """Check the path of a page like `check_folder`. Raises OutputError for another suffix.
+def check_path(path: str | os.PathLike[str], what: str, *kinds: str) -> Path:
+    """Check a path like `check_folder`, and its suffix. Raises OutputError for other kinds.
 
-    >>> html_path("run.txt")
+    >>> check_path("run.txt", "to_html", "html")
     Traceback (most recent call last):
     tinygrad_pool.errors.OutputError: to_html: run.txt needs the suffix .html
     """
     path = check_folder(path)
-    if kind_of(path) != "html":
-        raise OutputError(f"to_html: {path} needs the suffix .html")
+    if kind_of(path) not in kinds:
+        raise OutputError(f"{what}: {path} needs the suffix .{' or .'.join(kinds)}")
     return path
 
 

@@ -7,12 +7,15 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 from unittest.mock import Mock
 
 import pytest
 
 import tinygrad_pool as tg
+from tinygrad_pool.cli import main as cli
 from tinygrad_pool.cli.main import main
+from tinygrad_pool.drawing import computation, slides, theme
 
 
 def test_version_and_help(capsys):
@@ -60,6 +63,12 @@ def test_without_arguments_it_shows_the_help(capsys):
         (["demo", "--seed", "-1"], "needs an integer, 0 or more, got '-1'"),
         (["demo", "--epochs", "0"], "needs an integer, 1 or more, got '0'"),
         (["dance"], "invalid choice: 'dance'"),
+        (["draw", "a.py", "--theme", "pink"], "invalid choice: 'pink'"),
+        (["draw", "a.py", "--detail", "none"], "invalid choice: 'none'"),
+        (["draw", "a.py", "--height", "0"], "needs an integer, 1 or more, got '0'"),
+        (["frames", "a.py", "--theme", "pink"], "invalid choice: 'pink'"),
+        (["frames", "a.py", "--format", "mp4"], "invalid choice: 'mp4'"),
+        (["vscode", "--print", "--extension", "absent"], "--extension: not allowed with"),
         (["demo", "--", "x"], "arguments after -- are for a script, but no script is given"),
         (["equivalence", "--", "x"], "arguments after -- are for a script, but no script is given"),
     ],
@@ -70,6 +79,11 @@ def test_a_bad_option_is_one_line(arguments, message, capsys):
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+def test_the_choices_are_those_of_the_functions():
+    assert get_args(computation.Detail) == cli.DETAILS
+    assert (theme.THEMES, slides.FORMATS) == (cli.THEMES, cli.FORMATS)
 
 
 def test_the_command_is_installed():

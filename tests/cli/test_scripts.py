@@ -138,8 +138,32 @@ class TestStepping:
         out = tmp_path / "slides"
         assert main(["frames", script, "-o", str(out), "--value", "v"]) == 0
         assert f"2 files in {out}; the first is frame_0.svg" in capsys.readouterr().out
-        assert main(["frames", script, "-o", str(out), "--format", "mp4"]) == 1
-        assert "frames: format must be one of" in capsys.readouterr().err
+        gif = ["frames", script, "-o", str(out), "--value", "v", "--format", "GIF"]
+        assert main(gif) == 0
+        assert f"1 file in {out}; the first is " in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["draw", "-o", "g.bmp"], "draw: g.bmp needs the suffix .svg or .png or "),
+            (["draw", "--show", "data,hat"], "draw: each word of show must be one of 'data', "),
+            (["play", "-o", "page.svg"], "play: page.svg needs the suffix .html\n"),
+            (["equivalence", "-o", "g"], "equivalence: g needs the suffix .svg or .png"),
+            (["export", "net.py"], "export: net.py needs the suffix .onnx\n"),
+        ],
+    )
+    def test_what_cannot_be_written_is_refused_before_the_script_runs(
+        self, tmp_path, monkeypatch, capsys, arguments, message
+    ):
+        monkeypatch.chdir(tmp_path)
+        text = "import tinygrad_pool as tg\nprint('trained')\nE = tg.Value(2.0).relu()\n"
+        (tmp_path / "net.py").write_text(text)
+        command, *options = arguments
+        assert main([command, "net.py", *options]) == 1
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith(f"tinygrad-pool: {message}")
+        assert (tmp_path / "net.py").read_text() == text
 
     def test_debug_runs_commands(self, script, capsys):
         assert main(["debug", script, "--value", "E", "-c", "why b"]) == 0

@@ -65,7 +65,7 @@ def test_a_plot_is_rendered(tmp_path):
 
 
 def test_an_unknown_suffix_and_a_missing_folder_are_named(tmp_path):
-    with pytest.raises(OutputError, match=r"graph\.bmp needs a suffix among \.svg, \.png"):
+    with pytest.raises(OutputError, match=r"render: .*graph\.bmp needs the suffix \.svg or \.png"):
         tg.render(Value(2.0), tmp_path / "graph.bmp")
     with pytest.raises(OutputError, match=r"the folder .*missing does not exist"):
         tg.render(Value(2.0), tmp_path / "missing" / "graph.svg")

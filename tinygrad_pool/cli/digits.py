@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tinygrad_pool.cli.scripts import fresh_from, ones_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import GradientError, OptionError
-from tinygrad_pool.files import check_folder, whole_folder
+from tinygrad_pool.files import check_path, whole_folder
 from tinygrad_pool.formatting import counted
 
 NEXT = (
@@ -115,10 +115,10 @@ def _table(title: str, *columns: str) -> "Table":
 
 def equivalence(options: argparse.Namespace) -> None:
     """Show that the pools of a network are equal to layers of 0/1 weights."""
-    from tinygrad_pool.drawing import render
+    from tinygrad_pool.drawing.rendering import KINDS, render
     from tinygrad_pool.pooling_as_weights.comparison import compare_weight_layer
 
-    check_folder(options.out)
+    check_path(options.out, "equivalence", *KINDS)
     loss = fresh_from(options, rules=True)[0] if options.script else _loss_on_digits()
     comparison = compare_weight_layer(loss, ones_of(loss))
     try:

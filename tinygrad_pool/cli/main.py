@@ -14,7 +14,10 @@ from tinygrad_pool.cli import digits, editor, scripts, user_script
 from tinygrad_pool.errors import TinygradPoolError
 from tinygrad_pool.formatting import PLAINLY
 
-DEFAULT, REST = "default: %(default)s", "Arguments after -- are passed to the script."
+DETAILS = ("auto", "full", "ops", "scopes", "layers", "turns", "forms")
+THEMES, FORMATS = ("light", "dark"), ("svg", "png", "pdf", "gif")
+DEFAULT, FIT = "default: %(default)s", "default: as large as needed"
+REST = "Arguments after -- are passed to the script."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,21 +101,20 @@ def _parser() -> _Parser:
 
     draw = for_script(scripts.draw, "run a script and draw the graph of a Value")
     _add_out(draw, "graph.svg", more="; or .png, .pdf, .html, .dot")
-    draw.add_argument(
-        "--detail", default="auto", help="auto, full, ops; to fold: scopes, layers, turns, forms"
-    )
+    folds = "auto, full, ops; to fold: scopes, layers, turns, forms"
+    draw.add_argument("--detail", default="auto", choices=DETAILS, metavar="DETAIL", help=folds)
     draw.add_argument("--show", default="data,grad,heat", help="data,grad,local,contribution …")
-    draw.add_argument("--theme", default="light", help="light or dark")
-    for side in ("--width", "--height"):
-        draw.add_argument(side, type=int, metavar="PIXELS", help="default: as large as needed")
+    draw.add_argument("--theme", default="light", choices=THEMES, help=DEFAULT)
+    draw.add_argument("--width", type=_positive, metavar="PIXELS", help=FIT)
+    draw.add_argument("--height", type=_positive, metavar="PIXELS", help=FIT)
 
     for_script(scripts.tree, "run a script and print the graph of a Value as text")
     for_script(scripts.unroll, "print a script's two passes as a straight-line program")
 
     slides = for_script(scripts.frames, "draw a script's backward pass, one slide per step")
     _add_out(slides, "slides", "FOLDER")
-    slides.add_argument("--format", default="svg", help="svg, png, pdf or gif")
-    slides.add_argument("--theme", default="light", help="light or dark")
+    slides.add_argument("--format", default="svg", type=str.lower, choices=FORMATS, help=DEFAULT)
+    slides.add_argument("--theme", default="light", choices=THEMES, help=DEFAULT)
 
     steps = for_script(scripts.debug, "step through a script's backward pass at a prompt")
     steps.add_argument("-c", "--commands", default="", help="commands to run first, separated by ;")
@@ -141,12 +143,19 @@ def _parser() -> _Parser:
 
     for_script(scripts.crosscheck, "compare a script's nodes with PyTorch's, one by one")
 
+    _add_editors(commands)
+    return parser
+
+
+def _add_editors(commands: Any) -> None:
+    """Add the commands for editors."""
     vscode = _add(commands, "vscode", "write settings for VS Code to step through closures")
     vscode.add_argument(
         "folder", type=Path, nargs="?", default=Path(), metavar="FOLDER", help="default: ."
     )
-    vscode.add_argument("--print", action="store_true", help="only print the settings")
-    vscode.add_argument(
+    either = vscode.add_mutually_exclusive_group()
+    either.add_argument("--print", action="store_true", help="only print the settings")
+    either.add_argument(
         "--extension", action="store_true", help="write an extension, which can also step back"
     )
     vscode.set_defaults(run=editor.vscode)
@@ -154,7 +163,6 @@ def _parser() -> _Parser:
     adapter = _add(commands, "dap", "run a debug adapter, for an editor that steps back and forth")
     adapter.add_argument("--port", type=_port, metavar="N", help="0: any; default: stdin, stdout")
     adapter.set_defaults(run=editor.dap)
-    return parser
 
 
 def _add(commands: Any, name: str, about: str, **more: Any) -> argparse.ArgumentParser:

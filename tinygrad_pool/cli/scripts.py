@@ -16,7 +16,7 @@ from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.staleness import check_not_stale
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import GradientError, GraphError, OptionError
-from tinygrad_pool.files import check_folder
+from tinygrad_pool.files import check_folder, check_path
 from tinygrad_pool.formatting import counted, written
 from tinygrad_pool.nn.module import Module
 
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 def draw(options: argparse.Namespace) -> None:
     """Draw a Value of a script to a file."""
     from tinygrad_pool import drawing
+    from tinygrad_pool.drawing.rendering import KINDS
 
-    check_folder(options.out)
-    value, made = value_from(options)
+    check_path(options.out, "draw", *KINDS)
     looks = {"detail": options.detail, "show": options.show, "theme": options.theme}
+    drawing.draw(Value(0.0), **looks)  # checks the options before the script runs
+    value, made = value_from(options)
     size = {"width": options.width, "height": options.height}
     path = drawing.render(value, options.out, names=made, **size, **looks)
     print(f"{path} shows {_name(value, made)}")
@@ -78,7 +80,7 @@ def diagnose(options: argparse.Namespace) -> None:
 
 def play(options: argparse.Namespace) -> None:
     """Write a page that plays the backward pass of a script."""
-    check_folder(options.out)
+    check_path(options.out, "play", "html")
     value, made = fresh_from(options)
     recording = recorded(value, made)
     path = recording.to_html(options.out, start="predict" if options.predict else "play")
@@ -195,7 +197,7 @@ def export(options: argparse.Namespace) -> None:
     """Write a network of a script, or the graph of a Value, as an ONNX file."""
     from tinygrad_pool.bridges import to_onnx
 
-    check_folder(options.out)
+    check_path(options.out, "export", "onnx")
     made = made_by(options)
     network = _network(made, options)
     inputs = [_input(made, name, options) for name in options.inputs.split(",") if name]

@@ -12,8 +12,8 @@ from tinygrad_pool.drawing.page import page
 from tinygrad_pool.drawing.theme import Digraph, Figure
 from tinygrad_pool.drawing.words import caption_of, is_graph, with_caption
 from tinygrad_pool.engine.value import Value
-from tinygrad_pool.errors import DataError, OptionError, OutputError
-from tinygrad_pool.files import check_folder, kind_of, write_whole
+from tinygrad_pool.errors import DataError, OptionError
+from tinygrad_pool.files import check_path, kind_of, write_whole
 from tinygrad_pool.rules.arguments import count_of, real
 
 Drawn: TypeAlias = "Value | Digraph | Figure"
@@ -51,10 +51,8 @@ def render(
     Traceback (most recent call last):
     tinygrad_pool.errors.OutputError: missing/graph.dot: the folder missing does not exist
     """
-    path = check_folder(path)
+    path = check_path(path, "render", *KINDS)
     kind = kind_of(path)
-    if kind not in KINDS:
-        raise OutputError(f"render: {path} needs a suffix among .{', .'.join(KINDS)}")
     for name, side in (("width", width), ("height", height)):
         if side is not None:
             count_of(side, f"render: {name} in pixels", 1, MOST_PIXELS)

@@ -18,7 +18,7 @@ from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.extras import extra
-from tinygrad_pool.files import html_path, write_whole
+from tinygrad_pool.files import check_path, write_whole
 from tinygrad_pool.formatting import subscript
 from tinygrad_pool.recording.closures import ClosureCheck
 from tinygrad_pool.recording.forks import choices_undone
@@ -172,7 +172,8 @@ class Recording(WithHabits, Trace):
         """
         from tinygrad_pool.recording.player import page_of
 
-        return write_whole(html_path(path), page_of(self, direction, title, start))
+        path = check_path(path, "to_html", "html")
+        return write_whole(path, page_of(self, direction, title, start))
 
     def widget(
         self, *, direction: Direction | None = None, title: str = "", start: Start = "play"

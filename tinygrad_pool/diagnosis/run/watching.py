@@ -30,7 +30,7 @@ from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import name_of
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError, GraphError, OptionError
-from tinygrad_pool.files import check_folder, html_path, write_whole
+from tinygrad_pool.files import check_folder, check_path, write_whole
 from tinygrad_pool.formatting import Table, number, several
 from tinygrad_pool.recording.difference import Difference, compare_passes
 from tinygrad_pool.recording.origins import behind_rounding
@@ -295,7 +295,8 @@ class Run:
 
         Raises OutputError if the file cannot be written, or does not end in .html.
         """
-        return write_whole(html_path(path), page_of(self.summary(), title))
+        path = check_path(path, "to_html", "html")
+        return write_whole(path, page_of(self.summary(), title))
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write the norms to a file, a line for each step and parameter; empty if not computed.
