@@ -139,6 +139,9 @@ def test_numeric_breakpoints(run):
     assert "4 of 5: relu#3 gets 1" in run("bzero; c")
     assert "5 of 5, the last" in run("bnan; c")
     assert "bgrad: needs a condition" in run("bgrad")
+    for command in ("bgrad 10", "b m if 10", "b m; condition 1 10"):
+        said = "'10': it is the same at every step; use g (the gradient that arrived), data, op"
+        assert said in run(command)
     a = tg.Value(1e200, label="a")
     assert "1 of 2: power#2" in run("bnan; c", (a * 1e200) ** 2)
 

@@ -17,6 +17,7 @@ from tinygrad_pool.formatting import PLAINLY
 DETAILS = ("auto", "full", "ops", "scopes", "layers", "turns", "forms")
 THEMES, FORMATS = ("light", "dark"), ("svg", "png", "pdf", "gif")
 DEFAULT, FIT = "default: %(default)s", "default: as large as needed"
+SHOWN = "; also shape, dtype, magnitude, local, contribution"
 REST = "Arguments after -- are passed to the script."
 
 
@@ -103,7 +104,7 @@ def _parser() -> _Parser:
     _add_out(draw, "graph.svg", more="; or .png, .pdf, .html, .dot")
     folds = "auto, full, ops; to fold: scopes, layers, turns, forms"
     draw.add_argument("--detail", default="auto", choices=DETAILS, metavar="DETAIL", help=folds)
-    draw.add_argument("--show", default="data,grad,heat", help="data,grad,local,contribution …")
+    draw.add_argument("--show", default="data,grad,heat", help=DEFAULT + SHOWN)
     draw.add_argument("--theme", default="light", choices=THEMES, help=DEFAULT)
     draw.add_argument("--width", type=_positive, metavar="PIXELS", help=FIT)
     draw.add_argument("--height", type=_positive, metavar="PIXELS", help=FIT)

@@ -175,12 +175,12 @@ def check_condition(expression: str) -> None:
     names = [part for part in parts if isinstance(part, ast.Name)]
     bound = {part.arg for part in parts if isinstance(part, ast.arg)}
     bound |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
-    for name in names:
-        if name.id not in bound | {"g", "data", "op", "label", *ALWAYS} | {*dir(builtins)}:
-            raise OptionError(
-                f"{expression!r}: {name.id} is not defined here; use g (the gradient that "
-                "arrived), data, op, label and np"
-            )
+    known = bound | {"g", "data", "op", "label", *ALWAYS} | {*dir(builtins)}
+    wrong = [f"{name.id} is not defined here" for name in names if name.id not in known]
+    if wrong := wrong or ["it is the same at every step"] * (not names):
+        raise OptionError(
+            f"{expression!r}: {wrong[0]}; use g (the gradient that arrived), data, op, label and np"
+        )
 
 
 def names_at(recording: Trace, step: Step) -> dict[str, Any]:
