@@ -306,9 +306,11 @@ def test_too_many_nodes_are_refused_with_their_count(tmp_path):
     for _ in range(1000):
         v = v + 1.0
     with pytest.raises(
-        OptionError, match=r"1,001 nodes are too many for slides, at most 100 fit; "
+        OptionError,
+        match=r"1,001 nodes are too many for slides, at most 100 fit; a page plays any number: ",
     ):
         tg.frames(v, tmp_path / "s")
+    tg.record(v).to_html(tmp_path / "pass.html")
 
 
 def test_an_unwritable_folder_is_reported_before_drawing(tmp_path, monkeypatch):

@@ -82,7 +82,7 @@ def frames(
     if len(nodes) > MOST:
         raise OptionError(
             f"frames: {len(nodes):,} nodes are too many for slides, at most {MOST} fit; "
-            "frames(tg.explode(v[i])) shows what one unit depends on"
+            "a page plays any number: tg.record(loss).to_html('pass.html')"
         )
     ways = (direction,) if direction else ("LR", "BT")
     called, show = held_by(names), {"data", "grad"}
