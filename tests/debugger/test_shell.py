@@ -349,7 +349,7 @@ def test_a_breakpoint_without_a_match_in_another_pass_never_stops(run):
     output = run(what_if).splitlines()
     assert "nothing in this pass matches breakpoint 1: m as computed, hit 0 times" in output
     assert "breakpoint 2: mul, hit once" in output
-    assert output[-1] == "no breakpoint was hit: this is the end of the pass"
+    assert output[-1] == "stopped at no breakpoint: this is the end of the pass"
     again = run(f"{what_if}; set m = 7; replay; restart; c")
     assert "breakpoint 1: m as computed, hit once" in again
 

@@ -40,7 +40,7 @@ def test_break_alone_lists_the_breakpoints(run):
 
 
 def test_continue_reports_that_no_breakpoint_was_hit(run):
-    end = "no breakpoint was hit: this is the end of the pass"
+    end = "stopped at no breakpoint: this is the end of the pass"
     assert run("bnan; c").splitlines()[-1] == end
     output = run("b m; c; c; rb; c").splitlines()
     assert (output.count(end), output[-1]) == (2, end)

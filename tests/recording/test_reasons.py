@@ -238,6 +238,7 @@ def test_many_entries_are_counted_and_nonzero_ones_come_first():
     w = tg.Value(2.0, label="w")
     said = str(why((x * w).relu().sum(), "w"))
     assert "(12 in all)" in said.splitlines()[0]
+    assert "(2,000 in all)" in str(why((w * np.zeros(2000)).sum(), "w"))
     assert len(said.splitlines()) == 10
     assert "= 1" in said.splitlines()[1]
     assert said.splitlines()[-1] == "  … and 4 more"

@@ -49,7 +49,7 @@ class SteppingCommands(Prompt):
         """continue: run to the next breakpoint, or to the end."""
         self._run(self.recording.next, ())
         if self.breaks and not self.hit and self.recording.position == len(self.recording):
-            self.say("no breakpoint was hit: this is the end of the pass")
+            self.say("stopped at no breakpoint: this is the end of the pass")
 
     def do_run_back(self, _: str) -> None:
         """run-back: run backwards to the previous breakpoint, or to the start."""

@@ -54,7 +54,7 @@ class Explanation(NamedTuple):
             first, *others = [number(e.contribution) for e, *more in rows if not more] or ["0"]
             added = (f" − {x[1:]}" if x.startswith("−") else f" + {x}" for x in others)
             left_out = len(others) + 1 < len(self.entries)
-            more = f" + … ({len(self.entries)} in all)" if left_out else ""
+            more = f" + … ({len(self.entries):,} in all)" if left_out else ""
             lines[0] += f" = {first}{''.join(added)}{more}"
         lines += [self._line(row) for row in rows]
         if hidden:
