@@ -18,6 +18,13 @@ from tinygrad_pool.cli.main import main
 from tinygrad_pool.drawing import computation, slides, theme
 
 
+def test_an_error_is_not_printed_where_the_answer_goes(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr", None)  # closed, by 2>&-
+    assert main(["unroll", "absent.py"]) == 1
+    sys.stderr.close()
+    assert capsys.readouterr().out == ""
+
+
 def test_version_and_help(capsys):
     for flag, text in (("--version", tg.__version__), ("--help", "demo")):
         with pytest.raises(SystemExit) as ended:

@@ -24,6 +24,7 @@ REST = "Arguments after -- are passed to the script."
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0, 1 for an error, 2 for a bad option, or a signal's."""
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # closed, by >&-
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=PLAINLY)  # a console without δ shows delta
@@ -93,6 +94,7 @@ def _parser() -> _Parser:
     def for_script(run: Callable[..., None], about: str, **script: Any) -> argparse.ArgumentParser:
         """Add a command that runs a script and uses one of its Values."""
         command = _add(commands, run.__name__, about, epilog=REST)
+        script = {"help": "a file; or a module, such as pkg.train"} | script
         command.add_argument("script", type=Path, metavar="SCRIPT.py", **script)
         command.add_argument(
             "--value", metavar="NAME", help="which Value; default: the last computed number"
