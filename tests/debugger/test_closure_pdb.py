@@ -15,7 +15,13 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.debugger.closure_pdb import ClosurePdb, Stop, _running_steps, code_of
+from tinygrad_pool.debugger.closure_pdb import (
+    ClosurePdb,
+    Stop,
+    _recorded,
+    _running_steps,
+    code_of,
+)
 from tinygrad_pool.errors import DataError, GraphError, RuleError, ToolError
 from tinygrad_pool.recording.naming import Named
 
@@ -514,6 +520,20 @@ class TestWithoutATracer:
             "*** OptionError: no node is called 'nobody'; known names: w, mul#1, sum#2; pass "
             "names=locals() to use the names of variables",
         ]
+
+    def test_a_recording_meanwhile_leaves_the_pass_as_it_is(self):
+        a, _, E = network()
+        a.grad = 7.0
+        stops = _running_steps(E, Named(tg.engine.backward.topological_order(E), {}), None)
+        for _ in range(4):
+            next(stops).take()
+            recording = _recorded(E, None, {"E": E})
+            assert str(recording.why("a")).endswith(
+                "so that it is 11 after this one; zero_grad() clears it"
+            )
+            assert recording.call(E) == "E"
+        next(stops).take()
+        assert a.grad == 11.0
 
     def test_a_node_that_is_not_reached_is_reported(self, debugger):
         debugger.targets = {Value(1.0)}
