@@ -305,3 +305,16 @@ def test_every_script_command_is_tested():
     (commands,) = _parser()._subparsers._group_actions
     takes = {n: {action.dest for action in p._actions} for n, p in commands.choices.items()}
     assert {*COMMANDS} == {name for name, options in takes.items() if "script" in options}
+
+
+@pytest.mark.parametrize("end", ["sys.exit()", "pass"])
+def test_a_child_process_of_the_script_does_not_run_the_command(write, monkeypatch, end):
+    script = write(f"import os\nif os.fork():\n    os.wait()\nelse:\n    {end}\n")
+    program = [sys.executable, "-m", "tinygrad_pool", "tree", script.name]
+    ran = subprocess.run(program, capture_output=True, check=False)
+    assert (ran.returncode, ran.stdout.count(b"loss: max")) == (0, 1)
+    script = write("import os\nos.getpid = lambda: 0\n")  # as in a child
+    monkeypatch.setattr("os.getpid", os.getpid)
+    with pytest.raises(SystemExit) as ended:
+        run(script)
+    assert ended.value.code is None

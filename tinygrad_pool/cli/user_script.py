@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 import sysconfig
@@ -42,7 +43,7 @@ def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> di
     if script.suffix == ".ipynb":
         raise ScriptError(f"{script} is a notebook: call tg.debug(loss), for example, in a cell")
     sys.argv[:] = [str(script), *arguments]
-    is_file = script.is_file()
+    is_file, process = script.is_file(), os.getpid()
     sys.path.insert(0, str(script.resolve().parent))  # for a module, this folder
     streams = sys.stdout, sys.stderr
     try:
@@ -68,6 +69,8 @@ def run(script: Path, arguments: Sequence[str] = (), frames: bool = False) -> di
         raise ScriptError(message) from error
     finally:
         sys.stdout, sys.stderr = streams
+    if os.getpid() != process:  # in a child of the script, after os.fork()
+        raise SystemExit
     if sys.stdout is not None and sys.stdout.closed:
         raise ScriptError(f"{script}: it closed standard output, which the command prints to")
     return made
