@@ -150,7 +150,8 @@ class Trace(Named):
 
     def began_with(self) -> dict[Node, Any]:
         """Return the gradients at position 0."""
-        return dict(zip(self.nodes, self._before or [], strict=True))
+        before = self._before or [node._grad for node in self.nodes]
+        return dict(zip(self.nodes, before, strict=True))
 
     def give_way(self, _: Node, /) -> None:
         """Go back to position 0, as another pass begins. Gradients set by others are kept."""
