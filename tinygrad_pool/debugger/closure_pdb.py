@@ -135,6 +135,11 @@ class ClosurePdb(pdb.Pdb):
         """Write a line, replacing characters that the stream cannot encode."""
         super().message(written(msg, self.stdout), *more, **options)
 
+    def preloop(self) -> None:
+        """Show where it stopped before the commands that wait: Python 3.13 queues it after them."""
+        self.cmdqueue.sort(key=lambda line: not line.startswith("_pdbcmd"))
+        super().preloop()
+
     def precmd(self, line: str) -> str:
         """Echo a command that was not typed at a terminal."""
         ours = line != "EOF" and not line.startswith("_pdbcmd")  # Pdb's own, from 3.13 on
