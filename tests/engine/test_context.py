@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +18,7 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.engine import context
 from tinygrad_pool.engine.backward import topological_order
-from tinygrad_pool.engine.context import SETTING, with_graph
+from tinygrad_pool.engine.context import SETTING, is_library, with_graph
 from tinygrad_pool.errors import OptionError
 
 
@@ -193,6 +194,11 @@ class TestTraced:
         with tg.traced():
             (y,) = np.diff(z)
         assert y.about.line.file == __file__
+
+    def test_a_module_whose_name_begins_with_pandas_is_the_user_s(self):
+        beside = Path(np.__file__).parent.parent
+        assert is_library(str(beside / "pandas" / "core.py"))
+        assert not is_library(str(beside / "pandas_of_mine.py"))
 
     def test_a_line_is_the_user_s_and_not_one_of_python_s_library(self):
         v = Value(2.0)

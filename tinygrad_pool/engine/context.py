@@ -228,11 +228,9 @@ def _kept(place: tuple[Any, ...], made: About, frames: list[FrameType]) -> About
     return made
 
 
-_PACKAGES = (
-    __file__[: -len("engine/context.py")],  # with its separator; pathlib takes long to import
-    np.__file__[: -len("__init__.py")],
-    np.__file__[: -len("numpy/__init__.py")] + "pandas",
-)
+_NUMPY = np.__file__[: -len("__init__.py")]  # with its separator; pathlib takes long to import
+_PANDAS = f"{_NUMPY[: -len('numpy/')]}pandas{_NUMPY[-1]}"
+_PACKAGES = (__file__[: -len("engine/context.py")], _NUMPY, _PANDAS)
 _LIBRARY = contextlib.__file__.removesuffix("contextlib.py")  # frozen modules may have no file
 _PLACED: dict[tuple[Any, ...], tuple[About, list[CodeType]]] = {}
 MOST_PLACES = 10_000
