@@ -286,7 +286,7 @@ COUNTERPARTS: dict[Rule, Counterpart] = {
     inverses.cholesky: _plain(lambda x: torch().linalg.cholesky(x.tril() + x.tril(-1).mT)),
     decompositions.svdvals: lambda _, x: torch().linalg.svdvals(x),
     decompositions.pinv: lambda options, x: torch().linalg.pinv(
-        x, rtol=options.get("rcond") or 1e-15
+        x, rtol=1e-15 if (least := options.get("rcond")) is None else least
     ),
     inverses.logabsdet: _plain(lambda x: torch().linalg.slogdet(x)[1]),
 }
