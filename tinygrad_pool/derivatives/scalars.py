@@ -162,7 +162,7 @@ def _unit(node: Node, unit: int, operands: list[Any], links: list[Weights]) -> A
         first, last = np.searchsorted(W.unit, (unit, unit + 1))
         scalars = x if isinstance(x, dict) else np.reshape(x, -1)
         cells = (scalars[c] for c in W.cell[first:last].tolist())
-        seen.scalars.append([c.item() if isinstance(c, np.generic) else c for c in cells])
+        seen.scalars.append([c if isinstance(c, Value) else float(c) for c in cells])
         seen.weights.append(W.weight[first:last].tolist())
     built = (_builder(node) or _same_rule)(node, seen, unit)
     fresh = isinstance(built, Value) and all(built is not x for x in seen.all)
