@@ -133,13 +133,18 @@ def operations() -> dict[str, Callable[[Any], Any]]:
 
 
 def chained(operation: Callable[[Any], Any], length: int) -> Step:
-    """Return a step that applies an operation to its own result again and again."""
+    """Return a step that applies an operation to its own result again and again, in both passes.
+
+    A result of 100 or more is added to the loss, and the chain begins anew.
+    """
 
     def step() -> None:
-        x = tg.Value(0.5)
+        first = x = loss = tg.Value(0.5)
         for _ in range(length):
-            x = operation(x) if abs(x.data) < 100 else tg.Value(0.5)
-        x.backward()
+            x = operation(x)
+            if abs(x.data) >= 100:
+                loss, x = loss + x, first
+        (loss + x).backward()
 
     return step
 
