@@ -35,14 +35,14 @@ class StrongestPaths:
     def __init__(self, steps: Sequence[Step], grads: Mapping[Node, Any]) -> None:
         self._steps, self._grads = steps, grads
         self.above: dict[Node, Node] = {}
-        sent: dict[Node, float] = {}
+        self._sent: dict[Node, float] = {}  # the size of that largest contribution
         for node, _, contributions in steps:
             for p, c in zip(node.parents, contributions, strict=True):
                 if c is not None and isinstance(p, Node):
                     size = c if c.__class__ is float else length(c)
                     size = -size if size < 0 else size
-                    if size > sent.get(p, 0.0):  # never for NaN
-                        sent[p] = size
+                    if size > self._sent.get(p, 0.0):  # never for NaN
+                        self._sent[p] = size
                         self.above[p] = node
 
     def size(self, node: Node) -> float:
@@ -69,13 +69,8 @@ class StrongestPaths:
     def gains(self, top: Node, node: Node, call: Callable[[Node], str]) -> GainPath:
         """Measure `|grad|` on the strongest path from `top` down to a node."""
         path = self.up(node, top)[::-1]
-        held, sent = set(path), dict[Node, float]()
-        for above, _, contributions in self._steps:
-            if above in held:
-                for p, c in zip(above.parents, contributions, strict=True):
-                    if c is not None and self.above.get(p) is above:
-                        sent[p] = max(sent.get(p, 0.0), length(c))
-        return GainPath(path, [self.size(n) for n in path], call, [sent[p] for p in path[1:]])
+        sent = [self._sent[p] for p in path[1:]]
+        return GainPath(path, [self.size(n) for n in path], call, sent)
 
     def layers(self, leaves: Set[Node]) -> dict[Node, Depth]:
         """Return the depth of each node in layers: nodes that use one of the leaves, and gates.
