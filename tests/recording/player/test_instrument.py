@@ -19,6 +19,7 @@ from tinygrad_pool.recording.player.stage import Box, Stage
 from tinygrad_pool.recording.player.story import Story
 from tinygrad_pool.recording.views import title
 
+NUMBERS = page.read(page.__name__, "numbers.js")
 CLAMP = "const clamp = (low, value, high) => Math.min(Math.max(value, low), high);\n"
 
 
@@ -145,7 +146,7 @@ def stories(passed, other=None):
     program = (
         f"{CLAMP}const pass = {json.dumps(told | {'engine': made.data})};\n"
         f"const functions = [{', '.join(made.functions)}];\n"
-        f"{runtime()}{page.numbers()}{script('retelling')}\n"
+        f"{runtime()}{NUMBERS}{script('retelling')}\n"
         f"const {{ boxes, start, moves }} = retold(compute(engine, {leaves}));\n"
         "console.log(JSON.stringify({ boxes, start, moves }));"
     )
@@ -211,7 +212,7 @@ def test_numbers_are_written_as_python_writes_them(node_js):
     flat = json.dumps([[[str(x) for x in a.reshape(-1)], a.shape] for a in arrays])
     flat = flat.replace("inf", "Infinity").replace("nan", "NaN")
     said = node_js(
-        f"{page.numbers()}\nconst xs = {listed}.map(Number);\n"
+        f"{NUMBERS}\nconst xs = {listed}.map(Number);\n"
         f"const arrays = {flat}.map(([x, shape]) => [x.map(Number), shape]);\n"
         "console.log(JSON.stringify([xs.map((x) => number(x)), xs.map((x) => number(x, 3)),"
         " arrays.map((a) => numbers(...a)), arrays.map((a) => onALine(...a)),"

@@ -2,20 +2,10 @@
 // ---- the run
 
 const run = JSON.parse(document.getElementById("run").textContent);
-const part = (id) => document.getElementById(id);
 const end = run.steps.length - 1;
 const LONGEST = 17; // letters of a name beside its line
 let room; // around the picture, and for a line of text
 let at = end;
-
-function element(name, attributes, parent, text = "") {
-  const space = parent instanceof SVGElement ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
-  const made = document.createElementNS(space, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.textContent = text;
-  parent.append(made);
-  return made;
-}
 
 const colourOf = (i) => `--colour: hsl(${270 - (250 * i) / Math.max(1, run.names.length - 1)} 65% var(--lightness))`;
 const finite = (value) => typeof value === "number";
@@ -151,11 +141,7 @@ for (const event of run.events) {
   button.addEventListener("click", () => go(run.steps.indexOf(event.step)));
 }
 
-Object.assign(actions, { first: () => go(0), back: () => go(at - 1), next: () => go(at + 1), last: () => go(end) });
-for (const way of ["Left", "Right", "Up", "Down"]) keys[`Shift Arrow${way}`] = way.toLowerCase();
-Object.assign(keys, { ArrowLeft: "back", ArrowRight: "next", ArrowUp: "back", ArrowDown: "next", Home: "first", End: "last" });
 part("at").max = Math.max(0, end);
-part("at").addEventListener("input", (event) => go(+event.target.value));
 part("what").addEventListener("change", drawPicture);
 addEventListener("resize", drawPicture);
 drawPicture();

@@ -14,7 +14,7 @@ from tinygrad_pool.diagnosis.findings import FEW
 from tinygrad_pool.diagnosis.run.history import Event, Norms, Point
 from tinygrad_pool.diagnosis.run.rows import ABSENT
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.page import extra_of, numbers, page
+from tinygrad_pool.drawing.page import extra_of, page
 from tinygrad_pool.drawing.plots import empty_figure, plot_in_theme
 from tinygrad_pool.drawing.theme import Figure
 from tinygrad_pool.drawing.words import Caption, with_caption
@@ -177,7 +177,6 @@ def page_of(run: Summary, title: str) -> str:
     text_ = f"{steps}, {rows}: {events}. |x| is √(Σ x² / n)."
     caption = Caption(plain(title, 4 * LONGEST), text_)
     extra = extra_of(__package__ or "", "run", _to_json(run))
-    extra = extra._replace(script=numbers() + extra.script)
     return page(with_caption(FRAME.format(WIDE, HIGH), caption), caption, extra)
 
 

@@ -31,22 +31,20 @@ class Extra(NamedTuple):
 def extra_of(package: str, name: str, data: Any) -> Extra:
     """Read `name`.html, .css and .js of a package, with `data` as JSON in place of $told.
 
-    The JSON is escaped, so that it cannot end its script element.
+    What all pages with steps share comes first. The JSON is escaped, so that it cannot end its
+    script element.
     """
-    markup, style, script = _read(package, name)
     words = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     harmless = re.sub("[<>&\u2028\u2029]", lambda c: f"\\u{ord(c[0]):04x}", words)
-    return Extra(name, Template(markup).substitute(told=harmless), style, script)
+    markup = Template(read(package, f"{name}.html")).substitute(told=harmless)
+    style = read(__name__, "steps.css") + read(package, f"{name}.css")
+    script = read(__name__, "steps.js", "numbers.js") + read(package, f"{name}.js")
+    return Extra(name, markup, style, script)
 
 
-def _read(package: str, name: str) -> list[str]:
-    folder = files(package)
-    return [folder.joinpath(f"{name}.{kind}").read_text("utf-8") for kind in ("html", "css", "js")]
-
-
-def numbers() -> str:
-    """Return the script that writes numbers as `formatting` does, for pages with numbers."""
-    return files(__name__).joinpath("numbers.js").read_text("utf-8")
+def read(package: str, *names: str) -> str:
+    """Read files of a package, one after another."""
+    return "".join(files(package).joinpath(name).read_text("utf-8") for name in names)
 
 
 def page(svg: str, caption: Caption, extra: Extra = Extra()) -> str:  # noqa: B008  # a NamedTuple
@@ -54,7 +52,7 @@ def page(svg: str, caption: Caption, extra: Extra = Extra()) -> str:  # noqa: B0
 
     Its content security policy forbids the network and all other scripts.
     """
-    html, style, script = _read(__name__, "page")
+    html, style, script = (read(__name__, f"page.{kind}") for kind in ("html", "css", "js"))
     style, script = thin(style + extra.style), thin(script + extra.script)
     digest = sha256(f"\n{script}".encode()).digest()
     return Template(html).substitute(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from html import escape
-from importlib.resources import files
 from typing import Literal, TypeAlias, get_args
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.computation import FULL, Direction, check_direction
-from tinygrad_pool.drawing.page import extra_of, numbers, page
+from tinygrad_pool.drawing.page import extra_of, page, read
 from tinygrad_pool.drawing.words import Caption, graph_in_words, with_caption
 from tinygrad_pool.errors import ToolError
 from tinygrad_pool.formatting import Text, plain
@@ -48,24 +47,18 @@ def page_of(
     story = Story(recording, stage).to_json()
     story |= {"engine": instrument.data, "fixed": instrument.fixed, "opens": start}
     extra = extra_of(__name__, "player", story)
-    script = extra.script + read("figures.js")
+    script = extra.script + read(__name__, "figures.js")
     if instrument.data is not None:
         functions = ",\n".join(instrument.functions)
-        own = map(read, ("retelling.js", "whatif.js", "predicting.js"))
-        listed = f"\nconst functions = [\n{functions},\n];\n"
-        script += "".join([listed, runtime(), numbers(), *own])
-    script += read("start.js")
+        script += f"\nconst functions = [\n{functions},\n];\n{runtime()}"
+        script += read(__name__, "retelling.js", "whatif.js", "predicting.js")
+    script += read(__name__, "start.js")
     counted = graph_in_words(recording.loss, recording.nodes).text.partition(". ")[0]
     name = recording.loss.label or recording.names.get(id(recording.loss), "")
     heading = title or f"Backward pass{f' from {plain(name)}' if name else ''}"
     caption = Caption(heading, f"{counted}. Click a node to see what its gradient is made of.")
     extra = extra._replace(style=extra.style + _dark(stage.svg), script=script)
     return page(with_caption(stage.svg, caption), caption, extra)
-
-
-def read(name: str) -> str:
-    """Read a file of this folder."""
-    return files(__name__).joinpath(name).read_text("utf-8")
 
 
 def frame_of(recording: Trace) -> str:

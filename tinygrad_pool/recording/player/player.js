@@ -2,7 +2,7 @@
 // ---- the pass
 
 const pass = JSON.parse(document.getElementById("pass").textContent);
-const [part, end] = [(id) => document.getElementById(id), pass.moves.length];
+const end = pass.moves.length;
 const buttonFor = (deed) => document.querySelector(`[data-do="${deed}"]`);
 const boxes = pass.boxes.map((box) => ({ ...box, group: part(box.id) }));
 const [LISTED, TINY, LEGIBLE] = [12, 0.6, 0.9];
@@ -45,16 +45,6 @@ function signOfText(text) {
 function signOfSent({ says, size }) {
   const shown = says.split(" = ").at(-1).replace(/^\(.*?\)|, of shape .*/g, "");
   return signOfText(shown) === "mixed" ? "mixed" : signOf(size);
-}
-
-function element(name, attributes, parent, text = "") {
-  const space = parent instanceof SVGElement || name === "svg" ? "http://www.w3.org/2000/svg"
-    : parent instanceof MathMLElement || name === "math" ? "http://www.w3.org/1998/Math/MathML" : "http://www.w3.org/1999/xhtml";
-  const made = document.createElementNS(space, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.textContent = text;
-  parent.append(made);
-  return made;
 }
 
 /** Fill a list; of a long one, show the last items. */
@@ -276,14 +266,8 @@ function play() {
   tick();
 }
 
-Object.assign(actions, {
-  first: () => go(0), back: () => go(at - 1), next: () => go(at + 1), last: () => go(end), play,
-});
-for (const way of ["Left", "Right", "Up", "Down"]) keys[`Shift Arrow${way}`] = way.toLowerCase();
-Object.assign(keys, {
-  ArrowLeft: "back", ArrowRight: "next", ArrowUp: "back", ArrowDown: "next", b: "back", n: "next",
-  Home: "first", End: "last", " ": "play",
-});
+actions.play = play;
+Object.assign(keys, { b: "back", n: "next", " ": "play" });
 
 // ---- the start
 
@@ -327,7 +311,6 @@ panel.addEventListener("click", (event) => {
   answer(+node.dataset.box, event);
 });
 part("at").max = end;
-part("at").addEventListener("input", (event) => go(+event.target.value));
 part("who").addEventListener("change", (event) => ask(+event.target.value));
 const linked = () => go(+(/step=(\d+)/.exec(location.hash)?.[1] ?? at));
 addEventListener("hashchange", linked);

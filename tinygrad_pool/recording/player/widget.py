@@ -5,8 +5,9 @@ from __future__ import annotations
 import anywidget
 import traitlets
 
+from tinygrad_pool.drawing.page import read
 from tinygrad_pool.errors import OptionError
-from tinygrad_pool.recording.player import framed, read
+from tinygrad_pool.recording.player import framed
 from tinygrad_pool.recording.trace import Trace
 from tinygrad_pool.rules.arguments import count_of
 
@@ -20,7 +21,7 @@ class PlayerWidget(anywidget.AnyWidget):
     Raises OptionError for a step that does not exist, or is not an integer.
     """
 
-    _esm = read("widget.js")
+    _esm = read(__package__ or "", "widget.js")
     frame = traitlets.Unicode(read_only=True).tag(sync=True)
     step: traitlets.TraitType[int, int] = traitlets.TraitType().tag(sync=True)
 
