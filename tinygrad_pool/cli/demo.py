@@ -98,14 +98,13 @@ def accuracy(net: DigitsNet, x: Array, labels: NDArray[np.int64]) -> float:
 class Inside(NamedTuple):
     """The first pooling layer on one image, after a backward pass from the loss.
 
-    Shapes: `a`, `z` and their δ are (channels, 8, 8), the pooled ones (channels, 4, 4).
+    Shapes: `z` and δ(1), `deltas`, are (channels, 8, 8), `pooled_deltas` (channels, 4, 4).
     `by_weights` is δ(1) computed with the 0/1 weights: σ'(a) Pᵀ δ(2).
     """
 
     image: Array
     label: int
     loss: Value
-    a: Array
     z: Array
     deltas: Array
     pooled_deltas: Array
@@ -130,9 +129,7 @@ def look_inside(net: DigitsNet, image: Array, label: int) -> Inside:
     P = weights_of(pooled).dense()
     through = (P.T @ pooled.grad.reshape(-1)).reshape(a.shape[1:])
     by_weights = np.where(a.data[0] > 0, through, np.float32(0))
-    return Inside(
-        image[0], label, loss, a.data[0], z.data[0], a.grad[0], pooled.grad[0], by_weights
-    )
+    return Inside(image[0], label, loss, z.data[0], a.grad[0], pooled.grad[0], by_weights)
 
 
 class PoolingUnit(NamedTuple):

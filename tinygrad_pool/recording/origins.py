@@ -212,9 +212,8 @@ def _operands(ledger: GradientExplainer, node: Node, unit: int) -> str:
 
 
 class Cancelled(NamedTuple):
-    """A node whose gradient is a rounding error, how that came about, and the sum of |terms|."""
+    """How a gradient came to be a rounding error, and the sum of |terms|."""
 
-    node: Node
     says: str
     terms: float
 
@@ -229,7 +228,7 @@ def cancelled(
     if not sizes[1:] or not abs(left) <= ROUNDING * np.finfo(node.dtype).eps * terms < inf:
         return None
     says = f"{len(sizes):,} contributions to {ledger.at(node, cell)} cancel to {number(left, 2)}"
-    return Cancelled(node, f"{says}, a rounding error", terms)
+    return Cancelled(f"{says}, a rounding error", terms)
 
 
 def behind_rounding(ledger: GradientExplainer, node: Node) -> Cancelled | None:
