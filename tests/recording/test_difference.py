@@ -228,22 +228,28 @@ def test_one_node_is_singular():
 
 def both(E, F):
     a, b = tg.record(E), tg.record(F)
-    found = matched(a, b)
-    assert all(x in a.nodes and y in b.nodes for _, x, y in found.pairs)
-    return found
+    pairs = matched(a, b)
+    assert all(x in a.nodes and y in b.nodes for _, x, y in pairs)
+    return pairs
 
 
-def names(found):
-    return [name for name, _, _ in found.pairs]
+def names(pairs):
+    return [name for name, _, _ in pairs]
+
+
+def alone(nodes, pairs):
+    """List the nodes of a pass without a partner."""
+    return [node for node in nodes if all(node not in both for _, *both in pairs)]
 
 
 def test_labels_match_whatever_the_structure_of_the_graphs():
     x, y = tg.Value(1.0, label="x"), tg.Value(1.0, label="y")
     v = tg.Value(1.0, label="x")
-    found = both(x * y, (v + v).exp())
-    assert [(n, p is x, q is v) for n, p, q in found.pairs] == [("x", True, True)]
-    assert [node.op or node.label for node in found.only_a] == ["y", "mul"]
-    assert [node.op for node in found.only_b] == ["add", "exp"]
+    E, F = x * y, (v + v).exp()
+    pairs = both(E, F)
+    assert [(n, p is x, q is v) for n, p, q in pairs] == [("x", True, True)]
+    assert [node.op or node.label for node in alone(tg.record(E).nodes, pairs)] == ["y", "mul"]
+    assert [node.op for node in alone(tg.record(F).nodes, pairs)] == ["add", "exp"]
 
 
 def test_unnamed_nodes_match_by_number_in_equal_structures():
@@ -269,20 +275,17 @@ def test_nodes_of_equal_name_match_in_order():
     def build(*xs):
         return tg.maximum(*(tg.Value(x, label="x") for x in xs))
 
-    found = both(build(1.0, 2.0), build(3.0, 4.0, 5.0) * 2.0)
-    assert [(n, p.data, q.data) for n, p, q in found.pairs] == [
-        ("x#0", 1.0, 3.0),
-        ("x#1", 2.0, 4.0),
-    ]
-    assert [node.data for node in found.only_b] == [5.0, 5.0, 10.0]
+    F = build(3.0, 4.0, 5.0) * 2.0
+    pairs = both(build(1.0, 2.0), F)
+    assert [(n, p.data, q.data) for n, p, q in pairs] == [("x#0", 1.0, 3.0), ("x#1", 2.0, 4.0)]
+    assert [node.data for node in alone(tg.record(F).nodes, pairs)] == [5.0, 5.0, 10.0]
 
 
 def test_named_nodes_match_by_name_first_in_equal_structures():
     a1, b1, b2, a2 = (
         tg.Value(x, label=n) for x, n in zip((1.0, 2.0, 3.0, 4.0), "abba", strict=True)
     )
-    found = both(a1 * b1, b2 * a2)
-    assert [(n, p.data, q.data) for n, p, q in found.pairs] == [
+    assert [(n, p.data, q.data) for n, p, q in both(a1 * b1, b2 * a2)] == [
         ("a", 1.0, 4.0),
         ("b", 2.0, 3.0),
         ("mul#2", 2.0, 12.0),
@@ -296,11 +299,17 @@ def test_every_node_of_a_replay_has_a_partner_whatever_was_moved():
     again = passed.replay()
     twice = again.replay()
     for a, b in ((passed, again), (again, passed), (again, twice), (passed, twice)):
-        found = matched(a, b)
-        assert names(found)[:1] == ["x"]
-        assert {"mul#1", "exp#2"} <= {*names(found)}
-        assert all(p.label == q.label for _, p, q in found.pairs)
-    assert [again.call(node) for node in matched(passed, again).only_b] == [
+        pairs = matched(a, b)
+        assert names(pairs)[:1] == ["x"]
+        assert {"mul#1", "exp#2"} <= {*names(pairs)}
+        assert all(p.label == q.label for _, p, q in pairs)
+    assert [again.call(node) for node in alone(again.nodes, matched(passed, again))] == [
         "mul#1 as computed",
         "exp#2 as computed",
     ]
+
+
+def test_a_leaf_of_both_passes_has_a_partner_in_one_of_them_only():
+    w, v = (tg.Value(x, label="w") for x in (1.0, 2.0))
+    found = tg.compare_passes(w * v, v.exp())
+    assert (found.only_before, found.only_after, found.left_out) == (["w"], [], 2)

@@ -106,36 +106,28 @@ def compare_passes(pass_a: Recording | Value, pass_b: Recording | Value) -> Diff
     a, b = (p if isinstance(p, Recording) else record(p) for p in (pass_a, pass_b))
     _refuse_changed(a)
     _refuse_changed(b)
-    found = matched(a, b)
-    rows = [_row(name, a, x, b, y) for name, x, y in found.pairs]
-    only_a = [name for x in found.only_a if (name := own_name(a, x))]
-    only_b = [name for y in found.only_b if (name := own_name(b, y))]
-    unnamed = len(found.only_a) + len(found.only_b) - len(only_a) - len(only_b)
+    pairs = matched(a, b)
+    rows = [_row(name, a, x, b, y) for name, x, y in pairs]
+    of_a, of_b = {x for _, x, _ in pairs}, {y for _, _, y in pairs}
+    only_a = [own_name(a, x) for x in a.nodes if x not in of_a]
+    only_b = [own_name(b, y) for y in b.nodes if y not in of_b]
     return Difference(
         sorted(rows, key=lambda row: -row.change),
-        moved_between(a, b, found.pairs),
-        only_a,
-        only_b,
-        0 if a.origin is b.origin else unnamed,
+        moved_between(a, b, pairs),
+        [*filter(None, only_a)],
+        [*filter(None, only_b)],
+        0 if a.origin is b.origin else (only_a + only_b).count(""),
     )
 
 
-class Matched(NamedTuple):
-    """The nodes of two passes: named pairs, and the nodes without a partner."""
-
-    pairs: list[tuple[str, Node, Node]]
-    only_a: list[Node]
-    only_b: list[Node]
-
-
-def matched(a: Recording, b: Recording) -> Matched:
+def matched(a: Recording, b: Recording) -> list[tuple[str, Node, Node]]:
     """Pair nodes by label or variable; unnamed ones by number, if the structures are equal.
 
     In a replay, every node is paired by name with the node that it replays.
 
     >>> from tinygrad_pool import Value
     >>> E, F = (Value(x, label="x").exp() * 2.0 for x in (1.0, 3.0))
-    >>> [name for name, _, _ in matched(record(E), record(F)).pairs]
+    >>> [name for name, _, _ in matched(record(E), record(F))]
     ['x', 'exp#1', 'mul#2']
     """
     kin = a.origin is b.origin
@@ -152,9 +144,7 @@ def matched(a: Recording, b: Recording) -> Matched:
     for x, y in ((x, partner[x]) for x in a.nodes if x in partner):
         name = a.call(x) if own_name(a, x) else b.call(y)
         pairs.append((f"{name}#{a.number(x)}" if times[name] > 1 else name, x, y))
-    return Matched(
-        pairs, [x for x in a.nodes if x not in partner], [y for y in b.nodes if y not in taken]
-    )
+    return pairs
 
 
 def own_name(recording: Recording, node: Node) -> str:
