@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,9 +71,8 @@ def _forks(recording: Trace, names: Mapping[Node, str]) -> Iterator[dict[str, An
 
 def kept_by(recording: Trace) -> dict[Node, Any]:
     """Return the gradients that leaves had before the pass, which adds to them."""
-    changes = [*chain(*recording.accumulations())]
-    first = {change.node: change.before for change in reversed(changes)}
-    return {node: g for node, g in first.items() if g is not None and node.is_leaf}
+    before, changed = recording.began_with(), recording.last
+    return {v: g for v, g in before.items() if g is not None and v.is_leaf and v in changed}
 
 
 def _facts(
