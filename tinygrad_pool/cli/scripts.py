@@ -63,8 +63,7 @@ def debug(options: argparse.Namespace) -> None:
     from tinygrad_pool.debugger.terminal import coloured
 
     value, made = fresh_from(options)
-    gradient = ones_of(value)
-    _undo_own_pass(value, gradient)
+    gradient = recorded(value, made).gradient  # and without the gradients of its own pass
     line = f"── {options.script.name} has run; its backward pass follows ──"
     print(coloured(written(line, sys.stdout), sys.stdout))
     debugger.debug(value, gradient, names=made, commands=options.commands, pdb=options.pdb)
@@ -95,31 +94,23 @@ def _name(value: Value, made: dict[str, Any]) -> str:
 
 
 def recorded(value: Value, made: dict[str, Any]) -> Recording:
-    """Record the backward pass of a script's Value, or of its sum if it is an array."""
+    """Record the backward pass of a script's Value, or of its sum if it is an array.
+
+    The gradients of the script's own pass from this Value are removed. Those of other passes are
+    kept, so that a forgotten zero_grad() shows.
+    """
     from tinygrad_pool.recording import record
 
-    gradient = ones_of(value)
-    _undo_own_pass(value, gradient)
-    return record(value, gradient, names=made)
+    recording = record(value, ones_of(value), names=made)
+    left = recording.left
+    for node in recording.nodes:
+        node.grad = left.get(node)
+    return recording
 
 
 def ones_of(value: Value) -> Any:
     """Return the gradient to start a pass with: None for a number, ones for an array."""
     return None if value.size == 1 else np.ones(value.shape)
-
-
-def _undo_own_pass(value: Value, gradient: Any) -> None:
-    """Remove the gradients of the script's own backward pass from this Value.
-
-    Gradients of other passes are kept, so that a forgotten zero_grad() shows.
-    """
-    from tinygrad_pool.recording import record
-
-    nodes = topological_order(value)
-    if any(node.has_grad for node in nodes):
-        left = record(value, gradient).left
-        for node in nodes:
-            node.grad = left.get(node)
 
 
 def value_from(options: argparse.Namespace) -> tuple[Value, dict[str, Any]]:
