@@ -46,15 +46,15 @@ def instrument_of(recording: Trace) -> Instrument:
         return Instrument([], None, program.refused)
     called = recording.names_by_id
     kept = kept_by(recording)
-    facts = [_facts(recording, node, names, called) for node in recording.nodes]
+    facts = [_facts(recording, node, called) for node in recording.nodes]
     for node, entry in zip(recording.nodes, program.graph["nodes"], strict=True):
         if node in kept:
             entry["kept"] = [as_json(float(x)) for x in np.ravel(kept[node])]
-    page = {"program": program.graph, "facts": facts, "forks": [*_forks(recording, names)]}
+    page = {"program": program.graph, "facts": facts, "forks": [*_forks(recording)]}
     return Instrument(program.functions, page, "")
 
 
-def _forks(recording: Trace, names: Mapping[Node, str]) -> Iterator[dict[str, Any]]:
+def _forks(recording: Trace) -> Iterator[dict[str, Any]]:
     """List the comparisons made by Python's `if`, so that the page can warn of other outcomes."""
     by_line = {found[1].line: found for found in deciding(recording.nodes)}
     for node, choice, rival in by_line.values():
@@ -65,7 +65,7 @@ def _forks(recording: Trace, names: Mapping[Node, str]) -> Iterator[dict[str, An
                 "answer": choice.answer,
                 "other": as_json(float(choice.other or 0)) if rival is None else None,
                 "rival": None if rival is None else recording.number(rival),
-                "says": f"Python chose by the data of {names[node]} at {quoted(choice.line)}",
+                "says": f"Python chose by the data of {recording.call(node)} at {quoted(choice.line)}",
             }
 
 
@@ -75,11 +75,9 @@ def kept_by(recording: Trace) -> dict[Node, Any]:
     return {v: g for v, g in before.items() if g is not None and v.is_leaf and v in changed}
 
 
-def _facts(
-    recording: Trace, node: Node, names: Mapping[Node, str], called: Mapping[int, str]
-) -> dict[str, Any]:
+def _facts(recording: Trace, node: Node, called: Mapping[int, str]) -> dict[str, Any]:
     """Return the facts about a node that the page needs for its explanations."""
-    fact: dict[str, Any] = {"name": plain(names[node])}
+    fact: dict[str, Any] = {"name": plain(recording.call(node))}
     if not node.is_interior:
         return fact
     traits = traits_of(node.rule)
@@ -92,7 +90,7 @@ def _facts(
     elif not rivals:
         fact["flat"] = flat(node)
     if node.rule in UNDERFLOW and not node.shape:
-        fact["factors"] = [_rival(recording, p, names) for p in node.parents]
+        fact["factors"] = [_rival(recording, p) for p in node.parents]
         fact["ones"] = node.rule is not power
     if not node.shape:
         alone = [not np.shape(p._numbers if isinstance(p, Node) else p) for p in node.parents]
@@ -103,13 +101,13 @@ def _facts(
         fact["chooses"], fact["ties"] = traits.unit, node.options.get("ties", "first")
     if rivals:
         operands: list[Any] = [*node.parents] if node.rule is not relu else [0.0, *node.parents]
-        fact["rivals"] = [_rival(recording, p, names) for p in operands]
+        fact["rivals"] = [_rival(recording, p) for p in operands]
         fact["places"] = [i + (node.rule is relu) for i in variables]
     return fact
 
 
-def _rival(recording: Trace, p: Any, names: Mapping[Node, str]) -> dict[str, Any]:
+def _rival(recording: Trace, p: Any) -> dict[str, Any]:
     """Describe a candidate of a maximum: a node by its number, or a constant."""
     if isinstance(p, Node):
-        return {"node": recording.number(p), "name": plain(names[p])}
+        return {"node": recording.number(p), "name": plain(recording.call(p))}
     return {"constant": as_json(float(p)) if np.ndim(p) == 0 else None, "name": "a constant"}
