@@ -33,7 +33,7 @@ INTERACTIVE = {"debug"}
 
 INNER = {
     *("Recording.all_called", "Recording.call", "Recording.changed_by", "Recording.data_of"),
-    *("Recording.number", "Recording.step_of", "Derivation.count", "Derivation.index"),
+    *("Recording.step_of", "Derivation.count", "Derivation.index"),
     "Linear.apply",
 }
 """Internal methods, methods of tuples, and a method that only calls a function."""

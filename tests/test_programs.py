@@ -227,7 +227,7 @@ def test_every_instrument_shows_something(program):
         assert str(tg.tree(program.root, names=program.made))
         assert tg.draw(recording.loss).source
         for node in recording.nodes:
-            assert recording.find(f"{node.op or 'leaf'}#{recording.number(node)}") is node
+            assert recording.find(f"{node.op or 'leaf'}#{recording.numbers[node]}") is node
             assert str(recording.why(node))
             assert_adds_up(recording, node)
 

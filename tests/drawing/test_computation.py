@@ -309,7 +309,7 @@ def test_units_below_a_maximum_are_in_order(shared, show, direction, axis):
     top = tg.maximum(*z) - 1.0
     top.backward()
     recording = tg.record(top)
-    units = [f"n{recording.number(v)}" for v in z]
+    units = [f"n{recording.numbers[v]}" for v in z]
     drawn = places(tg.draw(top, show=show, direction=direction), axis)
     assert [name for name in drawn if name in units] == units
 

@@ -143,7 +143,7 @@ def matched(a: Recording, b: Recording) -> list[tuple[str, Node, Node]]:
     pairs = []
     for x, y in ((x, partner[x]) for x in a.nodes if x in partner):
         name = a.call(x) if own_name(a, x) else b.call(y)
-        pairs.append((f"{name}#{a.number(x)}" if times[name] > 1 else name, x, y))
+        pairs.append((f"{name}#{a.numbers[x]}" if times[name] > 1 else name, x, y))
     return pairs
 
 
@@ -166,7 +166,7 @@ def _keyed(recording: Recording, kin: bool) -> dict[tuple[str, int], Node]:
 def _form(recording: Recording) -> list[Any]:
     """Describe the structure of a graph: each node's operation and the numbers of its operands."""
     return [
-        (n.op, [recording.number(p) if isinstance(p, Node) else None for p in n.parents])
+        (n.op, [recording.numbers[p] if isinstance(p, Node) else None for p in n.parents])
         for n in recording.nodes
     ]
 

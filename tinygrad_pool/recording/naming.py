@@ -42,9 +42,9 @@ class Named:
         if label and self._times[label] < 2:
             return label
         name = self.names.get(id(node)) or self._called.get(node) or self._placed.get(node)
-        if name or node not in self._numbers:
+        if name or node not in self.numbers:
             return name or label or name_of(node)
-        return f"{label or node.op or 'leaf'}#{self.number(node)}"
+        return f"{label or node.op or 'leaf'}#{self.numbers[node]}"
 
     def _alone(self) -> Named:
         """Return the names alone, so that the ledger of a pass does not refer back to the pass."""
@@ -63,10 +63,6 @@ class Named:
         """Map the ids of leaves, and of nodes with a label or a variable, to their names."""
         named = [v for v in self.nodes if v.label or v.is_leaf or id(v) in self.names]
         return {id(v): self.call(v) for v in named}
-
-    def number(self, node: Node) -> int:
-        """Return the number of a node, counted from the oldest; it names unlabelled nodes."""
-        return self._numbers[node]
 
     def find(self, name: str | Node) -> Node:
         """Find the node with a name, or a Value of that name outside the graph.
@@ -125,7 +121,8 @@ class Named:
         return list(dict.fromkeys(self.call(node) for node in self.nodes))
 
     @cached_property
-    def _numbers(self) -> dict[Node, int]:
+    def numbers(self) -> dict[Node, int]:
+        """The number of each node, counted from the oldest; it names unlabelled nodes."""
         return {node: i for i, node in enumerate(self.nodes)}
 
     @cached_property

@@ -57,7 +57,7 @@ class Recording(WithHabits, Trace):
         for numbers that do not fit.
         """
         found, index = self.element(node, index)
-        if found not in self._numbers:
+        if found not in self.numbers:
             raise OptionError(f"set: {self.call(found)} is not in this graph")
         name, noted = f"set {self.call(found)}", self._noted.get(found, {})
         if index is None:

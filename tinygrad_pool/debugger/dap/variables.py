@@ -231,8 +231,8 @@ def frames_of(recording: Trace, node: Node, start: int, levels: int, first: int)
 
 def _frame(recording: Trace, node: Node, first: int) -> dict[str, Any]:
     """Describe a node as a frame at its line of source; lines are counted from `first`."""
-    line = node.about.line
-    frame: dict[str, Any] = {"id": recording.number(node) + 1, "name": views.title(recording, node)}
+    line, name = node.about.line, views.title(recording, node)
+    frame: dict[str, Any] = {"id": recording.numbers[node] + 1, "name": name}
     if line is None:
         return frame | {"line": 0, "column": 0, "presentationHint": "subtle"}
     frame["name"] += f", in {line.function}"

@@ -58,14 +58,15 @@ def _forks(recording: Trace) -> Iterator[dict[str, Any]]:
     """List the comparisons made by Python's `if`, so that the page can warn of other outcomes."""
     by_line = {found[1].line: found for found in deciding(recording.nodes)}
     for node, choice, rival in by_line.values():
+        asked = f"the data of {recording.call(node)} at {quoted(choice.line)}"
         with suppress(ValueError):  # compared with something that is not a number
             yield {
-                "node": recording.number(node),
+                "node": recording.numbers[node],
                 "relation": choice.relation,
                 "answer": choice.answer,
                 "other": as_json(float(choice.other or 0)) if rival is None else None,
-                "rival": None if rival is None else recording.number(rival),
-                "says": f"Python chose by the data of {recording.call(node)} at {quoted(choice.line)}",
+                "rival": None if rival is None else recording.numbers[rival],
+                "says": f"Python chose by {asked}",
             }
 
 
@@ -109,5 +110,5 @@ def _facts(recording: Trace, node: Node, called: Mapping[int, str]) -> dict[str,
 def _rival(recording: Trace, p: Any) -> dict[str, Any]:
     """Describe a candidate of a maximum: a node by its number, or a constant."""
     if isinstance(p, Node):
-        return {"node": recording.number(p), "name": plain(recording.call(p))}
+        return {"node": recording.numbers[p], "name": plain(recording.call(p))}
     return {"constant": as_json(float(p)) if np.ndim(p) == 0 else None, "name": "a constant"}

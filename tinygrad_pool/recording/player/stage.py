@@ -92,7 +92,7 @@ def _draw_nodes(graph: Any, recording: Trace) -> tuple[list[Box], dict[tuple[int
     if len(nodes) > FULL:
         show = set()
         graph.attr(splines="line", nslimit="2", mclimit="0.5")
-    names = {id(v): recording.names.get(id(v)) or f"#{recording.number(v)}" for v in nodes}
+    names = {id(v): recording.names.get(id(v)) or f"#{recording.numbers[v]}" for v in nodes}
     direction = graph.graph_attr["rankdir"]
     shown = picture_of(recording.loss, nodes, show, names, direction=direction)._replace(heat=_room)
     sent = {step.node: step.contributions for step in recording.steps}
