@@ -62,7 +62,7 @@ def plane_of(node: Node, place: Shape) -> Plane:
     windows, x = node.options["windows"], node.parents[0]
     ndim = len(windows.axes)
     lead, space, out = x.shape[:-ndim], x.shape[-ndim:], node.shape[-ndim:]
-    units = np.arange(prod(out)) + prod(out) * (np.ravel_multi_index(place, lead) if lead else 0)
+    units = np.arange(prod(out)) + prod(out) * np.ravel_multi_index(place, lead)
     W = sparse_jacobian(node, 0, units)
 
     def cut(data: Any, shape: Shape) -> NDArray[Any]:

@@ -208,7 +208,7 @@ def _cell(v: Value, index: int | Sequence[int] | None) -> int:
             f"derive: {name_of(v)} of shape {v.shape} needs the index of one element, such as "
             f"{(0,) * v.ndim}" + (f", got {index!r}" if index is not None else "")
         )
-    return int(np.ravel_multi_index(place, v.shape)) if place else 0
+    return int(np.ravel_multi_index(place, v.shape))
 
 
 def _stages(symbols: str, slopes: str, value: str) -> list[str]:

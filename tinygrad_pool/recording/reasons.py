@@ -284,4 +284,4 @@ def _cell(ledger: GradientExplainer, node: Node, index: int | Sequence[int] | No
     if index is None:
         return 0 if g is None else int(np.abs(np.nan_to_num(g, nan=np.inf)).argmax())
     place = place_in(node, index, "why", ledger.call(node))
-    return int(np.ravel_multi_index(place, node.shape)) if place else 0
+    return int(np.ravel_multi_index(place, node.shape))

@@ -208,13 +208,14 @@ def grid_of(step: Step) -> Json | None:
         return None
     lead = node.shape[:-axes]
     planes = np.abs(np.nan_to_num(np.reshape(step.upstream, (*lead, -1)))).max(axis=-1)
-    place = tuple(int(k) for k in np.unravel_index(int(np.argmax(planes)), lead)) if lead else ()
+    at = int(np.argmax(planes))
+    place = tuple(int(k) for k in np.unravel_index(at, lead))
     plane = plane_of(node, place)
     arrived = np.reshape(step.upstream[place], plane.y.shape)
     sent = np.reshape(np.asarray(step.contributions[0])[place], plane.x.shape)
     return {
         "plane": f"plane {', '.join(map(str, place))} of {shape(lead)}" if lead else "",
-        "at": int(np.ravel_multi_index(place, lead)) if lead else 0,
+        "at": at,
         "cells": _numbers(plane.x),
         "units": _numbers(plane.y),
         "arrived": _numbers(arrived),
