@@ -152,6 +152,11 @@ class _OfTheClass:
         return self.method if instance is None else None
 
 
+def _operators(function: Callable[..., Any]) -> tuple[Callable[[Any, Any], Any], ...]:
+    """Return the methods for an operator and for its reflected form; a ufunc is not a method."""
+    return lambda v, w: function(v, w), lambda w, v: function(v, w)  # noqa: PLW0108  # see above
+
+
 class AnswersNumPy(WithHabits):
     """Implement NumPy's functions by the operations of the rules in IMPLEMENTED."""
 
@@ -174,23 +179,9 @@ class AnswersNumPy(WithHabits):
     ) -> Any:
         return answer(function, inputs, options, self._operation_of)
 
-    def __floordiv__(self, other: Any) -> Any:
-        return np.floor_divide(self, other)
-
-    def __mod__(self, other: Any) -> Any:
-        return np.remainder(self, other)
-
-    def __divmod__(self, other: Any) -> Any:
-        return np.divmod(self, other)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return np.floor_divide(other, self)
-
-    def __rmod__(self, other: Any) -> Any:
-        return np.remainder(other, self)
-
-    def __rdivmod__(self, other: Any) -> Any:
-        return np.divmod(other, self)
+    __floordiv__, __rfloordiv__ = _operators(np.floor_divide)
+    __mod__, __rmod__ = _operators(np.remainder)
+    __divmod__, __rdivmod__ = _operators(np.divmod)
 
     # It always raises, but is not annotated with NoReturn: a type checker would then treat the code
     # after np.sum(v) as unreachable. With an array of floats it would infer one for `array @ v`.
