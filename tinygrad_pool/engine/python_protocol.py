@@ -63,6 +63,28 @@ def _in_place(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
     return assign
 
 
+def _comparison(relation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return a comparison of data: a bool, or an array of bools. It raises ShapeError."""
+
+    def compare(v: Node, other: Any) -> Any:
+        w = other._numbers if isinstance(other, Node) else to_constant(other, relation.__name__)
+        try:
+            answer = relation(v._numbers, w)
+        except ValueError as error:
+            raise broadcast_error(relation.__name__, [v._numbers, w]) from error
+        if isinstance(answer, np.ndarray) and not SETTING.get().traced:
+            return answer
+        sign, known = SIGNS[relation.__name__], as_answer(answer)
+        rival = other if isinstance(other, Node) else None
+        _note(v, sign, w, known, rival)
+        if rival is not None:
+            _note(rival, MIRRORED[sign], v._numbers, known, v)
+        _note_below([v, other], sign, known)
+        return answer if isinstance(answer, np.ndarray) else known
+
+    return compare
+
+
 class AnswersPython(Node):
     """A node that plain Python can compare, iterate over, copy, update and show."""
 
@@ -77,17 +99,10 @@ class AnswersPython(Node):
     __ipow__ = _in_place(operator.pow)
     __imatmul__ = _in_place(operator.matmul)
 
-    def __lt__(self, other: Any) -> Any:
-        return _compare(operator.lt, self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return _compare(operator.le, self, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return _compare(operator.gt, self, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return _compare(operator.ge, self, other)
+    __lt__ = _comparison(operator.lt)
+    __le__ = _comparison(operator.le)
+    __gt__ = _comparison(operator.gt)
+    __ge__ = _comparison(operator.ge)
 
     def item(self, *index: Any) -> float:
         """Return the element at an index, or the only one, as a Python float. Raises ShapeError."""
@@ -224,24 +239,6 @@ def _number(v: Node, how: str) -> float:
     if v.size != 1:
         raise ShapeError(f"{how}: needs one element, got {name_of(v)} of shape {v.shape}")
     return float(np.reshape(v._numbers, ()))
-
-
-def _compare(relation: Callable[[Any, Any], Any], v: Node, other: Any) -> Any:
-    """Compare data: return a bool or an array of bools. Raises ShapeError if shapes do not fit."""
-    w = other._numbers if isinstance(other, Node) else to_constant(other, relation.__name__)
-    try:
-        answer = relation(v._numbers, w)
-    except ValueError as error:
-        raise broadcast_error(relation.__name__, [v._numbers, w]) from error
-    if isinstance(answer, np.ndarray) and not SETTING.get().traced:
-        return answer
-    sign, known = SIGNS[relation.__name__], as_answer(answer)
-    rival = other if isinstance(other, Node) else None
-    _note(v, sign, w, known, rival)
-    if rival is not None:
-        _note(rival, MIRRORED[sign], v._numbers, known, v)
-    _note_below([v, other], sign, known)
-    return answer if isinstance(answer, np.ndarray) else known
 
 
 def as_answer(answer: Any) -> bool | bytes:
