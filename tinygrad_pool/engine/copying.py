@@ -33,9 +33,7 @@ def deep_copy(root: Node, memo: dict[int, Any]) -> Any:
 
 
 def _leaf(node: Any) -> Any:
-    make, (kind,), (arguments, grad, _) = node.__reduce_ex__(4)
-    twin = make(kind)
-    twin.__setstate__((arguments, grad, {}))
+    twin = copy.copy(node)
     twin.about, twin.rule, twin.options = node.about, node.rule, node.options
     return twin
 
