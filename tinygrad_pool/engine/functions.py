@@ -125,7 +125,9 @@ def mapped(make: Callable[[Any], Any], tree: Any) -> Any:
     >>> mapped(lambda x: 2 * x, {"w": [1.0, 2.0]})
     {'w': [2.0, 4.0]}
     """
-    return tree if hasattr(tree, "named_parameters") else _rebuilt(tree, make)
+    if hasattr(tree, "named_parameters"):
+        return tree
+    return _rebuilt(tree, make, lambda part: mapped(make, part))
 
 
 def as_value(x: Any) -> Any:
@@ -145,10 +147,7 @@ def filled(tree: Any, leaves: Iterator[Any]) -> Any:
     return _rebuilt(tree, lambda _: next(leaves), lambda part: filled(part, leaves))
 
 
-def _rebuilt(
-    tree: Any, make: Callable[[Any], Any], below: Callable[[Any], Any] | None = None
-) -> Any:
-    below = below or (lambda part: mapped(make, part))
+def _rebuilt(tree: Any, make: Callable[[Any], Any], below: Callable[[Any], Any]) -> Any:
     if isinstance(tree, dict):
         result = copy(tree)  # a defaultdict keeps its default
         result.update({key: below(part) for key, part in tree.items()})
