@@ -79,7 +79,7 @@ class Hardswish(_Activation, function=activations.hardswish):
     """x hardsigmoid(x), elementwise: tg.hardswish."""
 
 
-class LeakyReLU(_Activation, function=activations.leaky_relu, options=("negative_slope",)):
+class LeakyReLU(_Activation, function=activations.leaky_relu):
     """x where x > 0, else x · negative_slope, elementwise: tg.leaky_relu."""
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
@@ -87,7 +87,7 @@ class LeakyReLU(_Activation, function=activations.leaky_relu, options=("negative
         self.negative_slope = real(negative_slope, "LeakyReLU: negative_slope")
 
 
-class ELU(_Activation, function=activations.elu, options=("alpha",)):
+class ELU(_Activation, function=activations.elu):
     """x where x > 0, else α (eˣ − 1), elementwise: tg.elu."""
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
@@ -95,7 +95,7 @@ class ELU(_Activation, function=activations.elu, options=("alpha",)):
         self.alpha = real(alpha, "ELU: alpha")
 
 
-class CELU(_Activation, function=activations.celu, options=("alpha",)):
+class CELU(_Activation, function=activations.celu):
     """x where x > 0, else α (exp(x / α) − 1), elementwise: tg.celu."""
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
@@ -103,7 +103,7 @@ class CELU(_Activation, function=activations.celu, options=("alpha",)):
         self.alpha = real(alpha, "CELU: alpha", least=POSITIVE)
 
 
-class GELU(_Activation, function=activations.gelu, options=("approximate",)):
+class GELU(_Activation, function=activations.gelu):
     """x Φ(x), elementwise: tg.gelu."""
 
     def __init__(self, approximate: str = "none") -> None:
@@ -111,7 +111,7 @@ class GELU(_Activation, function=activations.gelu, options=("approximate",)):
         self.approximate = approximate
 
 
-class Softplus(_Activation, function=activations.softplus, options=("beta", "threshold")):
+class Softplus(_Activation, function=activations.softplus):
     """ln(1 + exp β x) / β, elementwise: tg.softplus."""
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
@@ -119,7 +119,7 @@ class Softplus(_Activation, function=activations.softplus, options=("beta", "thr
         self.beta, self.threshold = beta, threshold
 
 
-class Hardtanh(_Activation, function=activations.hardtanh, options=("min_val", "max_val")):
+class Hardtanh(_Activation, function=activations.hardtanh):
     """x limited to an interval, elementwise: tg.hardtanh."""
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
@@ -128,7 +128,7 @@ class Hardtanh(_Activation, function=activations.hardtanh, options=("min_val", "
         self.min_val, self.max_val = min_val, max_val
 
 
-class PReLU(_Activation, function=activations.prelu, options=("weight",)):
+class PReLU(_Activation, function=activations.prelu):
     """x where x > 0, else w x with learned weights w: tg.prelu.
 
     Raises OptionError unless num_parameters is at least 1 and init a number.
@@ -146,12 +146,16 @@ class PReLU(_Activation, function=activations.prelu, options=("weight",)):
         return f"num_parameters={self.weight.size}"
 
 
-class Softmax(_Activation, function=operations.softmax, options=("dim",)):
+class Softmax(_Activation, function=operations.softmax):
     """Probabilities that sum to 1 along an axis, by default the last: tg.softmax."""
 
     def __init__(self, dim: int = -1) -> None:
         self.dim = whole(dim, f"{type(self).__name__}: dim")
 
+    def forward(self, x: Any) -> Value:
+        """Call the function along the axis."""
+        return self._function(x, self.dim)
 
-class LogSoftmax(Softmax, function=operations.log_softmax, options=("dim",)):
+
+class LogSoftmax(Softmax, function=operations.log_softmax):
     """The logarithm of a softmax along an axis: tg.log_softmax."""

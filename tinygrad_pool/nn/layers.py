@@ -55,7 +55,7 @@ class Linear(Module):
         return f"in_features={n}, out_features={m}, bias={self.bias is not None}"
 
 
-class _Conv(CallsFunction, options=("weight", "bias", "stride", "padding", "dilation", "groups")):
+class _Conv(CallsFunction):
     """A convolutional layer over `_ndim` axes."""
 
     def __init__(

@@ -36,7 +36,7 @@ class _Loss(CallsFunction):
         return ""
 
 
-class MSELoss(_Loss, function=losses.mse_loss, options=("reduction",)):
+class MSELoss(_Loss, function=losses.mse_loss):
     """The mean squared difference: nn.mse_loss.
 
     >>> MSELoss()(Value([1.0, 2.0]), [1.0, 4.0]).item()
@@ -44,11 +44,11 @@ class MSELoss(_Loss, function=losses.mse_loss, options=("reduction",)):
     """
 
 
-class L1Loss(_Loss, function=losses.l1_loss, options=("reduction",)):
+class L1Loss(_Loss, function=losses.l1_loss):
     """The mean absolute difference: nn.l1_loss."""
 
 
-class HuberLoss(_Loss, function=losses.huber_loss, options=("reduction", "delta")):
+class HuberLoss(_Loss, function=losses.huber_loss):
     """Quadratic for differences below δ, linear above: nn.huber_loss."""
 
     def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
@@ -56,7 +56,7 @@ class HuberLoss(_Loss, function=losses.huber_loss, options=("reduction", "delta"
         self.delta = real(delta, "HuberLoss: delta", 0.0)
 
 
-class SmoothL1Loss(_Loss, function=losses.smooth_l1_loss, options=("reduction", "beta")):
+class SmoothL1Loss(_Loss, function=losses.smooth_l1_loss):
     """The mean absolute difference, smoothed below β: nn.smooth_l1_loss."""
 
     def __init__(self, reduction: Reduction = "mean", beta: float = 1.0) -> None:
@@ -64,7 +64,7 @@ class SmoothL1Loss(_Loss, function=losses.smooth_l1_loss, options=("reduction", 
         self.beta = real(beta, "SmoothL1Loss: beta", 0.0)
 
 
-class KLDivLoss(_Loss, function=losses.kl_div, options=("reduction", "log_target")):
+class KLDivLoss(_Loss, function=losses.kl_div):
     """The Kullback–Leibler divergence of log-probabilities from probabilities: nn.kl_div."""
 
     def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
@@ -72,7 +72,7 @@ class KLDivLoss(_Loss, function=losses.kl_div, options=("reduction", "log_target
         self.log_target = flag(log_target, "KLDivLoss: log_target")
 
 
-class BCELoss(_Loss, function=losses.binary_cross_entropy, options=("weight", "reduction")):
+class BCELoss(_Loss, function=losses.binary_cross_entropy):
     """The cross entropy of probabilities and targets from 0 to 1: nn.binary_cross_entropy."""
 
     def __init__(self, weight: Any = None, reduction: Reduction = "mean") -> None:
@@ -80,11 +80,7 @@ class BCELoss(_Loss, function=losses.binary_cross_entropy, options=("weight", "r
         self.register_buffer("weight", weight)
 
 
-class BCEWithLogitsLoss(
-    _Loss,
-    function=losses.binary_cross_entropy_with_logits,
-    options=("weight", "reduction", "pos_weight"),
-):
+class BCEWithLogitsLoss(_Loss, function=losses.binary_cross_entropy_with_logits):
     """The cross entropy of sigmoid(scores): nn.binary_cross_entropy_with_logits."""
 
     def __init__(
@@ -95,7 +91,7 @@ class BCEWithLogitsLoss(
         self.register_buffer("pos_weight", pos_weight)
 
 
-class NLLLoss(_Loss, function=losses.nll_loss, options=("weight", "ignore_index", "reduction")):
+class NLLLoss(_Loss, function=losses.nll_loss):
     """The mean of −y[label], for log-probabilities y: nn.nll_loss."""
 
     def __init__(
@@ -106,11 +102,7 @@ class NLLLoss(_Loss, function=losses.nll_loss, options=("weight", "ignore_index"
         self.ignore_index = ignore_index
 
 
-class CrossEntropyLoss(
-    _Loss,
-    function=losses.cross_entropy,
-    options=("weight", "ignore_index", "reduction", "label_smoothing"),
-):
+class CrossEntropyLoss(_Loss, function=losses.cross_entropy):
     """The mean of −ln softmax(scores)[label]: nn.cross_entropy, with its options.
 
     >>> round(CrossEntropyLoss()(Value([[0.0, 0.0]]), [1]).item(), 4)

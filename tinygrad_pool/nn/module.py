@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import UserList, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from functools import cache
 from importlib import import_module
+from inspect import signature
 from reprlib import recursive_repr
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeAlias
@@ -220,27 +222,31 @@ class Module(Saved, WithHabits):
 
 
 class CallsFunction(Module):
-    """A layer that calls a function with its inputs and then its options, by position."""
+    """A layer that calls a function with its inputs, and with options from its attributes.
+
+    They are the attributes that have the name of a parameter of the function.
+    """
 
     _function: ClassVar[Callable[..., Value]]
-    _options: ClassVar[tuple[str, ...]] = ()
     _ndim: ClassVar[int]
 
-    def __init_subclass__(
-        cls, function: Any = None, options: tuple[str, ...] = (), ndim: int = 0
-    ) -> None:
+    def __init_subclass__(cls, function: Any = None, ndim: int = 0) -> None:
         super().__init_subclass__()
-        call = function and staticmethod(function)
-        for name, setting in (("_function", call), ("_options", options), ("_ndim", ndim)):
-            if setting:
-                setattr(cls, name, setting)
+        if function:
+            cls._function, cls._ndim = staticmethod(function), ndim
 
     def forward(self, x: Any) -> Any:
         """Call the function."""
         return self._called_with(x)
 
     def _called_with(self, *inputs: Any) -> Value:
-        return self._function(*inputs, *(getattr(self, option) for option in self._options))
+        own, others = vars(self), _parameters(self._function)[len(inputs) :]
+        return self._function(*inputs, **{name: own[name] for name in others if name in own})
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> list[str]:
+    return [*signature(function).parameters]
 
 
 def _as_buffer(name: str, buffer: Buffer, array: Any) -> Buffer:

@@ -33,10 +33,7 @@ class _Pool(CallsFunction):
         return ", ".join(options)
 
 
-class _MaxPool(
-    _Pool,
-    options=("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices", "ties"),
-):
+class _MaxPool(_Pool):
     """Keep the largest unit of each window."""
 
     _always = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
@@ -60,17 +57,7 @@ class _MaxPool(
         self.ceil_mode, self.ties = ceil_mode, ties
 
 
-class _AvgPool(
-    _Pool,
-    options=(
-        "kernel_size",
-        "stride",
-        "padding",
-        "ceil_mode",
-        "count_include_pad",
-        "divisor_override",
-    ),
-):
+class _AvgPool(_Pool):
     """Average each window."""
 
     def __init__(
@@ -88,7 +75,7 @@ class _AvgPool(
         self.divisor_override = divisor_override
 
 
-class _LPPool(_Pool, options=("norm_type", "kernel_size", "stride", "ceil_mode")):
+class _LPPool(_Pool):
     """Compute the p-norm of each window."""
 
     def __init__(
@@ -103,7 +90,7 @@ class _LPPool(_Pool, options=("norm_type", "kernel_size", "stride", "ceil_mode")
         self.kernel_size, self.stride, self.ceil_mode = kernel_size, stride, ceil_mode
 
 
-class _AdaptivePool(_Pool, options=("output_size",)):
+class _AdaptivePool(_Pool):
     """Reduce each of `output_size` windows to one unit."""
 
     def __init__(self, output_size: Sizes) -> None:
@@ -111,7 +98,7 @@ class _AdaptivePool(_Pool, options=("output_size",)):
         self.output_size = output_size
 
 
-class _AdaptiveMaxPool(_AdaptivePool, options=("output_size", "return_indices", "ties")):
+class _AdaptiveMaxPool(_AdaptivePool):
     """Keep the largest unit of each window."""
 
     def __init__(
