@@ -13,7 +13,7 @@ from tinygrad_pool.formatting import counted
 from tinygrad_pool.functional import layers
 from tinygrad_pool.functional.operations import value
 from tinygrad_pool.nn.activations import not_in_place
-from tinygrad_pool.nn.module import Buffer, Module
+from tinygrad_pool.nn.module import Buffer, CallsFunction, Module
 from tinygrad_pool.rules.arguments import Rng, Shape, flag, floating, generator, numbers, real
 
 
@@ -186,7 +186,7 @@ class InstanceNorm3d(_InstanceNorm, axes=(5,)):
     """Normalize each channel of each example: x is (n, channels, d, h, w). See InstanceNorm1d."""
 
 
-class LayerNorm(Module):
+class LayerNorm(CallsFunction, function=layers.layer_norm):
     """Normalize over the last axes, whose lengths are `normalized_shape`: tg.layer_norm.
 
     Raises OptionError for sizes below 1; when called, ShapeError unless the shape of x ends with
@@ -211,10 +211,6 @@ class LayerNorm(Module):
             "LayerNorm", self.normalized_shape, dtype, self.elementwise_affine, bias
         )
 
-    def forward(self, x: Any) -> Value:
-        """Normalize."""
-        return layers.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
-
     def extra_repr(self) -> str:
         """Return the options, as PyTorch does."""
         return (
@@ -223,7 +219,7 @@ class LayerNorm(Module):
         )
 
 
-class GroupNorm(Module):
+class GroupNorm(CallsFunction, function=layers.group_norm):
     """Normalize each example over groups of its channels: tg.group_norm.
 
     Raises OptionError if the groups do not divide the channels.
@@ -251,10 +247,6 @@ class GroupNorm(Module):
         self.eps, self.affine = real(eps, "GroupNorm: eps", 0.0), flag(affine, "GroupNorm: affine")
         shape = (self.num_channels,)
         self.weight, self.bias = _weights("GroupNorm", shape, dtype, self.affine, bias)
-
-    def forward(self, x: Any) -> Value:
-        """Normalize."""
-        return layers.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         """Return the options, as PyTorch does."""
