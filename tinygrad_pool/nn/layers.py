@@ -88,15 +88,12 @@ class _Conv(CallsFunction):
     def extra_repr(self) -> str:
         """Return the channels, the kernel and the options, as PyTorch does."""
         f, c, *kernel = self.weight.shape
-        options: dict[str, Any] = {
-            "kernel_size": tuple(kernel),
-            "stride": tuple(each(self.stride, self._ndim)),
-        }
-        if self.padding not in (0, (0,) * self._ndim):
-            word = isinstance(self.padding, str)
-            options["padding"] = self.padding if word else tuple(each(self.padding, self._ndim))
-        if self.dilation not in (1, (1,) * self._ndim):
-            options["dilation"] = tuple(each(self.dilation, self._ndim))
+        options: dict[str, Any] = {"kernel_size": tuple(kernel)}
+        for name, hidden in (("stride", None), ("padding", 0), ("dilation", 1)):
+            option = getattr(self, name)
+            if option not in (hidden, (hidden,) * self._ndim):
+                word = isinstance(option, str)
+                options[name] = option if word else tuple(each(option, self._ndim))
         if self.groups != 1:
             options["groups"] = self.groups
         if self.bias is None:
