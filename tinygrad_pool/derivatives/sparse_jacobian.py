@@ -154,8 +154,7 @@ def _pool(node: Node, i: int, units: Indices) -> Links:
 
 def _won(node: Node, x: NDArray[Any], unit: Indices, cell: Indices) -> NDArray[Any]:
     """Return the weights of max pooling: 1 for the winner, its share in a tie, 0 for losers."""
-    options = {k: v for k, v in node.options.items() if k in ("windows", "ties")}
-    won = winning_links(x, **options)
+    won = winning_links(x, **node.options)
     shares = np.broadcast_to(1 / np.asarray(won.n), node.shape).reshape(-1)
     return shares[unit] * np.isin(unit * x.size + cell, won.unit * x.size + won.cell)
 
