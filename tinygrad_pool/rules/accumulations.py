@@ -36,7 +36,7 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Ba
 
     def prod_backward(g: Array) -> Contributions:
         rows = rows_of(x, axes)
-        before, after = _before(rows), _flipped(_before(_flipped(rows)))
+        before, after = _before(rows), _before(rows[..., ::-1])[..., ::-1]
         to_x = np.reshape(g, column) * out_of_rows(before * after, shape, axes)
         return (to_x,)
 
@@ -98,7 +98,8 @@ def _to_factors(x: NDArray[Any], g: NDArray[Any]) -> NDArray[Any]:
     past = np.cumsum(x == 0, axis=-1) > 0
     others = np.where(first, 1, x)
     to_0 = np.where(past, g * np.cumprod(others, axis=-1), 0)
-    before = _flipped(np.cumsum(_flipped(g * np.cumprod(x, axis=-1)), axis=-1))
+    products = g * np.cumprod(x, axis=-1)
+    before = np.cumsum(products[..., ::-1], axis=-1)[..., ::-1]
     at_0 = np.where(first, np.sum(to_0, axis=-1, keepdims=True), 0)
     return np.where(past, at_0, before / np.where(past, 1, x))
 
@@ -222,10 +223,6 @@ def _before(rows: Array) -> Array:
     *lead, n = np.shape(rows)
     ones = np.ones((*lead, min(n, 1)), dtype_of(rows))
     return np.concatenate([ones, np.cumprod(rows[..., : max(n - 1, 0)], axis=-1)], axis=-1)
-
-
-def _flipped(rows: Array) -> Array:
-    return rows[..., ::-1]
 
 
 def along(x: Array, axis: Any, name: str) -> tuple[Shape, int]:
