@@ -26,7 +26,6 @@ from tinygrad_pool.engine.functions import (
 from tinygrad_pool.engine.gradients import gradients
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError
-from tinygrad_pool.rules.arguments import flag
 
 
 def jacobian(
@@ -45,8 +44,7 @@ def jacobian(
     array([[2., 0.],
            [0., 6.]])
     """
-    places = places_of("jacobian", f, argnums)
-    flag(has_aux, "jacobian: has_aux")
+    places = places_of("jacobian", f, argnums, has_aux)
 
     def jacobian_of_f(*args: Any, **options: Any) -> Any:
         found = called("jacobian", f, args, options, places, has_aux)
@@ -90,7 +88,7 @@ def hessian(
     array([[ 6.,  0.],
            [ 0., 12.]])
     """
-    places_of("hessian", f, argnums)
+    places_of("hessian", f, argnums, has_aux)
     return jacobian(jacobian(f, argnums, has_aux), argnums, has_aux)
 
 
@@ -106,8 +104,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     >>> y, pull(2.0)
     (15.0, (10.0, 6.0))
     """
-    places_of("vjp", f, 0)
-    flag(has_aux, "vjp: has_aux")
+    places_of("vjp", f, 0, has_aux)
     found = called("vjp", f, primals, {}, range(len(primals)), has_aux)
     leaves = leaves_of(found.xs)
 
@@ -136,8 +133,7 @@ def jvp(
     >>> jvp(lambda x: x**2, (3.0,), (2.0,))
     (9.0, 12.0)
     """
-    places_of("jvp", f, 0)
-    flag(has_aux, "jvp: has_aux")
+    places_of("jvp", f, 0, has_aux)
     if not isinstance(primals, tuple | list):
         raise OptionError("jvp: needs tuples of arguments and of tangents: jvp(f, (x,), (t,))")
     found = called("jvp", f, primals, {}, range(len(primals)), has_aux)

@@ -20,7 +20,7 @@ from tinygrad_pool.engine.data import copied
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import AxisError, DataError, OptionError
-from tinygrad_pool.rules.arguments import whole
+from tinygrad_pool.rules.arguments import flag, whole
 
 INSIDE: ContextVar[bool] = ContextVar("INSIDE", default=False)
 """Whether a function is being differentiated, so that derivatives inside it must be Values."""
@@ -85,10 +85,11 @@ def inside() -> Iterator[None]:
         INSIDE.reset(token)
 
 
-def places_of(name: str, f: object, argnums: Any) -> tuple[int, ...]:
-    """Return the positions of arguments, given as one integer or several."""
+def places_of(name: str, f: object, argnums: Any, has_aux: Any) -> tuple[int, ...]:
+    """Check what to differentiate; return the positions in `argnums`, one integer or several."""
     if not callable(f):
         raise DataError(f"{name}: needs a function, got {type(f).__name__}")
+    flag(has_aux, f"{name}: has_aux")
     several = isinstance(argnums, Sequence) and not isinstance(argnums, str)
     places = argnums if several else [argnums]
     try:

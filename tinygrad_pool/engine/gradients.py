@@ -163,8 +163,7 @@ def value_and_grad(
 def _gradient_function(
     name: str, f: Callable[..., Any], argnums: Any, has_aux: Any, create_graph: bool = False
 ) -> Callable[..., Any]:
-    places = places_of(name, f, argnums)
-    flag(has_aux, f"{name}: has_aux")
+    places = places_of(name, f, argnums, has_aux)
 
     def gradient(*args: Any, **options: Any) -> Any:
         call = called(name, f, args, options, places, has_aux, create_graph)
