@@ -540,7 +540,7 @@ def sized(cells, few):
     """Cut arrays into tiles of `cells` cells; use lists for up to `few` cells."""
     caches = (
         *(tiles._few_tiles, tiles.tiled, fast_pooling._tiling, fast_pooling._few_lists),
-        *(range_sums._few_ranges, window_matrices.matrices_of),
+        *(range_sums._ranges, window_matrices.matrices_of),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "UNITS", 2)

@@ -62,8 +62,8 @@ def test_sums_without_planes_or_cells():
 
 
 def test_only_small_ranges_are_cached():
-    range_sums._few_ranges.cache_clear()
+    range_sums._ranges.cache_clear()
     for n, cached in [(9999, 0), (999, 1)]:
         windows = adaptive_windows_of("p", 1, 7, (n,))
         sum_ranges(np.zeros((9, n)), windows, (n,), np.empty((9, 7)))
-        assert range_sums._few_ranges.cache_info().currsize == cached
+        assert range_sums._ranges.cache_info().currsize == cached

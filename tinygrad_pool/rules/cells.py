@@ -29,9 +29,10 @@ def cells_of(windows: AnyWindows, space: Shape, units: Ranges | None = None) -> 
     """
     ranges = all_units(windows, space) if units is None else units
     few = prod(windows.kernel) * prod(stop - start for start, stop in ranges) <= FEW
-    return (_few_cells if few else _cells)(windows, space, ranges)
+    return (_cells if few else _cells.__wrapped__)(windows, space, ranges)
 
 
+@lru_cache(maxsize=64)
 def _cells(windows: AnyWindows, space: Shape, units: Ranges) -> Units:
     ndim = len(space)
     cells: Units = np.zeros((1,) * 2 * ndim, np.int64)
@@ -59,9 +60,10 @@ def counts_of(
     """
     ranges = all_units(windows, space) if units is None else units
     few = prod(stop - start for start, stop in ranges) <= FEW
-    return (_few_counts if few else _counts)(windows, space, padding, ranges)
+    return (_counts if few else _counts.__wrapped__)(windows, space, padding, ranges)
 
 
+@lru_cache(maxsize=64)
 def _counts(windows: AnyWindows, space: Shape, padding: bool, units: Ranges) -> Units:
     along = [
         windows.counts(axis, n, np.arange(*units[axis]), padding) for axis, n in enumerate(space)
@@ -74,7 +76,3 @@ def _counts(windows: AnyWindows, space: Shape, padding: bool, units: Ranges) -> 
 def all_units(windows: AnyWindows, space: Shape) -> Ranges:
     """List the whole range of windows on each axis: (0, count)."""
     return tuple([(0, count) for count in windows.over(space)])
-
-
-_few_cells = lru_cache(maxsize=64)(_cells)
-_few_counts = lru_cache(maxsize=64)(_counts)

@@ -65,14 +65,12 @@ def divisors(windows: AnyWindows, space: Shape, padding: bool, dtype: Any) -> An
     if _is_even(windows, space, padding):
         return prod(windows.kernel)
     few = prod(windows.over(space)) <= FEW
-    return (_few_divisors if few else _divisors)(windows, space, padding, dtype)
+    return (_divisors if few else _divisors.__wrapped__)(windows, space, padding, dtype)
 
 
+@lru_cache(maxsize=64)
 def _divisors(windows: AnyWindows, space: Shape, padding: bool, dtype: Any) -> Any:
     return counts_of(windows, space, padding).astype(dtype)
-
-
-_few_divisors = lru_cache(maxsize=64)(_divisors)
 
 
 @lru_cache(maxsize=256)

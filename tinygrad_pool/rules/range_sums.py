@@ -32,7 +32,7 @@ def sum_ranges(
     With `back`, compute the adjoint: x has a contribution per window, `out` a sum per cell.
     """
     few = sum(space) + sum(windows.over(space)) <= FEW
-    ranges = (_few_ranges if few else _ranges)(windows, space)[back]
+    ranges = (_ranges if few else _ranges.__wrapped__)(windows, space)[back]
     step = max(1, CELLS // max(prod(x.shape[1:]), prod(out.shape[1:]), 1))
     for start in range(0, len(x), step):
         block = slice(start, start + step)
@@ -68,6 +68,7 @@ def _ranges_along(axis: int, ndim: int, starts: Units, stops: Units) -> Ranges:
     return Ranges(axis, starts, stops, longest, picks)
 
 
+@lru_cache(maxsize=64)
 def _ranges(windows: AnyWindows, space: Shape) -> tuple[list[Ranges], list[Ranges]]:
     """List the cells that each window sees, axis by axis; and the windows that see each cell."""
     ndim, forward, back = len(space), [], []
@@ -76,9 +77,6 @@ def _ranges(windows: AnyWindows, space: Shape) -> tuple[list[Ranges], list[Range
         forward.append(_ranges_along(axis + 1, ndim, np.clip(start, 0, n), np.clip(stop, 0, n)))
         back.append(forward[-1].transposed(n, ndim))
     return forward, back[::-1]
-
-
-_few_ranges = lru_cache(maxsize=64)(_ranges)
 
 
 def _sum_along(x: Floats, ranges: Ranges, out: Floats | None = None) -> Floats:

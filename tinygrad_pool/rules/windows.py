@@ -230,7 +230,7 @@ def windows_of(
     """
     options = (kernel_size, stride, padding, dilation)
     cacheable = all(map(_is_plain, options)) and isinstance(ceil_mode, bool)
-    read = _cached_windows if cacheable else _windows
+    read = _windows if cacheable else _windows.__wrapped__
     return read(name, ndim, kernel_size, stride, padding, dilation, ceil_mode)
 
 
@@ -256,6 +256,7 @@ def conv_windows_of(
     return windows_of(name, ndim, kernel_size, stride, padding, dilation)
 
 
+@lru_cache(maxsize=256)
 def _windows(
     name: str, ndim: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any
 ) -> Windows:
@@ -281,10 +282,11 @@ def adaptive_windows_of(name: str, ndim: int, output_size: Any, shape: Shape) ->
     (1, 5)
     """
     space = space_of(shape, ndim, name)
-    read = _cached_adaptive_windows if _is_plain(output_size) else _adaptive_windows
+    read = _adaptive_windows if _is_plain(output_size) else _adaptive_windows.__wrapped__
     return read(name, space, output_size)
 
 
+@lru_cache(maxsize=256)
 def _adaptive_windows(name: str, space: Shape, output_size: Any) -> AdaptiveWindows:
     sizes = items_of(name, "output_size", output_size, len(space))
     sizes = tuple(n if m is None else m for m, n in zip(sizes, space, strict=True))
@@ -295,7 +297,3 @@ def _is_plain(option: Any) -> bool:
     """Return whether an option is exactly an int, a tuple of ints or None, as the cache needs."""
     kind = type(option)
     return kind is int or option is None or (kind is tuple and all(type(n) is int for n in option))
-
-
-_cached_windows = lru_cache(maxsize=256)(_windows)
-_cached_adaptive_windows = lru_cache(maxsize=256)(_adaptive_windows)
