@@ -171,7 +171,7 @@ def test_a_weight_has_the_dtype_of_the_node():
 @pytest.mark.parametrize(
     ("ask", "error", "message"),
     [
-        (lambda: tg.weights_of(3.0), DataError, "weights_of: needs a Value that was computed, got"),
+        (lambda: tg.weights_of(3.0), DataError, "^weights_of: needs a Value, got float; "),
         (lambda: tg.weights_of(tg.Value(1.0, "x")), GraphError, "the leaf 'x' has no graph"),
         (lambda: tg.weights_of(array(2) * 2.0, 1), OptionError, r"Values at \[0\]; parent"),
         (lambda: tg.weights_of(array(2) * 2.0, array(2)), OptionError, "Values, got the leaf$"),

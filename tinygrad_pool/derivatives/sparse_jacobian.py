@@ -20,7 +20,7 @@ from tinygrad_pool.engine.running import data_of
 from tinygrad_pool.engine.staleness import check_not_stale, set_since
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.engine.vjp import vjp, vjp_by_operand
-from tinygrad_pool.errors import DataError, GraphError, OptionError
+from tinygrad_pool.errors import GraphError, OptionError
 from tinygrad_pool.formatting import counted
 from tinygrad_pool.rules.cells import cells_of, counts_of
 from tinygrad_pool.rules.pooling import winning_links
@@ -52,8 +52,7 @@ def weights_of(node: Node, parent: int | Node = 0) -> Weights:
     array([[0., 1., 0., 0.],
            [0., 0., 1., 0.]])
     """
-    if not isinstance(node, Node):
-        raise DataError(f"weights_of: needs a Value that was computed, got {type(node).__name__}")
+    check_value(node, "weights_of")
     if node.is_leaf:
         raise GraphError(
             f"weights_of: {name_of(node)} has no graph: it was not computed from Values"

@@ -12,8 +12,8 @@ from tinygrad_pool.derivatives.jvp import jvp
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.gradients import grad
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.staleness import check_not_stale
-from tinygrad_pool.errors import DataError
 from tinygrad_pool.formatting import Table, counted, number
 from tinygrad_pool.rules.arguments import Shape
 from tinygrad_pool.rules.rule import is_ours
@@ -80,8 +80,7 @@ def find_ties(node: Node) -> Ties:
     >>> ties.harmless, ties.others[0].window, ties.others[0].places
     (0, (0,), [(0,), (1,)])
     """
-    if not isinstance(node, Node):
-        raise DataError(f"find_ties: needs a Value that was computed, got {type(node).__name__}")
+    check_value(node, "find_ties")
     nodes = topological_order(node)
     check_not_stale(nodes, create_graph=True, name="find_ties")
     choosing = [c for n in nodes if _may_tie(n) and (c := candidates_of(n))]
