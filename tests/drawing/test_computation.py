@@ -7,7 +7,6 @@ import xml.etree.ElementTree as ET
 from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.dot_program import picture
-from tinygrad_pool.drawing.labels import weights_in
 from tinygrad_pool.errors import DataError, OptionError
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -261,12 +259,6 @@ def test_a_nameless_bias_of_scalars_looks_like_the_weights_beside_it():
     )
 
 
-def test_a_weight_in_an_object_is_recognised_by_the_end_of_its_name():
-    net = SimpleNamespace(w=[Value(2.0)], x=[Value(3.0)])
-    named = {id(net.w[0]): "x.layers[1].w[0]", id(net.x[0]): "w.x[0]"}
-    assert weights_in([*net.w, *net.x], named) == {*net.w}
-
-
 def test_recurrent_weights_are_drawn_before_the_inputs():
     h, x = Value([0.0, 1.0], label="h"), Value([2.0, 3.0], label="x0")
     w, u = Value(np.eye(2), label="W"), Value(np.eye(2), label="U")
@@ -484,7 +476,7 @@ def test_facts_are_computed_before_boxes_are_written():
     assert road(lambda: tg.draw(z)) == [
         *("computation", "engine", "rules", "variables"),
         *("theme", "dot_program", "words", "engine", "formatting"),
-        *("computation", "labels", "derivatives", "labels", "engine"),
+        *("computation", "derivatives", "labels", "engine"),
         *("layout", "formatting", "wrapping", "edges"),
         *("nodes", "labels", "rules", "boxes", "formatting", "theme", "boxes", "theme"),
     ]

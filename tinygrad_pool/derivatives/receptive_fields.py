@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_pool.derivatives.leaf_roles import is_weight
 from tinygrad_pool.derivatives.sparse_jacobian import Indices, sparse_jacobian
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of, shape_of
@@ -18,9 +19,6 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError, ShapeError
 from tinygrad_pool.formatting import counted
 from tinygrad_pool.rules.arguments import Shape, place_of
-from tinygrad_pool.rules.arithmetic import add
-from tinygrad_pool.rules.linear import weighted_sum
-from tinygrad_pool.rules.traits import traits_of
 
 
 class ReceptiveField(NamedTuple):
@@ -153,26 +151,3 @@ def _unit(node: Value, unit: int | Sequence[int] | None) -> Shape:
             f"receptive_field: unit must be an index into shape {node.shape}, got {unit!r}"
         )
     return place
-
-
-def weights_among(nodes: list[Node]) -> set[Node]:
-    """Return the leaves that are weights, also if transposed; `nodes` are in topological order."""
-    weights: set[int] = set()
-    for node in reversed(nodes):
-        for i, p in enumerate(node.parents):
-            if is_weight(node, i) or (id(node) in weights and len(node.parents) == 1):
-                weights.add(id(p))
-    return {node for node in nodes if id(node) in weights and not node.parents}
-
-
-def is_weight(node: Node, i: int) -> bool:
-    """Return whether an operand is a weight, not an input, by its role in the rule."""
-    if node.rule is weighted_sum:
-        n = len(node.parents) // 2
-        return i < n or i == 2 * n
-    if node.rule is add:
-        other = node.parents[1 - i]
-        added = isinstance(node.parents[i], Node) and not node.parents[i].parents
-        return added and isinstance(other, Node) and bool(other.parents)
-    traits = traits_of(node.rule)
-    return i > 0 and traits.unit == "product" and traits.sparsity != "elementwise"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_pool.derivatives.receptive_fields import weights_among
+from tinygrad_pool.derivatives.leaf_roles import weights_among
 from tinygrad_pool.diagnosis.findings import grouped
 from tinygrad_pool.drawing.variables import held_by_modules
 from tinygrad_pool.engine.node import Node

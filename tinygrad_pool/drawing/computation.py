@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Set
 from typing import Any, Literal, TypeAlias, get_args
 
+from tinygrad_pool.derivatives.leaf_roles import weights_in
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.edges import styled_edges
 from tinygrad_pool.drawing.folding import WAYS, folded
 from tinygrad_pool.drawing.heat import magnitudes
-from tinygrad_pool.drawing.labels import set_note, weights_in
+from tinygrad_pool.drawing.labels import set_note
 from tinygrad_pool.drawing.layout import laid_out
 from tinygrad_pool.drawing.nodes import Picture, draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from tinygrad_pool.drawing.labels import weights_in
+from tinygrad_pool.derivatives.leaf_roles import weights_in
 from tinygrad_pool.engine.node import Node
 
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_pool.derivatives.leaf_roles import weights_in
 from tinygrad_pool.derivatives.slopes import slopes_of
 from tinygrad_pool.drawing.edges import contributions_of
-from tinygrad_pool.drawing.labels import weights_in
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.running import data_of
