@@ -32,7 +32,6 @@ ELSEWHERE = {
     "bridges.translations": "bridges/test_network.py",
     "bridges.window_counterparts": "bridges/test_agreement.py",
     "diagnosis.findings": "diagnosis/test_diagnosis.py",
-    "drawing.nodes": "drawing/test_computation.py",
     "drawing.overview": "drawing/test_computation.py",
     "rules.blocks": "rules/test_fast_convolution.py",
     "engine.lazy_names": "functional/test_numpy_functions.py",

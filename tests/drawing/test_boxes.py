@@ -8,9 +8,10 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.boxes import node_box
+from tinygrad_pool.drawing.boxes import lines, node_box, text
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.fonts import place_for, width
+from tinygrad_pool.formatting import numbers
 
 
 def rows_of(source):
@@ -77,3 +78,13 @@ def test_an_array_has_a_heat_map_only_in_place_of_its_numbers():
     for n, maps in ((3, 0), (5, 1)):
         mask = np.eye(n, 3)
         assert ('FIXEDSIZE="TRUE"' in tg.draw((mask @ x).sum(), show="data,heat").source) == maps
+
+
+def test_text_is_escaped_for_html():
+    assert text('<b>&"') == "&lt;b&gt;&amp;&quot;"
+    assert text(r"\N") == r"\\N"
+
+
+def test_lines_of_numbers_are_marked_up_for_html():
+    rows = lines(numbers(np.array([[1.0, -20.0], [300.0, 4.0]]))).split("<BR/>")
+    assert rows == ["\u2007\u20071&nbsp; −20", "300&nbsp; \u2007\u20074"]

@@ -476,7 +476,7 @@ def test_facts_are_computed_before_boxes_are_written():
     assert road(lambda: tg.draw(z)) == [
         *("computation", "engine", "rules", "variables"),
         *("theme", "dot_program", "words", "engine", "formatting"),
-        *("computation", "derivatives", "labels", "engine"),
+        *("computation", "derivatives", "words", "engine"),
         *("layout", "formatting", "wrapping", "edges"),
-        *("nodes", "labels", "rules", "boxes", "formatting", "theme", "boxes", "theme"),
+        *("nodes", "rules", "boxes", "formatting", "theme", "boxes", "theme"),
     ]

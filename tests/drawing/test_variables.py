@@ -5,9 +5,12 @@ from collections import namedtuple
 from html import unescape
 
 import numpy as np
+import pytest
 
 import tinygrad_pool as tg
+from tinygrad_pool import Value
 from tinygrad_pool.drawing.variables import held_by
+from tinygrad_pool.errors import OptionError
 
 
 class Two(tg.nn.Module):
@@ -137,3 +140,27 @@ def test_pictures_trees_and_explanations_use_the_same_name():
     for output in (unescape(tg.draw(E, names=names).source), str(tg.tree(E, names=names))):
         assert all(name in output for name in ("ws[0]", "ws[1]", "by['x']", "E"))
         assert "also" not in output
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        tg.draw,
+        tg.tree,
+        tg.record,
+        tg.diagnose,
+        tg.unroll,
+        lambda v, names: tg.derive(v, v.parents[0], names=names),
+    ],
+)
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (3, r"names must be a dict, such as locals\(\), got 3"),
+        (["x"], r"names must be a dict, such as locals\(\), got \['x'\]"),
+        (dict(enumerate("xy")), r"names must have text as keys, as in locals\(\), got 0"),
+    ],
+)
+def test_names_are_a_dict_with_text_as_keys(ask, names, message):
+    with pytest.raises(OptionError, match=f"^{message}"):
+        ask(Value(1.0) * Value(2.0), names=names)

@@ -1,5 +1,6 @@
 """What a picture is, in words."""
 
+import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -10,8 +11,9 @@ import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.drawing.plots import kink, loss_curve
 from tinygrad_pool.drawing.rendering import contents
-from tinygrad_pool.drawing.words import caption_of, graph_in_words, with_caption
+from tinygrad_pool.drawing.words import caption_of, graph_in_words, set_note, with_caption
 from tinygrad_pool.engine.backward import topological_order
+from tinygrad_pool.recording.player import stage
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -127,3 +129,55 @@ def test_two_pictures_on_a_page_have_different_ids():
 def test_the_dot_text_contains_the_caption(loss, tmp_path):
     path = tg.render(loss, tmp_path / "graph.dot")
     assert path.read_text("utf-8").startswith("// Computation graph of E\t5 nodes: ")
+
+
+def test_a_note_names_leaves_that_were_set_since_the_forward_pass(tmp_path, monkeypatch):
+    w, x, V = Value(2.0), Value(3.0, label="x"), Value([1.0], label="V")
+    z = w * x + V.sum()
+    a, unit = z.tanh(), tg.weighted_sum([w], [x]).tanh()
+
+    def folded_page():
+        with monkeypatch.context() as patch:
+            patch.setattr(stage, "UNFOLDED", 1)
+            return tg.record(a, names={"w": w})._repr_html_()
+
+    def slides():
+        files = tg.frames(a, tmp_path / "slides", names={"w": w})
+        return "".join(re.findall("<text.*>(.*)</text>", files[0].read_text("utf-8")))
+
+    looks = {
+        "tree": lambda: str(tg.tree(a, names={"w": w})),
+        "draw": lambda: tg.draw(a, names={"w": w}).source,
+        "folded": lambda: tg.draw(a, detail="forms", names={"w": w}).source,
+        "page": lambda: tg.record(a, names={"w": w})._repr_html_(),
+        "folded page": folded_page,
+        "slides": slides,
+        "units": lambda: tg.draw_units(unit).source,
+    }
+    assert not [look for look in looks if "set since" in looks[look]()]
+    w.data = 5.0
+    note = "w was set since the forward pass: the results are old; run it again"
+    with_note = [look for look in looks if note in looks[look]().replace("\N{NO-BREAK SPACE}", " ")]
+    assert with_note == [*looks][:-1]
+    assert "1 leaf was set since" in looks["units"]()
+    V.data[0] = 4.0  # in the array that was handed out
+    assert "w, V were set since" in looks["tree"]()
+
+
+@pytest.mark.parametrize(
+    ("labels", "subject"),
+    [
+        ([""], "1 leaf was"),
+        ([""] * 41, "41 leaves were"),
+        (["u", "v"], "u, v were"),
+        (["", "u", ""], "u and 2 other leaves were"),
+        (["u", "v", "w", "x"], "u, v, w and 1 other leaf were"),
+    ],
+)
+def test_leaves_that_were_set_are_named_or_counted(labels, subject):
+    leaves = [tg.Value(1.0, label=label) for label in labels]
+    nodes = topological_order(sum(leaves))
+    for leaf in leaves:
+        leaf.data = 2.0
+    (note,) = set_note(nodes)
+    assert note == f"{subject} set since the forward pass: the results are old; run it again"

@@ -10,13 +10,12 @@ from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.edges import styled_edges
 from tinygrad_pool.drawing.folding import WAYS, folded
 from tinygrad_pool.drawing.heat import magnitudes
-from tinygrad_pool.drawing.labels import set_note
 from tinygrad_pool.drawing.layout import laid_out
 from tinygrad_pool.drawing.nodes import Picture, draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note
 from tinygrad_pool.drawing.theme import THEMES, Digraph, canvas, in_theme, write_on
 from tinygrad_pool.drawing.variables import held_by
-from tinygrad_pool.drawing.words import graph_in_words
+from tinygrad_pool.drawing.words import graph_in_words, set_note
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value

@@ -11,12 +11,12 @@ from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import constant_box, name_box, node_box
 from tinygrad_pool.drawing.edges import CHOICES, Style
 from tinygrad_pool.drawing.heat import heat
-from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.layout import VISIT, Layout, Use
 from tinygrad_pool.drawing.theme import Digraph, literal
 from tinygrad_pool.drawing.wrapping import ACROSS
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import plain
+from tinygrad_pool.rules.traits import traits_of
 
 AS_WRITTEN = {"mclimit": "0.01", "remincross": "false"}
 """Makes Graphviz keep leaves in frames in the order they are written, at the cost of crossings."""
@@ -172,6 +172,20 @@ def _draw_box(graph: Digraph, picture: Picture, node: Node) -> None:
     for i, p in enumerate(node.parents):
         if isinstance(p, Node) and p not in picture.ids:
             graph.node(f"{name}c{i}", "…", shape="plain", id=f"{name}c{i}")
+
+
+def sign(node: Node) -> str:
+    """Return the mathematical sign of a node's operation, or its name, with the size of a window.
+
+    >>> from tinygrad_pool import Value
+    >>> sign(Value(2.0) * 3.0)
+    '×'
+    """
+    windows = node.options.get("windows")
+    name = node.op.replace("_", " ")
+    if windows:
+        return f"{name} {'×'.join(map(str, windows.kernel))}"
+    return traits_of(node.rule).sign or name
 
 
 def _draw_operand(graph: Digraph, picture: Picture, node: Node, i: int) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 
 from tinygrad_pool.drawing.computation import check_depth
 from tinygrad_pool.drawing.edges import shares_of
-from tinygrad_pool.drawing.labels import set_note, sign
+from tinygrad_pool.drawing.nodes import sign
 from tinygrad_pool.drawing.variables import held_by
+from tinygrad_pool.drawing.words import set_note
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
 from tinygrad_pool.engine.value import Value

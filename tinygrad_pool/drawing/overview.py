@@ -9,9 +9,8 @@ from contextlib import nullcontext
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import in_columns, row, table, text
 from tinygrad_pool.drawing.folding import Folded, Group
-from tinygrad_pool.drawing.labels import sign
 from tinygrad_pool.drawing.layout import shared
-from tinygrad_pool.drawing.nodes import AS_WRITTEN, BREAK, align
+from tinygrad_pool.drawing.nodes import AS_WRITTEN, BREAK, align, sign
 from tinygrad_pool.drawing.theme import Digraph
 from tinygrad_pool.drawing.wrapping import rows_of
 from tinygrad_pool.engine.node import Node

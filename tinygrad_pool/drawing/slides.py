@@ -16,8 +16,7 @@ from tinygrad_pool.drawing import theme as look
 from tinygrad_pool.drawing.computation import Direction, check_direction, picture_of
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style, sign_legend
-from tinygrad_pool.drawing.labels import sign
-from tinygrad_pool.drawing.nodes import Picture, draw_nodes
+from tinygrad_pool.drawing.nodes import Picture, draw_nodes, sign
 from tinygrad_pool.drawing.theme import Digraph
 from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.engine.backward import start, topological_order

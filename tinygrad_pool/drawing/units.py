@@ -20,11 +20,11 @@ from tinygrad_pool.drawing.computation import Direction, check_depth, check_dire
 from tinygrad_pool.drawing.edges import CHOICES, LOCAL, SIGNS, link_style
 from tinygrad_pool.drawing.fields import LEGEND, draw_field, field_of
 from tinygrad_pool.drawing.fonts import width as text_width
-from tinygrad_pool.drawing.labels import set_note, sign
 from tinygrad_pool.drawing.layers import Link, Unit, layers_of, others_of
+from tinygrad_pool.drawing.nodes import sign
 from tinygrad_pool.drawing.theme import Digraph
 from tinygrad_pool.drawing.variables import held_by
-from tinygrad_pool.drawing.words import Caption
+from tinygrad_pool.drawing.words import Caption, set_note
 from tinygrad_pool.drawing.wrapping import GAIN
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node

@@ -1,13 +1,14 @@
-"""Describe a picture in words: the title and description for screen readers."""
+"""Describe a picture in words: a caption for screen readers, and a note on old results."""
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 from tinygrad_pool.engine.node import Node, name_of
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.formatting import counted, numbers_and_shape, plain
 
 if TYPE_CHECKING:
@@ -51,6 +52,19 @@ def graph_in_words(value: Node, nodes: Sequence[Node], title: str = "") -> Capti
         title or f"Computation graph of {name or kind}",
         f"{size}: {', '.join(listed)}. {name or 'The result'} has the data {data}{gradient}.",
     )
+
+
+def set_note(nodes: Sequence[Node], called: Mapping[int, str] = {}) -> list[str]:
+    """Return a line that names the leaves that were set since the forward pass, if any."""
+    stale = set_since(nodes)
+    if not stale:
+        return []
+    names = [name for leaf in stale if (name := leaf.label or called.get(id(leaf), ""))][:3]
+    other = "other " if names else ""
+    rest = counted(len(stale) - len(names), f"{other}leaf", f"{other}leaves")
+    parts = [", ".join(names)] * bool(names) + [rest] * (len(stale) > len(names))
+    subject = f"{' and '.join(parts)} {'was' if len(stale) == 1 else 'were'}"
+    return [f"{subject} set since the forward pass: the results are old; run it again"]
 
 
 def caption_of(drawn: "Digraph | Figure", svg: str) -> Caption:

@@ -8,8 +8,7 @@ import numpy as np
 
 from tinygrad_pool.derivatives.candidates import Candidates, Cell
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.labels import sign
-from tinygrad_pool.drawing.nodes import in_line
+from tinygrad_pool.drawing.nodes import in_line, sign
 from tinygrad_pool.drawing.theme import Digraph
 from tinygrad_pool.drawing.units import OTHERS, draw_circle, rim, rim_legend, width_of, with_name
 from tinygrad_pool.drawing.words import Caption

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinygrad_pool.drawing.labels import sign
+from tinygrad_pool.drawing.nodes import sign
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.formatting import counted, on_a_line

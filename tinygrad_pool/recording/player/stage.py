@@ -14,10 +14,10 @@ from tinygrad_pool.drawing.computation import FULL, Direction, picture_of
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style
 from tinygrad_pool.drawing.folding import folded
-from tinygrad_pool.drawing.labels import set_note
 from tinygrad_pool.drawing.nodes import draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note, title_of
 from tinygrad_pool.drawing.slides import holding, longest_of
+from tinygrad_pool.drawing.words import set_note
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import number, numbers, plain
 from tinygrad_pool.recording.player.thumbnails import format_of
