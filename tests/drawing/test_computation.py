@@ -474,9 +474,8 @@ def test_facts_are_computed_before_boxes_are_written():
     z.backward()
     tg.draw(z)  # import everything first
     assert road(lambda: tg.draw(z)) == [
-        *("computation", "engine", "rules", "variables"),
-        *("theme", "dot_program", "words", "engine", "formatting"),
-        *("computation", "derivatives", "words", "engine"),
-        *("layout", "formatting", "wrapping", "edges"),
-        *("nodes", "rules", "boxes", "formatting", "theme", "boxes", "theme"),
+        *("computation", "engine", "rules", "variables", "words", "engine"),
+        *("computation", "derivatives", "layout", "formatting", "wrapping", "edges"),
+        *("theme", "dot_program", "nodes", "rules", "boxes", "formatting", "theme", "boxes"),
+        *("words", "engine", "formatting", "theme"),
     ]

@@ -17,7 +17,6 @@ from tinygrad_pool.drawing.theme import (
     darkened,
     in_theme,
     mixed,
-    write_on,
 )
 from tinygrad_pool.errors import OptionError, ToolError
 
@@ -154,11 +153,9 @@ def test_a_theme_changes_attributes_and_nodes():
 
 
 def test_a_legend_line_is_below_the_title():
-    graph = canvas("g", "LR", "two\nlines")
-    write_on(graph, 'how to "read" it')
+    graph = canvas("g", "LR", "two\nlines", 'how to "read" it')
     assert 'label="two\nlines\\nhow to \\"read\\" it"' in graph.source
-    plain = canvas("g", "LR")
-    write_on(plain, "alone")
+    plain = canvas("g", "LR", "", "alone")
     assert "label=alone" in plain.source
 
 

@@ -13,7 +13,7 @@ from tinygrad_pool.drawing.heat import magnitudes
 from tinygrad_pool.drawing.layout import laid_out
 from tinygrad_pool.drawing.nodes import Picture, draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note
-from tinygrad_pool.drawing.theme import THEMES, Digraph, canvas, in_theme, write_on
+from tinygrad_pool.drawing.theme import THEMES, Digraph, canvas, in_theme
 from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.drawing.words import graph_in_words, set_note
 from tinygrad_pool.engine.backward import topological_order
@@ -86,21 +86,20 @@ def draw(
     if detail == "ops":
         shown -= {"data", "grad", "heat"}
     called = held_by(names)
-    graph = canvas("computation", direction or "LR", title)
-    graph.comment = graph_in_words(value, nodes, title).comment()
+    old = set_note(nodes, called)
     if detail in WAYS or (detail == "auto" and len(nodes) > FULL):
         by_group = folded(nodes, detail if detail in WAYS else "", called)
-        legend = [note(len(nodes), by_group), *set_note(nodes, called)]
+        graph = canvas("computation", direction or "LR", title, note(len(nodes), by_group), *old)
         draw_groups(graph, by_group.groups, value, {*lit}, rows, called)
     else:
         picture = picture_of(value, nodes, shown, called, {*lit}, direction, rows)
         styles, legend = styled_edges(nodes, shown, picture.name)
-        legend += picture.notes
-        graph.graph_attr["rankdir"] = picture.layout.rows.direction
+        legend += [*old, *picture.notes]
+        graph = canvas("computation", picture.layout.rows.direction, title, *legend)
         if detail == "ops":
             graph.attr(splines="line", nslimit="2", mclimit="0.5")
         draw_nodes(graph, picture, styles)
-    write_on(graph, *legend)
+    graph.comment = graph_in_words(value, nodes, title).comment()
     return in_theme(graph, theme)
 
 
@@ -141,7 +140,7 @@ def picture_of(
     rows: int | None = None,
 ) -> Picture:
     """Choose the colour and place of each node; `called` maps ids of Values to their names."""
-    weights, notes = weights_in(nodes, called), set_note(nodes, called)
+    weights = weights_in(nodes, called)
     fills = {}
     for node in nodes:
         leaf = theme.WEIGHT if node in weights else theme.LEAF
@@ -149,6 +148,5 @@ def picture_of(
     by_size, scale = magnitudes(nodes) if "magnitude" in show else ({}, "")
     ids = {node: f"n{i}" for i, node in enumerate(nodes)}
     layout = laid_out(nodes, show, direction, rows)
-    notes += scale.splitlines()
     fills |= by_size | dict.fromkeys(lit, theme.LIT)
-    return Picture(nodes, ids, called, fills, show, root, layout, notes)
+    return Picture(nodes, ids, called, fills, show, root, layout, scale.splitlines())

@@ -19,6 +19,7 @@ from tinygrad_pool.drawing.edges import Style, sign_legend
 from tinygrad_pool.drawing.nodes import Picture, draw_nodes, sign
 from tinygrad_pool.drawing.theme import Digraph
 from tinygrad_pool.drawing.variables import held_by
+from tinygrad_pool.drawing.words import set_note
 from tinygrad_pool.engine.backward import start, topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
@@ -121,7 +122,7 @@ def _slides(base: Picture, gradient: Any) -> list[Slide]:
     legend = [
         "before the backward pass; dotted: not sent yet",
         f"arrows: {sign_legend(nodes)}",
-        *base.notes,
+        *set_note(nodes, base.names),
     ]
     slides = [Slide({}, None, {}, "\n".join(legend))]
     with holding(nodes, {}):

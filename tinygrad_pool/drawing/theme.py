@@ -127,8 +127,8 @@ def literal(*lines: str) -> str:
     return label
 
 
-def canvas(name: str, direction: str, title: str = "") -> Digraph:
-    """Return an empty graph, to be laid out in `direction` (LR, TB, RL or BT).
+def canvas(name: str, direction: str, title: str = "", *legend: str) -> Digraph:
+    """Return an empty graph, to be laid out in `direction` (LR, TB, RL or BT), with a legend.
 
     Raises ToolError without the Python package graphviz.
     """
@@ -141,19 +141,13 @@ def canvas(name: str, direction: str, title: str = "") -> Digraph:
     lend_to_graphviz()
     graph = Drawing(name, graph_attr={"rankdir": direction})
     graph.attr(ranksep="0.3", nodesep="0.2", fontname=FONT, fontcolor=INK, bgcolor=PAPER)
-    if title:
-        printable = "".join(c if c.isprintable() or c == "\n" else " " for c in title)
-        graph.graph_attr.update(label=literal(printable), labelloc="t", fontsize="18")
+    printable = "".join(c if c.isprintable() or c == "\n" else " " for c in title)
+    if lines := [*[printable] * bool(title), *legend]:
+        size = "14" if legend else "18"
+        graph.graph_attr.update(label=literal(*lines), labelloc="t", fontsize=size)
     graph.attr("node", fontname=FONT, fontcolor=INK, color=INK, fontsize="14")
     graph.attr("edge", fontname=FONT, fontcolor=INK, color=SOFT, arrowsize="0.7")
     return graph
-
-
-def write_on(graph: Digraph, *lines: str) -> None:
-    """Add lines to the legend below the title."""
-    if lines:
-        label = r"\n".join(filter(None, (graph.graph_attr.get("label"), literal(*lines))))
-        graph.graph_attr.update(label=label, labelloc="t", fontsize="14")
 
 
 def check(name: str) -> None:

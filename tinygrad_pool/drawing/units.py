@@ -97,8 +97,6 @@ def draw_units(
     called = held_by(names)
     layers = layers_of(outputs, first, depth, called)
     units = [unit for layer in layers for unit in layer]
-    graph = look.canvas("units", direction or _fitting(layers), title)
-    graph.attr(nodesep="0.12", ranksep=f"{BETWEEN}")
     crowded = sum(len(unit.links) for unit in units) > CROWDED
     field = field_of(rows, units, crowded)
     linked = {link.source for unit in units for link in unit.links} | set(outputs)
@@ -110,6 +108,12 @@ def draw_units(
     }
     ids = {z: f"u{i}" for i, z in enumerate(texts)}
     width = width_of(texts.values())
+    legend = _legend([u for u in units if u.z in linked and u.z in texts], others)
+    weighted = crowded and any(unit.a is not None and unit.links for unit in units)
+    legend += [LEGEND if field else WEIGHTS] if field or weighted else []
+    legend += set_note(topological_order(*outputs), called)
+    graph = look.canvas("units", direction or _fitting(layers), title, *legend)
+    graph.attr(nodesep="0.12", ranksep=f"{BETWEEN}")
     for level, layer in enumerate(layers):
         above = layers[level + 1] if level + 1 < len(layers) else []
         with graph.subgraph(name=f"layer{level}") as column:
@@ -135,10 +139,6 @@ def draw_units(
                 tail = f"bias{level - 1}" if link.source is None else ids[link.source]
                 style = _link_style(unit, link, called, zero_one, crowded and not field)
                 graph.edge(tail, ids[unit.z], **style)
-    lines = _legend([u for u in units if u.z in linked and u.z in texts], others)
-    weighted = crowded and any(unit.a is not None and unit.links for unit in units)
-    lines += [LEGEND if field else WEIGHTS] if field or weighted else []
-    look.write_on(graph, *lines, *set_note(topological_order(*outputs), called))
     size = f"{counted(len(units), 'unit')} in {counted(len(layers), 'layer')}"
     graph.comment = Caption(title or "Units and links", f"{size}, with data and weights.").comment()
     return look.in_theme(graph, theme)

@@ -35,8 +35,6 @@ def draw_side_by_side(
     units = [unit] if narrow else _windows(contest, unit)
     members = {u: [*contest.within(u)] for u in units}
     cells = sorted({contest.at(i) for u in units for i in members[u]})
-    graph = theme.canvas("side_by_side", "LR" if narrow else "BT")
-    graph.attr(nodesep="0.12", ranksep="0.55")
     got = {cell: _got(contest, cell, to_operands) for cell in cells}
     others = _others(contest, members, g, got)
     lines = {cell: _lines(contest, cell, got[cell], others.get(cell)) for cell in cells}
@@ -44,7 +42,9 @@ def draw_side_by_side(
     rims = rim_legend([*got.values(), *(g[u] for u in units)])
     back = "←" if narrow else "↓"
     sent = [back + SENT[0], SENT[1]] if narrow else [back + "; ".join(SENT)]
-    theme.write_on(graph, *sent, *rims, *[OTHERS] * bool(others))
+    legend = (*sent, *rims, *[OTHERS] * bool(others))
+    graph = theme.canvas("side_by_side", "LR" if narrow else "BT", "", *legend)
+    graph.attr(nodesep="0.12", ranksep="0.55")
     drawn = {contest.weight[i] for candidates in members.values() for i in candidates}
     kind = "0/1 weights" if drawn <= {0, 1} else "weights"
     titles = [[part.format(kind) for part in title] for title in TITLES]

@@ -13,7 +13,7 @@ from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.computation import FULL, Direction, picture_of
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style
-from tinygrad_pool.drawing.folding import folded
+from tinygrad_pool.drawing.folding import Group, folded
 from tinygrad_pool.drawing.nodes import draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note, title_of
 from tinygrad_pool.drawing.slides import holding, longest_of
@@ -69,14 +69,17 @@ def stage_of(recording: Trace, direction: Direction | None = None) -> Stage:
     if direction is None and len(recording.nodes) <= LABELLED:
         return max((stage_of(recording, way) for way in ("LR", "BT")), key=_fit)
     direction = direction or "LR"
-    folded = len(recording.nodes) > UNFOLDED
-    graph = theme.canvas("backward", direction)
-    boxes, edges = (_draw_folded if folded else _draw_nodes)(graph, recording)
-    theme.write_on(graph, *set_note(recording.nodes, recording.names))
+    nodes, names = recording.nodes, recording.names
+    less = folded(nodes, called=names) if len(nodes) > UNFOLDED else None
+    folds = [note(len(nodes), less).partition(";")[0]] if less else []
+    graph = theme.canvas("backward", direction, "", *folds, *set_note(nodes, names))
+    boxes, edges = (
+        _draw_folded(graph, recording, less.groups) if less else _draw_nodes(graph, recording)
+    )
     svg = picture(graph.source, "svg", timeout=120.0).decode()
     grads = recording.last
-    last = {} if folded else {box.id: _lines(grads.get(box.nodes[0])) for box in boxes}
-    return Stage(_marked(svg, last), boxes, edges, folded)
+    last = {} if less else {box.id: _lines(grads.get(box.nodes[0])) for box in boxes}
+    return Stage(_marked(svg, last), boxes, edges, bool(less))
 
 
 def _fit(stage: Stage) -> float:
@@ -125,14 +128,13 @@ def _style(operand: Any, c: Any, labelled: bool) -> Style:
     return style | {"label": f" {number(largest_of(c))} "}
 
 
-def _draw_folded(graph: Any, recording: Trace) -> tuple[list[Box], dict[tuple[int, int], str]]:
+def _draw_folded(
+    graph: Any, recording: Trace, groups: list[Group]
+) -> tuple[list[Box], dict[tuple[int, int], str]]:
     """Draw a box for each layer, or each kind of operation."""
-    nodes, names = recording.nodes, recording.names
-    less = folded(nodes, called=names)
-    groups = less.groups
-    with holding(nodes, recording.last):
+    names = recording.names
+    with holding(recording.nodes, recording.last):
         draw_groups(graph, groups, recording.loss, set(), called=names, dir="back")
-    theme.write_on(graph, note(len(nodes), less).partition(";")[0])
     edges = {
         (i, k): f"g{i}e{j}" for i, group in enumerate(groups) for j, k in enumerate(group.sources)
     }
