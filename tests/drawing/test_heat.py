@@ -59,7 +59,7 @@ def test_boxes_are_shaded_by_gradients_that_are_any_number_of_decades_apart():
     shares = [int(fills[leaf][1:3], 16) for leaf in (small, middle, large)]
     assert shares == pytest.approx([244, 211, 178], abs=2)
     assert beyond not in fills
-    assert legend == "shaded by |grad|, from 1e-300 (faint) to 1e+300"
+    assert legend == ["shaded by |grad|, from 1e-300 (faint) to 1e+300"]
 
 
 def test_gradients_of_one_size_have_one_shade():
@@ -67,7 +67,7 @@ def test_gradients_of_one_size_have_one_shade():
     (a + b).backward()
     fills, legend = magnitudes([a, b])
     assert len({*fills.values()}) == 1
-    assert legend == "shaded by |grad|, which is 1"
+    assert legend == ["shaded by |grad|, which is 1"]
 
 
 def test_a_plane_of_zeros_is_white():

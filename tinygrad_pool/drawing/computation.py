@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
-from tinygrad_pool.derivatives.leaf_roles import weights_in
-from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.edges import styled_edges
 from tinygrad_pool.drawing.folding import WAYS, folded
 from tinygrad_pool.drawing.heat import magnitudes
-from tinygrad_pool.drawing.layout import laid_out
-from tinygrad_pool.drawing.nodes import Picture, draw_nodes
+from tinygrad_pool.drawing.layout import picture_of
+from tinygrad_pool.drawing.nodes import draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note
-from tinygrad_pool.drawing.theme import THEMES, Digraph, canvas, in_theme
+from tinygrad_pool.drawing.theme import LIT, THEMES, Digraph, canvas, in_theme
 from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.drawing.words import graph_in_words, set_note
 from tinygrad_pool.engine.backward import topological_order
@@ -92,9 +90,11 @@ def draw(
         graph = canvas("computation", direction or "LR", title, note(len(nodes), by_group), *old)
         draw_groups(graph, by_group.groups, value, {*lit}, rows, called)
     else:
-        picture = picture_of(value, nodes, shown, called, {*lit}, direction, rows)
+        marks, scale = magnitudes(nodes) if "magnitude" in shown else ({}, [])
+        marks |= dict.fromkeys(lit, LIT)
+        picture = picture_of(value, nodes, shown, called, marks, direction, rows)
         styles, legend = styled_edges(nodes, shown, picture.name)
-        legend += [*old, *picture.notes]
+        legend += [*old, *scale]
         graph = canvas("computation", picture.layout.rows.direction, title, *legend)
         if detail == "ops":
             graph.attr(splines="line", nslimit="2", mclimit="0.5")
@@ -128,25 +128,3 @@ def nodes_within(root: Value, depth: int | None) -> list[Node]:
             if isinstance(p, Node):
                 distance[p] = min(distance.get(p, distance[node] + 1), distance[node] + 1)
     return [node for node in nodes if distance[node] <= depth]
-
-
-def picture_of(
-    root: Value,
-    nodes: list[Node],
-    show: Set[str],
-    called: Mapping[int, str],
-    lit: Collection[Node] = (),
-    direction: str | None = None,
-    rows: int | None = None,
-) -> Picture:
-    """Choose the colour and place of each node; `called` maps ids of Values to their names."""
-    weights = weights_in(nodes, called)
-    fills = {}
-    for node in nodes:
-        leaf = theme.WEIGHT if node in weights else theme.LEAF
-        fills[node] = theme.OPERATION if node.parents else theme.CUT if node.op else leaf
-    by_size, scale = magnitudes(nodes) if "magnitude" in show else ({}, "")
-    ids = {node: f"n{i}" for i, node in enumerate(nodes)}
-    layout = laid_out(nodes, show, direction, rows)
-    fills |= by_size | dict.fromkeys(lit, theme.LIT)
-    return Picture(nodes, ids, called, fills, show, root, layout, scale.splitlines())

@@ -61,14 +61,14 @@ def colour(share: float) -> str:
     return theme.mixed(theme.of_sign(share), part)
 
 
-def magnitudes(nodes: list[Node]) -> tuple[dict[Node, str], str]:
+def magnitudes(nodes: list[Node]) -> tuple[dict[Node, str], list[str]]:
     """Choose fills for nodes by their largest |grad|, on a log scale; return them and a legend.
 
     >>> from tinygrad_pool import Value
     >>> a = Value(2.0)
     >>> (a * 100.0).backward()
     >>> magnitudes([a])
-    ({Value(data=2.0, grad=100.0): '#f4f4f4'}, 'shaded by |grad|, which is 100')
+    ({Value(data=2.0, grad=100.0): '#f4f4f4'}, ['shaded by |grad|, which is 100'])
     """
     sizes = {}
     for node in nodes:
@@ -76,11 +76,11 @@ def magnitudes(nodes: list[Node]) -> tuple[dict[Node, str], str]:
         if 0 < (size := float(flat.max(initial=0.0))) < np.inf:
             sizes[node] = size
     if not sizes:
-        return {}, ""
+        return {}, []
     low, high = min(sizes.values()), max(sizes.values())
     span = (np.log10(high) - np.log10(low)) or 1.0
     above = {node: np.log10(size) - np.log10(low) for node, size in sizes.items()}
     shares = {node: 0.05 + 0.3 * part / span for node, part in above.items()}
     fills = {node: theme.mixed(theme.INK, share) for node, share in shares.items()}
     of = f"from {number(low, 3)} (faint) to" if low < high else "which is"
-    return fills, f"shaded by |grad|, {of} {number(high, 3)}"
+    return fills, [f"shaded by |grad|, {of} {number(high, 3)}"]

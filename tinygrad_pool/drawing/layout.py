@@ -1,13 +1,17 @@
-"""Lay out a graph: its direction, the frame and row of each box, and which boxes are repeated."""
+"""Decide on a picture: the colour, frame and row of each box, and which boxes are repeated."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from itertools import accumulate, chain, groupby, takewhile
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+from tinygrad_pool.derivatives.leaf_roles import weights_in
+from tinygrad_pool.drawing import theme
+from tinygrad_pool.drawing.heat import heat
 from tinygrad_pool.drawing.wrapping import Rows, Size, rows_of
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.value import Value
 from tinygrad_pool.formatting import is_large, numbers
 
 Use: TypeAlias = tuple[Node, int]
@@ -33,6 +37,57 @@ class Layout(NamedTuple):
     again: Collection[Use]
     breaks: Mapping[Node, tuple[str, Sequence[Use]]]
     behind: Sequence[tuple[Node, Use]]
+
+
+class Picture(NamedTuple):
+    """A graph to draw: its nodes, their names, colours and places, and what to show of them."""
+
+    nodes: list[Node]
+    ids: dict[Node, str]
+    names: Mapping[int, str]
+    fills: dict[Node, str]
+    show: Set[str]
+    root: Node
+    layout: Layout
+    places: Mapping[str, Mapping[str, str]] = {}  # never changed
+    heat: Callable[[Any], str] = heat
+
+    def at(self, name: str) -> Mapping[str, str]:
+        """Return the position of a node as Graphviz's attributes, or {} if it is not fixed."""
+        return self.places.get(name, {})
+
+    def name(self, node: Node) -> str:
+        """Return the label of a node, or the name of its variable."""
+        return node.label or self.names.get(id(node), "")
+
+    def tail(self, node: Node, i: int) -> str:
+        """Return the id of the tail of an edge: the operand's box, or a box beside the user."""
+        p = node.parents[i]
+        own = not isinstance(p, Node) or p not in self.ids or (node, i) in self.layout.again
+        return f"{self.ids[node]}c{i}" if own else self.ids[p]
+
+
+def picture_of(
+    root: Value,
+    nodes: list[Node],
+    show: Set[str],
+    called: Mapping[int, str],
+    marks: Mapping[Node, str] = {},
+    direction: str | None = None,
+    rows: int | None = None,
+) -> Picture:
+    """Choose the place and colour of each node; `marks` are colours that replace others.
+
+    `called` maps ids of Values to their names.
+    """
+    layout = laid_out(nodes, show, direction, rows)
+    weights = weights_in(nodes, called)
+    fills = {}
+    for node in nodes:
+        leaf = theme.WEIGHT if node in weights else theme.LEAF
+        fills[node] = theme.OPERATION if node.parents else theme.CUT if node.op else leaf
+    ids = {node: f"n{i}" for i, node in enumerate(nodes)}
+    return Picture(nodes, ids, called, {**fills, **marks}, show, root, layout)
 
 
 def laid_out(

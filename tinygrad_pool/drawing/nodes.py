@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain, pairwise
 from math import ceil
-from typing import Any, NamedTuple
 
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import constant_box, name_box, node_box
 from tinygrad_pool.drawing.edges import CHOICES, Style
-from tinygrad_pool.drawing.heat import heat
-from tinygrad_pool.drawing.layout import VISIT, Layout, Use
+from tinygrad_pool.drawing.layout import VISIT, Picture, Use
 from tinygrad_pool.drawing.theme import Digraph, literal
 from tinygrad_pool.drawing.wrapping import ACROSS
 from tinygrad_pool.engine.node import Node
@@ -23,35 +21,6 @@ AS_WRITTEN = {"mclimit": "0.01", "remincross": "false"}
 BREAK = {"shape": "circle", "width": "0.35", "fixedsize": "true"}
 """The style of the number at which an edge continues in another row."""
 POINT = {"shape": "point", "width": "0", "style": "invis"}
-
-
-class Picture(NamedTuple):
-    """A graph to draw: its nodes, their names, colours and places, and what to show of them."""
-
-    nodes: list[Node]
-    ids: dict[Node, str]
-    names: Mapping[int, str]
-    fills: dict[Node, str]
-    show: Set[str]
-    root: Node
-    layout: Layout
-    notes: Sequence[str] = ()
-    places: Mapping[str, Mapping[str, str]] = {}  # never changed
-    heat: Callable[[Any], str] = heat
-
-    def at(self, name: str) -> Mapping[str, str]:
-        """Return the position of a node as Graphviz's attributes, or {} if it is not fixed."""
-        return self.places.get(name, {})
-
-    def name(self, node: Node) -> str:
-        """Return the label of a node, or the name of its variable."""
-        return node.label or self.names.get(id(node), "")
-
-    def tail(self, node: Node, i: int) -> str:
-        """Return the id of the tail of an edge: the operand's box, or a box beside the user."""
-        p = node.parents[i]
-        own = not isinstance(p, Node) or p not in self.ids or (node, i) in self.layout.again
-        return f"{self.ids[node]}c{i}" if own else self.ids[p]
 
 
 def draw_nodes(graph: Digraph, picture: Picture, styles: Mapping[Node, list[Style]]) -> None:

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.drawing import theme as look
-from tinygrad_pool.drawing.computation import Direction, check_direction, picture_of
+from tinygrad_pool.drawing.computation import Direction, check_direction
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style, sign_legend
-from tinygrad_pool.drawing.nodes import Picture, draw_nodes, sign
+from tinygrad_pool.drawing.layout import Picture, picture_of
+from tinygrad_pool.drawing.nodes import draw_nodes, sign
 from tinygrad_pool.drawing.theme import Digraph
 from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.drawing.words import set_note

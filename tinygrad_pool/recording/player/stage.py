@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.drawing import theme
-from tinygrad_pool.drawing.computation import FULL, Direction, picture_of
+from tinygrad_pool.drawing.computation import FULL, Direction
 from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.edges import Style
 from tinygrad_pool.drawing.folding import Group, folded
+from tinygrad_pool.drawing.layout import picture_of
 from tinygrad_pool.drawing.nodes import draw_nodes
 from tinygrad_pool.drawing.overview import draw_groups, note, title_of
 from tinygrad_pool.drawing.slides import holding, longest_of
