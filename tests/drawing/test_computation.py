@@ -474,8 +474,8 @@ def test_facts_are_computed_before_boxes_are_written():
     z.backward()
     tg.draw(z)  # import everything first
     assert road(lambda: tg.draw(z)) == [
-        *("computation", "engine", "rules", "variables", "words", "engine"),
+        *("computation", "engine", "rules", "variables", "words", "engine", "formatting"),
         *("layout", "formatting", "wrapping", "derivatives", "edges"),
         *("theme", "dot_program", "nodes", "rules", "boxes", "formatting", "theme", "boxes"),
-        *("words", "engine", "formatting", "theme"),
+        "theme",
     ]

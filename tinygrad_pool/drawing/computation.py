@@ -17,6 +17,7 @@ from tinygrad_pool.drawing.words import graph_in_words, set_note
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.rules.arguments import choice, count_of, listed, text
 
@@ -71,6 +72,7 @@ def draw(
     """
     check_direction(direction, "draw")
     nodes = nodes_within(value, depth)
+    stale = set_since(nodes)
     words = show.split(",") if isinstance(show, str) else listed(show)
     shown = {choice(word, SHOWN, "draw: each word of show") for word in words}
     choice(detail, get_args(Detail), "draw: detail")
@@ -84,7 +86,8 @@ def draw(
     if detail == "ops":
         shown -= {"data", "grad", "heat"}
     called = held_by(names)
-    old = set_note(nodes, called)
+    old = set_note(stale, called)
+    comment = graph_in_words(value, nodes, title).comment()
     if detail in WAYS or (detail == "auto" and len(nodes) > FULL):
         by_group = folded(nodes, detail if detail in WAYS else "", called)
         graph = canvas("computation", direction or "LR", title, note(len(nodes), by_group), *old)
@@ -99,7 +102,7 @@ def draw(
         if detail == "ops":
             graph.attr(splines="line", nslimit="2", mclimit="0.5")
         draw_nodes(graph, picture, styles)
-    graph.comment = graph_in_words(value, nodes, title).comment()
+    graph.comment = comment
     return in_theme(graph, theme)
 
 

@@ -13,6 +13,7 @@ from tinygrad_pool.drawing.variables import held_by
 from tinygrad_pool.drawing.words import set_note
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.formatting import Text, is_large, number, numbers, plain
 from tinygrad_pool.rules.arguments import count_of
@@ -66,7 +67,8 @@ def tree(
             branch, bar = ("└─ ", "   ") if i == last else ("├─ ", "│  ")
             waiting.append((operand.parents[i], rest + branch, rest + bar, marks[i], level + 1))
     lines += ["… (limit= writes more)"] if waiting else []
-    return Text("\n".join(lines + set_note(sorted(written, key=attrgetter("_order")), called)))
+    stale = set_since(sorted(written, key=attrgetter("_order")))
+    return Text("\n".join(lines + set_note(stale, called)))
 
 
 def _line(operand: Any, called: Mapping[int, str]) -> str:

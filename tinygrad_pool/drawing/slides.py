@@ -24,6 +24,7 @@ from tinygrad_pool.drawing.words import set_note
 from tinygrad_pool.engine.backward import start, topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.steps import step_of
 from tinygrad_pool.engine.turns import TURN
 from tinygrad_pool.engine.value import Value
@@ -123,7 +124,7 @@ def _slides(base: Picture, gradient: Any) -> list[Slide]:
     legend = [
         "before the backward pass; dotted: not sent yet",
         f"arrows: {sign_legend(nodes)}",
-        *set_note(nodes, base.names),
+        *set_note(set_since(nodes), base.names),
     ]
     slides = [Slide({}, None, {}, "\n".join(legend))]
     with holding(nodes, {}):

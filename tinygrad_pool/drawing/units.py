@@ -29,6 +29,7 @@ from tinygrad_pool.drawing.wrapping import GAIN
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.rerun import check_value
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import counted, number, typeset
@@ -111,7 +112,7 @@ def draw_units(
     legend = _legend([u for u in units if u.z in linked and u.z in texts], others)
     weighted = crowded and any(unit.a is not None and unit.links for unit in units)
     legend += [LEGEND if field else WEIGHTS] if field or weighted else []
-    legend += set_note(topological_order(*outputs), called)
+    legend += set_note(set_since(topological_order(*outputs)), called)
     graph = look.canvas("units", direction or _fitting(layers), title, *legend)
     graph.attr(nodesep="0.12", ranksep=f"{BETWEEN}")
     for level, layer in enumerate(layers):

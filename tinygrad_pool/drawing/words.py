@@ -2,13 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 from tinygrad_pool.engine.node import Node, name_of
-from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.formatting import counted, numbers_and_shape, plain
 
 if TYPE_CHECKING:
@@ -54,9 +53,8 @@ def graph_in_words(value: Node, nodes: Sequence[Node], title: str = "") -> Capti
     )
 
 
-def set_note(nodes: Sequence[Node], called: Mapping[int, str] = {}) -> list[str]:
+def set_note(stale: Collection[Node], called: Mapping[int, str] = {}) -> list[str]:
     """Return a line that names the leaves that were set since the forward pass, if any."""
-    stale = set_since(nodes)
     if not stale:
         return []
     names = [name for leaf in stale if (name := leaf.label or called.get(id(leaf), ""))][:3]

@@ -20,6 +20,7 @@ from tinygrad_pool.drawing.overview import draw_groups, note, title_of
 from tinygrad_pool.drawing.slides import holding, longest_of
 from tinygrad_pool.drawing.words import set_note
 from tinygrad_pool.engine.node import Node
+from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.formatting import number, numbers, plain
 from tinygrad_pool.recording.player.thumbnails import format_of
 from tinygrad_pool.recording.trace import Trace
@@ -73,7 +74,7 @@ def stage_of(recording: Trace, direction: Direction | None = None) -> Stage:
     nodes, names = recording.nodes, recording.names
     less = folded(nodes, called=names) if len(nodes) > UNFOLDED else None
     folds = [note(len(nodes), less).partition(";")[0]] if less else []
-    graph = theme.canvas("backward", direction, "", *folds, *set_note(nodes, names))
+    graph = theme.canvas("backward", direction, "", *folds, *set_note(set_since(nodes), names))
     boxes, edges = (
         _draw_folded(graph, recording, less.groups) if less else _draw_nodes(graph, recording)
     )
