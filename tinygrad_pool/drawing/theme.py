@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.errors import ToolError
 from tinygrad_pool.rules.arguments import choice
 
@@ -138,7 +137,6 @@ def canvas(name: str, direction: str, title: str = "", *legend: str) -> Digraph:
         raise ToolError(
             "drawing a graph needs the Python package graphviz: pip install graphviz"
         ) from None
-    lend_to_graphviz()
     graph = Drawing(name, graph_attr={"rankdir": direction})
     graph.attr(ranksep="0.3", nodesep="0.2", fontname=FONT, fontcolor=INK, bgcolor=PAPER)
     printable = "".join(c if c.isprintable() or c == "\n" else " " for c in title)
