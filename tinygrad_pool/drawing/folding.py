@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from tinygrad_pool.derivatives.leaf_roles import weights_in
+from tinygrad_pool.drawing.layout import shared
 from tinygrad_pool.engine.node import Node
 
 
@@ -25,6 +26,16 @@ class Group(NamedTuple):
     nodes: list[Node]
     sources: list[int]
     kind: str
+
+    @property
+    def computed(self) -> list[Node]:
+        """The nodes that have operands."""
+        return [node for node in self.nodes if node.parents]
+
+    @property
+    def scope(self) -> str:
+        """The innermost scope that all computed nodes share, or ""."""
+        return shared([node.about.scope for node in self.computed])
 
 
 FEW = 300

@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.boxes import in_columns, row, table, text
 from tinygrad_pool.drawing.folding import Folded, Group
-from tinygrad_pool.drawing.layout import shared
 from tinygrad_pool.drawing.nodes import AS_WRITTEN, BREAK, align, sign
 from tinygrad_pool.drawing.theme import Digraph
 from tinygrad_pool.drawing.wrapping import rows_of
@@ -86,60 +85,54 @@ def note(nodes: int, folded: Folded) -> str:
 
 
 def _box(group: Group, title: str, is_root: bool, is_lit: bool) -> str:
-    nodes = group.nodes
-    computed = [node for node in nodes if node.parents]
-    shown = _shown(group, computed)
-    fill = FILLS.get(group.kind, theme.OPERATION)
-    rows = [row(theme.LIT if is_lit else fill, f"<B>{text(title)}</B>")]
-    made = [sign(node) for node in computed]
-    if _scope(group) or len(set(made)) > 1:
-        kinds = [f"{op} ×{n:,}" if n > 1 else op for op, n in Counter(made).items()]
-        listed = ", ".join(kinds[:NAMED]) + (" …" if len(kinds) > NAMED else "")
-        rows.append(row(theme.PAPER, text(listed), theme.SOFT))
+    fill = theme.LIT if is_lit else FILLS.get(group.kind, theme.OPERATION)
+    made = Counter(map(sign, group.computed))
+    facts = []
+    if group.scope or len(made) > 1:
+        kinds = [f"{op} ×{n:,}" if n > 1 else op for op, n in made.items()]
+        facts.append(", ".join(kinds[:NAMED]) + (" …" if len(kinds) > NAMED else ""))
+    shown = _shown(group)
     size, *others = {node.shape for node in shown}
     if size and not others:
-        rows.append(row(theme.PAPER, shape(size), theme.SOFT))
-    weights = sum(node.size for node in nodes if not node.parents) if computed else 0
-    if weights:
-        rows.append(row(theme.PAPER, counted(weights, "weight"), theme.SOFT))
-    rows.append(row(theme.PAPER, range_of(joined([n.data for n in shown])), key="data"))
+        facts.append(shape(size))
+    if made and (weights := sum(node.size for node in group.nodes if not node.parents)):
+        facts.append(counted(weights, "weight"))
+    data = range_of(joined([node.data for node in shown]))
     gradients = [node.grad for node in shown if node.has_grad]
     g = joined(gradients) if gradients else 0.0
-    reach = range_of(g) if gradients else "–"
-    shown_grad = in_columns(reach, theme.of_signs(g))
-    rows.append(row(theme.PAPER, shown_grad, theme.of_sign(g), "grad"))
+    grad = in_columns(range_of(g) if gradients else "–", theme.of_signs(g))
+    rows = [
+        row(fill, f"<B>{text(title)}</B>"),
+        *(row(theme.PAPER, text(fact), theme.SOFT) for fact in facts),
+        row(theme.PAPER, data, key="data"),
+        row(theme.PAPER, grad, theme.of_sign(g), "grad"),
+    ]
     return table(rows, 3 if is_root else 1)
 
 
-def _shown(group: Group, computed: list[Node]) -> list[Node]:
+def _shown(group: Group) -> list[Node]:
     """Choose the nodes whose numbers to show: the results of a layer, or else all nodes."""
-    if not _scope(group):
-        return computed or group.nodes
+    if not group.scope:
+        return group.computed or group.nodes
     if group.nodes[-1].shape:
         return group.nodes[-1:]
-    used = {p for node in computed for p in node.parents if isinstance(p, Node)}
-    return [node for node in computed if node not in used]
+    used = {p for node in group.computed for p in node.parents if isinstance(p, Node)}
+    return [node for node in group.computed if node not in used]
 
 
 def title_of(group: Group, called: Mapping[int, str]) -> str:
     """Name a layer by its scope, one node by its label, and several by what they share."""
+    if group.scope:
+        return group.scope
     names = [node.label or called.get(id(node), "") for node in group.nodes]
-    computed = [node for node in group.nodes if node.parents]
-    several = computed or group.nodes
-    count = f" ×{len(several):,}" if len(several) > 1 else ""
-    if scope := _scope(group):
-        return scope
-    made = Counter(sign(node) for node in computed)
+    made = Counter(map(sign, group.computed))
+    several = len(group.computed or group.nodes)
+    count = f" ×{several:,}" if several > 1 else ""
     if len(made) > 1:
         turns = min(made.values())
-        return f"loop ×{turns:,}" if turns > 1 else counted(len(computed), "operation")
-    if computed:
-        return sign(computed[0]) + (count or f"  {names[0]}").rstrip()
+        return f"loop ×{turns:,}" if turns > 1 else counted(several, "operation")
+    if made:
+        return next(iter(made)) + (count or f"  {names[0]}").rstrip()
     if len(names) <= NAMED and all(names):
         return ", ".join(dict.fromkeys(names))
     return f"{group.kind}{count}"
-
-
-def _scope(group: Group) -> str:
-    """Return the innermost scope that all computed nodes of a group share, or ""."""
-    return shared([node.about.scope for node in group.nodes if node.parents])
