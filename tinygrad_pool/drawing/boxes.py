@@ -27,14 +27,14 @@ def node_box(
     kind = [shape(node.shape)] if "shape" in show or large else []
     kind += [str(node.dtype)] if "dtype" in show else []
     small_picture = heat if large and "heat" in show else lambda _: ""
-    arrays = []
+    data, arrays = numbers(node.data), []
     if "data" in show:
-        arrays.append(("data", numbers(node.data), theme.INK, small_picture(node.data)))
+        arrays.append(("data", data, theme.INK, small_picture(node.data)))
     if "grad" in show and node.has_grad:
         g = node.grad
         arrays.append(("grad", numbers(g), theme.of_signs(g), small_picture(g)))
     elif "grad" in show:
-        rest = numbers(node.data).count("\n") if width else 0  # leave room for the gradient
+        rest = data.count("\n") if width else 0  # leave room for the gradient
         arrays.append(("grad", "–" + "\n\u00a0" * rest, theme.SOFT, ""))
     rows = [row(fill, heading or ("weight" if fill == theme.WEIGHT else "leaf"))]
     if any(kind):

@@ -107,8 +107,8 @@ def laid_out(
     entries = Entries(nodes)
     edges = [(p, node) for (node, _), p in uses.items()]
     edges += [(p, uses[use]) for p, use in entries.behind() if use in uses]
-    label = LABEL if {"local", "contribution"} & show else 0
-    placed = rows_of(entries.frames, edges, rows, direction, _room(nodes, show), label)
+    box, label = _room(nodes, show), LABEL if {"local", "contribution"} & show else 0
+    placed = rows_of(entries.frames, edges, rows, direction, box, label)
     row, layer = placed.row, placed.depth
     far = {p: [(n, i) for n, i in of_p if row[n] != row[p]] for p, of_p in uses_of.items()}
     leaves = [of_p for p, of_p in uses_of.items() if p.is_leaf]

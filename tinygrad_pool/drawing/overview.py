@@ -100,12 +100,13 @@ def _box(group: Group, title: str, is_root: bool, is_lit: bool) -> str:
     data = range_of(joined([node.data for node in shown]))
     gradients = [node.grad for node in shown if node.has_grad]
     g = joined(gradients) if gradients else 0.0
-    grad = in_columns(range_of(g) if gradients else "–", theme.of_signs(g))
+    grad = range_of(g) if gradients else "–"
+    each, colour = theme.of_signs(g), theme.of_sign(g)
     rows = [
         row(fill, f"<B>{text(title)}</B>"),
         *(row(theme.PAPER, text(fact), theme.SOFT) for fact in facts),
         row(theme.PAPER, data, key="data"),
-        row(theme.PAPER, grad, theme.of_sign(g), "grad"),
+        row(theme.PAPER, in_columns(grad, each), colour, "grad"),
     ]
     return table(rows, 3 if is_root else 1)
 
