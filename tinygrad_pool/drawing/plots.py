@@ -12,6 +12,7 @@ from tinygrad_pool.drawing.theme import Axes, Figure
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import ToolError
 from tinygrad_pool.functional.operations import maximum
+from tinygrad_pool.rules.arguments import choice
 
 
 def kink(x2: float = 1.0, theme: str = "light") -> "Figure":
@@ -138,7 +139,7 @@ def plot_in_theme(figure: "Figure", name: str) -> "Figure":
     """
     from matplotlib.colors import to_hex, to_rgba_array
 
-    look.check(name)
+    choice(name, look.THEMES, "theme")
     if name == "dark":
         for part in figure.findobj(lambda part: not hasattr(part, "patch")):  # patches are listed
             known = [kind for kind in KINDS if hasattr(part, f"get_{kind}")]

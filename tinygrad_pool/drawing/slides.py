@@ -79,7 +79,7 @@ def frames(
     check_value(value, "frames")
     check_direction(direction, "frames")
     choice(format, FORMATS, "frames: format")
-    look.check(theme)
+    choice(theme, look.THEMES, "theme")
     nodes = topological_order(value)
     if len(nodes) > MOST:
         raise OptionError(

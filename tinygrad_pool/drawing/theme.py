@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from tinygrad_pool.errors import ToolError
-from tinygrad_pool.rules.arguments import choice
 
 if TYPE_CHECKING:
     import graphviz
@@ -146,11 +145,6 @@ def canvas(name: str, direction: str, title: str = "", *legend: str) -> Digraph:
     graph.attr("node", fontname=FONT, fontcolor=INK, color=INK, fontsize="14")
     graph.attr("edge", fontname=FONT, fontcolor=INK, color=SOFT, arrowsize="0.7")
     return graph
-
-
-def check(name: str) -> None:
-    """Raise OptionError for an unknown theme."""
-    choice(name, THEMES, "theme")
 
 
 def in_theme(graph: Digraph, name: str) -> Digraph:

@@ -33,7 +33,7 @@ from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import counted, number, typeset
-from tinygrad_pool.rules.arguments import listed, text
+from tinygrad_pool.rules.arguments import choice, listed, text
 
 CROWDED = 24
 """With more links than this, weights are drawn and not written."""
@@ -94,7 +94,7 @@ def draw_units(
     check_direction(direction, "draw_units")
     check_depth(depth, "draw_units")
     text(title, "title")
-    look.check(theme)
+    choice(theme, look.THEMES, "theme")
     called = held_by(names)
     layers = layers_of(outputs, first, depth, called)
     units = [unit for layer in layers for unit in layer]

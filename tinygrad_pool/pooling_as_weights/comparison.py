@@ -21,6 +21,7 @@ from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import Table, shape
 from tinygrad_pool.pooling_as_weights.weight_layers import operations_of
+from tinygrad_pool.rules.arguments import choice
 from tinygrad_pool.rules.sparse_weights import Weights
 from tinygrad_pool.rules.tie_breaking import Mask
 from tinygrad_pool.rules.traits import traits_of
@@ -93,10 +94,10 @@ class Comparison(NamedTuple):
 
         Raises OptionError if there is no such layer, window or theme.
         """
-        from tinygrad_pool.drawing.theme import check, in_theme
+        from tinygrad_pool.drawing.theme import THEMES, in_theme
         from tinygrad_pool.pooling_as_weights.side_by_side import draw_side_by_side
 
-        check(theme)
+        choice(theme, THEMES, "theme")
         layers = [links for layer in self.layers if (links := links_of(layer.node))]
         layers.sort(key=lambda c: c.node.op == "relu" or 2 * (not traits_of(c.node.rule).chooses))
         chosen = [links for links in layers if node is None or links.node is node]
