@@ -97,8 +97,7 @@ def draw(
         marks |= dict.fromkeys(lit, LIT)
         picture = picture_of(value, nodes, shown, called, marks, direction, rows)
         styles, legend = styled_edges(nodes, shown, picture.name)
-        legend += [*old, *scale]
-        graph = canvas("computation", picture.layout.rows.direction, title, *legend)
+        graph = canvas("computation", picture.layout.rows.direction, title, *legend, *old, *scale)
         if detail == "ops":
             graph.attr(splines="line", nslimit="2", mclimit="0.5")
         draw_nodes(graph, picture, styles)
