@@ -9,10 +9,11 @@ from tinygrad_pool.derivatives.slopes import slopes_of
 from tinygrad_pool.drawing import theme
 from tinygrad_pool.drawing.edges import (
     carrying,
-    contributions_of,
     edge_styles,
+    largest_in,
     legend,
     link_style,
+    sent_by,
     shares_of,
 )
 from tinygrad_pool.engine.backward import topological_order
@@ -28,10 +29,10 @@ def styles_of(node, show):
 def test_contributions_are_what_a_node_sends_to_each_operand():
     a, b = Value(2.0), Value(-3.0)
     E = a * b + 1.0
-    assert contributions_of(topological_order(E)) == {}
+    assert largest_in(sent_by(topological_order(E))) == {}
     E.backward()
     product = E.parents[0]
-    sent = contributions_of(topological_order(E))
+    sent = largest_in(sent_by(topological_order(E)))
     assert sent[product] == [-3, 2]
     assert sent[E] == [1, None]
 
@@ -40,7 +41,7 @@ def test_arrays_are_drawn_by_their_largest_element_with_its_sign():
     x = Value([1.0, -5.0, 2.0])
     loss = (x * x).sum()
     loss.backward()
-    assert contributions_of(topological_order(loss))[loss.parents[0]] == [-5, -5]
+    assert largest_in(sent_by(topological_order(loss)))[loss.parents[0]] == [-5, -5]
 
 
 def test_width_shows_size_and_colour_shows_sign():
@@ -71,7 +72,7 @@ def test_a_nan_is_drawn_as_sent(data):
         E = (v * Value(np.inf)).sum()
         E.backward(0.0)
     nodes = topological_order(E)
-    back, _ = edge_styles(nodes, set(), contributions_of(nodes))[E.parents[0]]
+    back, _ = edge_styles(nodes, set(), largest_in(sent_by(nodes)))[E.parents[0]]
     assert (back["dir"], back["label"].strip(), back["penwidth"]) == ("back", "nan", "5.00")
     assert back["color"] == back["fontcolor"] == theme.NOT_A_NUMBER
 
@@ -89,14 +90,14 @@ def test_the_legend_shows_the_scale():
     a = Value(2.0)
     E = a * -7.5
     E.backward()
-    sent = contributions_of(topological_order(E))
+    sent = largest_in(sent_by(topological_order(E)))
     first, second = legend(sent)
     assert first == "arrows: gradients sent back; the widest is 7.5"
     assert second == "blue above 0, orange and double below, dashed 0"
     x = Value([1.0, -2.0])
     loss = (x * 3.0).sum()
     loss.backward()
-    _, signs = legend(contributions_of(topological_order(loss)))
+    _, signs = legend(largest_in(sent_by(topological_order(loss))))
     assert signs == second + "; for arrays, the largest element"
     assert legend({}) == legend({E: [None]}) == []
 
@@ -122,13 +123,13 @@ def test_contributions_are_below_local_derivatives():
     E = (a * 3.0) * 5.0
     E.backward()
     inner = E.parents[0]
-    sent = contributions_of([inner, E])
+    sent = largest_in(sent_by([inner, E]))
     style, _ = edge_styles([inner], {"local", "contribution"}, sent)[inner]
     assert style["label"] == r" × 3 \n 15 "
     assert (style["fontcolor"], style["dir"]) == (theme.POSITIVE, "back")
     m = tg.maximum(a, 1.0)
     m.backward()
-    winner, loser = edge_styles([m], {"local", "contribution"}, contributions_of([m]))[m]
+    winner, loser = edge_styles([m], {"local", "contribution"}, largest_in(sent_by([m])))[m]
     assert (winner["label"], loser["label"]) == (r" × 1 \n 1 ", " 0")
 
 
@@ -152,7 +153,7 @@ def test_a_loser_is_dashed_with_contributions():
     a, b = Value(1.0), Value(3.0)
     z = tg.maximum(a, b)
     z.backward()
-    loser, winner = edge_styles([z], {"contribution"}, contributions_of([z]))[z]
+    loser, winner = edge_styles([z], {"contribution"}, largest_in(sent_by([z])))[z]
     assert (loser["style"], loser["label"]) == ("dashed", " 0 ")
     assert (winner["label"], winner["color"]) == (" 1 ", theme.POSITIVE)
 
@@ -161,7 +162,7 @@ def test_contributions_of_a_broadcast_operand_are_summed():
     b = Value(1.0)
     loss = (b + np.zeros((10, 3))).sum()
     loss.backward()
-    assert contributions_of(topological_order(loss))[loss.parents[0]][0] == 30 == b.grad
+    assert largest_in(sent_by(topological_order(loss)))[loss.parents[0]][0] == 30 == b.grad
 
 
 @pytest.mark.parametrize("f", [tg.log, lambda x: tg.log1p(x - 1.0), lambda x: x**0.5])
@@ -189,15 +190,15 @@ def test_contributions_that_a_half_done_pass_has_not_sent_are_not_drawn():
     E = product**2
     half = tg.backward_steps(E)
     next(half)
-    assert contributions_of(topological_order(E)).keys() == {E}
+    assert largest_in(sent_by(topological_order(E))).keys() == {E}
     half.close()
     with tg.record(E) as recording:
         recording.seek(1)
-        assert contributions_of(topological_order(E)).keys() == {E}
+        assert largest_in(sent_by(topological_order(E))).keys() == {E}
         recording.seek(2)
-        assert contributions_of(topological_order(E)).keys() == {product, E}
+        assert largest_in(sent_by(topological_order(E))).keys() == {product, E}
     E.backward()
-    assert contributions_of(topological_order(E))[product] == [36.0, 24.0]
+    assert largest_in(sent_by(topological_order(E)))[product] == [36.0, 24.0]
 
 
 def test_a_note_names_gradients_that_are_not_the_sum_of_their_arrows():

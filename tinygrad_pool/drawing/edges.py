@@ -20,11 +20,6 @@ Style: TypeAlias = dict[str, str]
 Contributions: TypeAlias = dict[Node, list[float | None]]
 
 
-def contributions_of(nodes: list[Node]) -> Contributions:
-    """Compute the contributions of each node to its operands; of arrays, the largest elements."""
-    return largest_in(sent_by(nodes))
-
-
 def largest_in(sent: Mapping[Node, Sequence[Any]]) -> Contributions:
     """Reduce each contribution to its largest element; those to constants are None."""
     return {node: [None if c is None else largest_of(c) for c in cs] for node, cs in sent.items()}

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_pool.derivatives.leaf_roles import weights_in
 from tinygrad_pool.derivatives.slopes import slopes_of
-from tinygrad_pool.drawing.edges import contributions_of
+from tinygrad_pool.drawing.edges import largest_in, sent_by
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.engine.running import data_of
@@ -232,7 +232,7 @@ def _unit(z: Node, a: Node | None, terms: list[Term], with_links: bool) -> Unit:
 def _links(terms: Sequence[Term]) -> list[Link]:
     """Return the links along which terms are added, with what each node sends back."""
     nodes = list(dict.fromkeys(term.node for term in terms))
-    slopes, sent = {node: slopes_of(node) or [] for node in nodes}, contributions_of(nodes)
+    slopes, sent = {node: slopes_of(node) or [] for node in nodes}, largest_in(sent_by(nodes))
     return [
         Link(node.parents[i], w, slopes[node][i], sent[node][i] if node in sent else None, sign)
         for node, i, sign, w in terms
