@@ -70,11 +70,8 @@ def magnitudes(nodes: list[Node]) -> tuple[dict[Node, str], list[str]]:
     >>> magnitudes([a])
     ({Value(data=2.0, grad=100.0): '#f4f4f4'}, ['shaded by |grad|, which is 100'])
     """
-    sizes = {}
-    for node in nodes:
-        flat = np.abs(np.reshape(node.grad, -1)) if node.has_grad else np.zeros(0)
-        if 0 < (size := float(flat.max(initial=0.0))) < np.inf:
-            sizes[node] = size
+    largest = {node: float(np.max(np.abs(node.grad), initial=0.0)) for node in nodes}
+    sizes = {node: size for node, size in largest.items() if 0 < size < np.inf}
     if not sizes:
         return {}, []
     low, high = min(sizes.values()), max(sizes.values())
