@@ -96,11 +96,9 @@ def carrying(c: float | None, largest: float) -> Style:
         return {}
     share = min(1.0, abs(c) / largest) if largest else float(c != 0)
     width = 0.8 + 4.2 * share
-    style = {"style": "dashed"} if c == 0 else {}
-    return style | {
+    return theme.line_of_sign(c, back=True) | {
         "label": f" {number(c)} ",
         "fontcolor": theme.of_sign(c),
-        "color": theme.line_of_sign(c, back=True),
         "penwidth": f"{width / 2 if c < 0 else width:.2f}",
         "dir": "back",
     }

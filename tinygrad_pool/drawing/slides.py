@@ -219,8 +219,7 @@ def _styles(node: Node, slide: Slide, active: bool) -> list[Style]:
             styles.append(_waiting(p))
             continue
         sent = largest_of(c)
-        style = {"dir": "back", "color": look.line_of_sign(sent, back=True)}
-        style |= {} if sent else {"style": "dashed"}
+        style = {"dir": "back"} | look.line_of_sign(sent, back=True)
         if active:
             style |= {"fontcolor": look.of_sign(sent), "label": f" {number(sent)} "}
         wide = {"penwidth": "2" if sent < 0 else "4"} if sent and node is slide.active else {}

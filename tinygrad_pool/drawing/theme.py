@@ -87,20 +87,20 @@ def of_signs(g: Any) -> str:
     return colour if one_sign or colour == NOT_A_NUMBER else ""
 
 
-def line_of_sign(g: float, back: bool = False) -> str:
-    """Return the colour of a line by sign: faint for 0, and a double line below 0.
+def line_of_sign(g: float, back: bool = False) -> dict[str, str]:
+    """Style a line by sign: blue above 0, orange and double below, faint and dashed at 0.
 
     Graphviz uses the first colour for an arrowhead at the end of a line, and the second for one
     that points `back`.
 
-    >>> line_of_sign(2.0), line_of_sign(-2.0)
-    ('#0072B2', '#B84A00:invis:#B84A00')
+    >>> line_of_sign(-2.0), line_of_sign(0.0)
+    ({'color': '#B84A00:invis:#B84A00'}, {'color': '#9a9a9a', 'style': 'dashed'})
     """
     colour = of_sign(g, zero=FAINT)
     if not g < 0:
-        return colour
+        return {"color": colour} if g else {"color": colour, "style": "dashed"}
     double = f"{colour}:invis:{colour}"
-    return f"invis:{double}:invis" if back else double
+    return {"color": f"invis:{double}:invis" if back else double}
 
 
 def mixed(colour: str, part: float, ground: str = PAPER) -> str:

@@ -242,8 +242,7 @@ def _weight_style(link: Link, names: Mapping[int, str], crowded: bool) -> dict[s
     """Write a weight beside its link, or if `crowded`, show it by colour and width."""
     w, weight = link.number, link.weight
     if crowded:
-        line = {"color": look.line_of_sign(w)} | ({} if w else {"style": "dashed"})
-        return line | {"penwidth": f"{0.5 + 2.5 * min(1.0, abs(w)):.2f}"}
+        return look.line_of_sign(w) | {"penwidth": f"{0.5 + 2.5 * min(1.0, abs(w)):.2f}"}
     shown = number(w, digits=3)
     name = _name(weight, names) if isinstance(weight, Node) else ""
     name = f"{'−' if link.sign < 0 else ''}{name} = " if name else ""
