@@ -6,7 +6,7 @@ import pytest
 import tinygrad_pool as tg
 from tinygrad_pool import Value
 from tinygrad_pool.derivatives.jvp import jvp
-from tinygrad_pool.errors import GraphError, RuleError
+from tinygrad_pool.errors import RuleError
 
 
 def assert_adjoint(y, leaves):
@@ -76,6 +76,9 @@ def test_slopes_follow_numpy_where_python_raises():
 
 
 def cube_of_arrays(x, _):
+    if isinstance(x, Value):
+        raise ValueError("only arrays")  # noqa: TRY004  # a rule may raise anything
+
     def cube_backward(g):
         to_x = np.empty_like(x)
         to_x[...] = 3 * g * x**2
@@ -93,12 +96,11 @@ def test_a_rule_for_arrays_only_and_one_without_gradient_for_an_operand(shape):
     np.testing.assert_array_equal(jvp(y, {x: move})[y], 12 * move)
 
 
-def test_changed_data_is_an_error():
+def test_a_computed_value_may_be_given_a_tangent():
     x = Value([1.0, 2.0])
     y = x * x
-    x.data = [3.0, 4.0]
-    with pytest.raises(GraphError, match="changed"):
-        jvp(y, {})
+    z = y * x
+    assert jvp(z, {y: np.array([1.0, 10.0])})[z].tolist() == [1.0, 20.0]
 
 
 def keeps_the_largest(x):

@@ -268,6 +268,22 @@ def test_an_exact_fit_is_recognized_after_a_norm_by_hand():
     )
 
 
+def test_many_exact_fits_run_few_closures_although_data_changed():
+    w, calls = tg.Value([2.0, 3.0], label="w"), []
+
+    def twice(x):
+        return x * 2.0, lambda g: calls.append(0) or (g * 2.0,)
+
+    y = tg.lift(twice)(w)
+    loss = sum((y[k % 2] - y.data[k % 2]) ** 2 for k in range(50))
+    for parameters in (w, y):
+        (finding,) = zeros(loss, parameters=parameters)
+        assert finding.severity == "suspicious"
+    w.data = [1.0, 1.0]  # an update, and no new forward pass
+    assert zeros(loss, parameters=w)[0].severity == "suspicious"
+    assert len(calls) < 20
+
+
 @pytest.mark.parametrize(
     ("y", "cause"),
     [

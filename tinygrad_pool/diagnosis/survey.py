@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_pool.derivatives.jvp import jvp
 from tinygrad_pool.derivatives.leaf_roles import weights_among
 from tinygrad_pool.diagnosis.findings import grouped
 from tinygrad_pool.drawing.variables import held_by_modules
@@ -122,6 +123,12 @@ class Survey:
             if users and all(user in terms and _is_linear(user) for user in users):
                 terms.add(node)
         return terms
+
+    @cached_property
+    def tangents(self) -> dict[Node, Any]:
+        """How all nodes move if all parameters do, by random amounts."""
+        rng = np.random.default_rng(0)
+        return jvp(self.loss, {p: rng.uniform(1, 2, p.shape) for p in self.parameters})
 
     def batch_axis(self, ndim: int) -> int:
         """Return the axis of examples: the first, unless weights are left of their inputs."""
