@@ -25,9 +25,9 @@ class TestDeadRelus:
         ("n", "severity"), [(16, "lost for the whole batch"), (15, "suspicious"), (4, "suspicious")]
     )
     def test_units_off_in_every_example_are_listed(self, n, severity):
-        w = tg.Value(columns(n, 0, -5, 0, -7), label="w")
+        w = tg.Value(columns(n, 0, -5, -5, -7), label="w")
         (finding,) = find("dead relus", (w * 1.0).relu().sum())
-        assert finding.says == f"2 of 4 units (1, 3) are off in all {n} examples"
+        assert finding.says == f"3 of 4 units (1, 2, 3) are off in all {n} examples"
         assert finding.severity == severity
         assert "with inputs of −8 … −4" in finding.why
 
@@ -100,14 +100,14 @@ class TestDeadRelus:
         assert [[f[:5] for f in found] for found in findings[1:]] == [[finding[:5]]] * 2
 
     def test_dead_units_of_many_layers_are_one_finding(self):
-        offsets = [(0, -5), (0, -5, -7), (-5, 0), (0, 0, -9)]
+        offsets = [(0, -5, -5), (0, -5, -7, -9), (-5, 0, -5), (-5, 0, -9)]
         layers = [tg.Value(columns(20, *offset), label=f"w{i}") for i, offset in enumerate(offsets)]
         zs = [(w * 1.0).relu() for w in layers]
         for i, z in enumerate(zs):
             z.label = f"z{i}"
         (finding,) = find("dead relus", sum(z.sum() for z in zs))
         assert finding.name == "z0, z1, z2, z3"
-        says = "5 of 10 units in 4 layers are off in all 20 examples, most of all in z1: 2 of 3"
+        says = "9 of 13 units in 4 layers are off in all 20 examples, most of all in z1: 3 of 4"
         assert finding.says == says
         assert finding.nodes == tuple(zs)
         assert len(find("dead relus", sum(z.sum() for z in zs[:3]))) == 3
@@ -121,8 +121,8 @@ class TestDeadRelus:
         x[7, 1] = 0.1
         assert find("dead relus", (tg.Value(x) * 1.0).relu().sum()) == []
 
-    def test_a_small_share_is_suspicious(self):
-        w = tg.Value(columns(20, -5, *[0] * 10))
+    def test_up_to_half_of_a_layer_is_suspicious(self):
+        w = tg.Value(columns(20, 0, -5, -5, 0))
         (finding,) = find("dead relus", (w * 1.0).relu().sum())
         assert finding.severity == "suspicious"
 

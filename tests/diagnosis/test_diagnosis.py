@@ -57,7 +57,7 @@ def test_wrong_numbers_come_first_and_hide_findings_that_need_finite_numbers():
 
 
 def test_suspicious_findings_come_last():
-    x = np.ones((20, 3)) * [1, 1, -1]
+    x = np.ones((20, 3)) * [1, -1, -1]
     w = tg.Value(np.eye(3), label="w")
     loss = ((x @ w).relu() * w.detach().sum()).sum()
     found = [f.kind for f in tg.diagnose(loss, parameters=w).findings]

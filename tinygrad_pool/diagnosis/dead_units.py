@@ -38,7 +38,7 @@ STUCK = 0.25
 """A layer is saturated if this share of its units is saturated and pulled back by the gradient. In
 a fully saturated layer with random errors, half of the units are pulled back."""
 
-SHARE = 0.1
+MOST = 0.5
 """A smaller share of dead units is only suspicious: the others can learn."""
 
 LOSER = "Find out why it loses: its bias, its initial weights or its scale"
@@ -83,7 +83,7 @@ class Gate(NamedTuple):
     @property
     def severity(self) -> str:
         """Return how severe it is that these units are dead."""
-        lost = len(self.dead) >= SHARE * self.units
+        lost = len(self.dead) > MOST * self.units
         return by_chance(self.evidence, LOST_FOR_ALL if lost else SUSPICIOUS)
 
 

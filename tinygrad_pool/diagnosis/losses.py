@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_pool.derivatives.sparse_jacobian import operands_of
-from tinygrad_pool.diagnosis.dead_units import SHARE
 from tinygrad_pool.diagnosis.findings import FEW, SUSPICIOUS, Finding
 from tinygrad_pool.diagnosis.survey import Survey, first_of, made_of
 from tinygrad_pool.engine.node import Node
@@ -35,6 +34,9 @@ RANGES: dict[Any, tuple[float, float]] = {
     elementwise.relu: (0.0, np.inf),
 }
 """The ranges of activations."""
+
+SHARE = 0.1
+"""A smaller share of targets that are out of reach is not reported."""
 
 MEANS = (arithmetic.neg, arithmetic.div, reductions.sum, reductions.mean)
 LINEAR = (*MEANS, arithmetic.mul)
