@@ -83,6 +83,14 @@ def test_a_norm_of_one_number_at_a_time_is_named():
     assert alone not in finding.why
 
 
+@pytest.mark.parametrize("loss", [tg.functional.mse_loss, lambda y, t: (y - t).sum()])
+def test_a_number_minus_itself_is_named(loss):
+    y = X @ tg.Value(np.ones((3, 1)), label="w")
+    (finding,) = zeros(loss(y, y))
+    assert finding.severity == "no gradient"
+    assert finding.why.endswith(", as a number minus itself is 0. Pass two different operands")
+
+
 def test_a_factor_or_an_input_of_0_is_followed_to_what_made_it_0():
     w, v = tg.Value(np.ones((3, 2)), label="w"), tg.Value(np.ones((2, 1)), label="v")
     masked = (np.ones((20, 3)) @ w) * np.zeros((20, 1))
@@ -192,7 +200,7 @@ def test_scalars_below_others_that_will_move_are_only_suspicious():
             "mul#1 gets nothing from stack#2: no gradient arrives at its part; stack#2[0, 0, 0] "
             "is not used by getitem#3",
         ),
-        (lambda w: (w - w).sum(), "the contributions to w cancel: either it is at"),
+        (lambda w: (w - 1.0 * w).sum(), "the contributions to w cancel: either it is at"),
         (
             lambda w: ((w - 1.0).abs()).sum(),
             "sub#1 gets nothing from abs#2: the local derivative of abs is 0 at all 3 units",

@@ -177,8 +177,10 @@ def _underflowed(node: Node) -> bool:
 
 
 def less_itself(node: Node, x: Any) -> str:
-    """Describe x − mean(x), as in a norm, if each mean is of one number; "" for other nodes."""
+    """Describe x − x, and x − mean(x) if each mean is of one number; "" for other nodes."""
     mean = node.parents[1] if node.rule is arithmetic.sub else None
+    if isinstance(mean, Node) and mean is node.parents[0]:
+        return ", as a number minus itself is 0"
     mean = made_of(mean) if isinstance(mean, Node) else node
     alone = mean.rule is reductions.mean and mean.size == x.size
     own = alone and mean.parents and mean.parents[0] is x is node.parents[0]

@@ -38,6 +38,7 @@ FIXES = {
     " that is not −inf is always ": "Check its mask",
     " is too small for ": "Use larger weights or inputs, or a wider dtype",
     " of itself alone ": "Take the mean over more than one number",
+    " minus itself ": "Pass two different operands",
 }
 """What to do, by a phrase in the reason."""
 
