@@ -38,6 +38,19 @@ class TestGradientsLeft:
         )
         assert "zero_grad()" in finding.why
 
+    def test_parameters_that_only_some_zero_grad_reaches(self):
+        v, w = tg.Value(1.0, label="v"), tg.Value(1.0, label="w")
+        for _ in range(2):
+            v.zero_grad()
+            pass_of(v * w).backward()
+        (finding,) = find(pass_of(v * w))
+        assert finding.name == "v, w"
+        v.zero_grad()
+        (finding,) = find(pass_of(v * w))
+        assert finding.name == "w"
+        asks = ". None remain in others: is w among the parameters of the optimizer?"
+        assert finding.why.endswith(f"accumulate on purpose{asks}")
+
     def test_the_loss_of_the_last_pass_has_the_finding_too(self):
         w = tg.Value(1.0, label="w")
         for _ in range(2):

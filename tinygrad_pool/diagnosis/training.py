@@ -28,8 +28,12 @@ def gradients_left(survey: Survey) -> Iterator[Finding]:
             f"gradients of earlier passes remain in {counted(len(left), 'parameter')}: they left "
             f"{on_a_line(g)} in {survey.call(p)}.grad, and this pass makes it {on_a_line(now)}"
         )
+        name, rest = survey.listed(left), survey.parameters.keys() - left
         why = "backward() adds to .grad: call zero_grad() first, unless you accumulate on purpose"
-        yield Finding("gradient left", SUSPICIOUS, survey.listed(left), says, why, tuple(left))
+        if any(np.any(survey.grads.get(p, 0.0)) for p in rest):
+            verb = "are" if left.keys() - {p} else "is"
+            why += f". None remain in others: {verb} {name} among the parameters of the optimizer?"
+        yield Finding("gradient left", SUSPICIOUS, name, says, why, tuple(left))
 
 
 def data_set_since(survey: Survey) -> Iterator[Finding]:
