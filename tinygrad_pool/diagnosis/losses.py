@@ -162,9 +162,10 @@ def _logged(survey: Survey, node: Node) -> bool:
 
 def _no_logarithm(survey: Survey, node: Node) -> Iterator[tuple[str, str]]:
     """Report a loss that sums the probabilities, or scores, of the labels without a logarithm."""
-    if not _by_label(node) or not _linear(survey, node):
+    taken = _taken(survey, node)
+    if taken is None or not _linear(survey, node):
         return
-    y, taken = made_of(node), node.parents[0]
+    y = made_of(taken)
     probable = y.rule in SQUASHES
     alone = _is_layer(y) and len(survey.users[taken]) == 1
     if (probable or alone) and np.any(np.asarray(taken._numbers) > 0):
@@ -226,6 +227,21 @@ def _by_label(node: Node) -> bool:
     return bool(is_index) and len(_arrays(node)) > 1
 
 
+def _taken(survey: Survey, node: Node) -> Node | None:
+    """Return what a node takes one element of each example from: by labels, or times one-hot."""
+    if _by_label(node):
+        return first_of(node)
+    pairs = zip(node.parents, reversed(node.parents), strict=True)
+    of_one_hot = (y for y, t in pairs if _is_given(survey, t) and _is_one_hot(t))
+    return next(of_one_hot, None) if node.rule is arithmetic.mul else None
+
+
+def _is_one_hot(t: Any) -> bool:
+    """Return whether each row of a table has a 1, and zeros."""
+    t = np.asarray(t._numbers if isinstance(t, Node) else t)
+    return t.ndim == 2 and bool(np.all((t == 0) | (t == 1)) and np.all(t.sum(axis=1) == 1))
+
+
 def _arrays(node: Node) -> list[Any]:
     """List the arrays of integers in the index of a getitem."""
     arrays = (np.asarray(k) for k in _key(node) if isinstance(k, list | np.ndarray))
@@ -246,7 +262,8 @@ def _wrong_sign(survey: Survey) -> Iterator[Finding]:
     if not node.size or node not in survey.after:
         return
     slopes, x = np.asarray(survey.grads.get(node, 0.0)), node.parents[0]
-    of_labels = _by_label(node) and made_of(node).rule is reductions.log_softmax
+    taken = _taken(survey, node)
+    of_labels = taken is not None and made_of(taken).rule is reductions.log_softmax
     is_error = isinstance(x, Node) and x.rule is arithmetic.sub
     is_error = is_error and any(_is_given(survey, t) for t in x.parents)
     of_error = is_error and traits_of(node.rule).unit == "power"
