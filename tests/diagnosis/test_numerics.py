@@ -146,7 +146,7 @@ class TestNotFinite:
         with tg.no_grad():
             root = tg.Value(-1.0).sqrt()
         (finding,) = find("not finite", tg.Value(2.0, label="w") * root)
-        assert finding.why == "sqrt#0 is nan. Make its numbers finite"
+        assert finding.why.startswith("sqrt#0 is nan. Make its numbers finite; ")
 
     def test_a_second_origin_does_not_contrast_with_a_loss_that_is_not_finite_either(self):
         a, b, w = (
@@ -272,3 +272,13 @@ class TestTies:
         assert find("ties", loss)
         w.data = np.zeros((1, 2, 2))
         assert find("ties", loss) == []
+
+
+def test_a_parameter_that_an_update_made_nan():
+    w = tg.Value([1.0, 2.0], label="w")
+    w.data = w.data * np.nan
+    (finding,) = tg.diagnose((w * 2.0).sum()).findings
+    assert finding.why == (
+        "w[0] was set to nan. Make its numbers finite; if an update made them, tg.watch finds the "
+        "first bad step"
+    )

@@ -29,6 +29,7 @@ from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.traits import EVENLY, FIRST, HALF
 
 ABOVE_0, SMALLER = "Keep its operand above 0", "Keep its numbers smaller"
+SET = "Make its numbers finite; if an update made them, tg.watch finds the first bad step"
 OWN_RULE = "Check what this rule computes, and what its closure does"
 
 FIXES = {
@@ -106,7 +107,7 @@ def _fix(node: Node | None) -> str:
     if node is None:
         return "Pass a gradient of finite numbers"
     if not node.parents:
-        return SMALLER if np.isfinite(node._numbers).all() else "Make its numbers finite"
+        return SMALLER if np.isfinite(node._numbers).all() else SET
     if not all(isinstance(p, Node) or np.isfinite(p).all() for p in node.parents):
         return "Make its constant finite, such as the input data"
     fix = FIXES.get(node.op, SMALLER) if is_ours(node.rule) else OWN_RULE
