@@ -315,7 +315,7 @@ def test_a_bias_before_a_norm_does_not_hide_a_gradient_that_vanishes_later(recor
         for start, label in ((0.3, "w"), (0.7, "b"), (1.0, "v"))
     )
     run = tg.watch([w, b, v], recorded=recorded)
-    for step in range(3):
+    for step in range(6):
         h = X[:, :2] * w + b
         normed = (h - h.mean(axis=0)) * v
         E = ((normed.relu() if step < 2 else (normed - 50.0).relu()) ** 2).mean() + v.sum()
@@ -325,11 +325,25 @@ def test_a_bias_before_a_norm_does_not_hide_a_gradient_that_vanishes_later(recor
         run.step(E)
     assert [(event.step, event.name, event.others) for event in run.events] == [(2, "w", 0)]
     assert [*run.recordings] == [*recorded, 2]
-    (note,) = [note for note in run.notes if "rounding" in note]
-    assert note.startswith(
-        "the gradient of b is 0 up to rounding errors: either it is at a minimum"
-    )
+    unmoved, note = run.notes
+    assert unmoved.startswith("no update moved w, v, despite a gradient")
+    assert note.startswith("the contributions to b cancel: either it is at a minimum")
     assert note in str(run)
+
+
+@pytest.mark.parametrize("off", [0.0, 1e-9])
+def test_a_bias_at_its_minimum_has_not_vanished(off):
+    w, b = Value(0.5, label="w"), Value(off, label="b")
+    E = ((np.array([-1.0, 1.0]) * w + b - np.array([-2.0, 2.0])) ** 2).mean()
+    E.backward()
+    run = tg.watch([w, b])
+    assert run.step(E) is None
+    assert run.notes[0].startswith("the contributions to b cancel")
+    b.data = 1.0
+    E = (w * 1.0 + b) ** 2
+    E.backward()
+    run.step(E)
+    assert run.notes == []  # it has a gradient later
 
 
 def test_gradients_that_all_cancel_are_an_event():

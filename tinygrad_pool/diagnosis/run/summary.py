@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from io import StringIO
 from typing import Any, NamedTuple
 
@@ -61,12 +61,12 @@ class Summary(NamedTuple):
         with np.errstate(all="ignore"):
             return np.where(update == ABSENT, ABSENT, update / w)
 
-    def unmoved(self) -> list[str]:
+    def unmoved(self, cancelling: Collection[str] = ()) -> list[str]:
         """Name the parameters that have a gradient, but that no update of FEW or more moved."""
         g, update, _ = self.norms
         moved = (update != 0) & (update != ABSENT)
         still = (np.sum(update == 0, axis=0) >= FEW) & ~moved.any(axis=0) & (g > 0).any(axis=0)
-        names = [self.names[i] for i in np.flatnonzero(still)]
+        names = [self.names[i] for i in np.flatnonzero(still) if self.names[i] not in cancelling]
         why = (
             "frozen, replaced, not passed to the optimizer, updated before backward() or by p -= g "
             "outside no_grad, or the updates are below the precision of the dtype"

@@ -42,6 +42,9 @@ EACH = 16
 """After how many steps parameters are listed again, since some may have been added. Thousands of
 scalars are listed less often, to save time."""
 
+CANCELS = 100
+"""Contributions this many times as large as the limit have not vanished, though their sum may."""
+
 UPHILL = (
     "the first update went uphill, along the gradient: subtract it, as in w.data -= lr * w.grad, "
     "unless the loss is to grow"
@@ -65,7 +68,7 @@ class Run:
         self.recordings: dict[int, Recording] = {}
         self._history, self._direction = History(points), Direction()
         self._rows: list[Row] = []
-        self._cancelling: set[str] = set()  # parameters whose gradient is only a rounding error
+        self._cancelling: set[str] = set()  # parameters to which the contributions cancel
         self._open = False  # whether the update of the last step is still to come
         self._read()
         for row in self._rows:
@@ -165,7 +168,7 @@ class Run:
             return [self._explained(loss, event, point, why) for event in bad]
 
     def _find_cancelling(self) -> bool:
-        """Find parameters whose gradient is a rounding error, as that of a bias before a norm.
+        """Find parameters to which the contributions cancel, as those to a bias before a norm.
 
         These do not count as vanished, unless all of them are.
         """
@@ -175,7 +178,10 @@ class Run:
         found = self._cancelling | {
             row.name
             for row in self._rows
-            if all(behind_rounding(recording.ledger, v) for v in row.values)
+            if all(
+                behind_rounding(recording.ledger, v) or self._is_at_minimum(recording, v)
+                for v in row.values
+            )
         }
         if found == self._cancelling or len(found) == len(self._rows):
             return False
@@ -183,6 +189,13 @@ class Run:
         if self.steps not in self._recorded:
             del self.recordings[self.steps]
         return True
+
+    def _is_at_minimum(self, recording: Recording, v: Value) -> bool:
+        """Return whether large contributions to a parameter cancel, where most of them remain."""
+        g, vanish = np.reshape(recording.gradients.get(v, 0.0), -1), self._limits.vanish
+        arrivals = recording.ledger.arrivals(v, int(np.abs(g).argmax()))
+        terms = sum(np.abs(arrival.sent).sum() for arrival in arrivals)
+        return bool(rms(g) < vanish and terms > CANCELS * vanish)
 
     def _explained(self, loss: Value, event: Event, point: Point, why: str) -> Event:
         recording, lost = self.recordings.get(self.steps), event.kind == VANISHED
@@ -263,10 +276,11 @@ class Run:
     @property
     def notes(self) -> list[str]:
         """Notes on parameters without an update or a gradient, and on a first update uphill."""
-        uphill = self._direction.uphill and not self.events
-        names = several(sorted(self._cancelling), 3)
-        zero = f"the gradient of {names} is 0 up to rounding errors: {STATIONARY}"
-        return [*self.summary().unmoved(), *[zero] * bool(names), *[UPHILL] * bool(uphill)]
+        run, uphill = self.summary(), self._direction.uphill and not self.events
+        largest = dict(zip(run.names, run.norms[0].max(axis=0, initial=0.0), strict=True))
+        zeros = [name for name in sorted(self._cancelling) if largest[name] < self._limits.vanish]
+        zero = f"the contributions to {several(zeros, 3)} cancel: {STATIONARY}"
+        return [*run.unmoved(zeros), *[zero] * bool(zeros), *[UPHILL] * bool(uphill)]
 
     def table(self) -> Table:
         """Tabulate each parameter with its norms."""
