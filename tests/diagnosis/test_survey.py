@@ -25,6 +25,13 @@ class TestParameters:
         assert parameters_of(net(ONES).sum(), net) == names
         assert parameters_of(net(ONES).sum(), [net]) == names
 
+    def test_names_of_several_modules_begin_with_their_place(self):
+        a, b = tg.nn.Linear(2, 3), tg.nn.Linear(3, 1, bias=False)
+        loss = b(a(ONES)).sum()
+        names = ["0.weight", "0.bias", "2.weight"]
+        assert parameters_of(loss, [a, tg.Value(1.0, label="c"), b]) == [*names[:2], "c", names[2]]
+        assert tg.watch([a, tg.nn.ReLU(), b]).names == names
+
     def test_values_without_a_name_are_named_after_their_scope(self):
         net = tg.nn.Sequential(a=tg.nn.Linear(2, 3), b=tg.nn.Linear(3, 1))
         names = ["a.weight", "a.bias", "b.weight", "b.bias"]

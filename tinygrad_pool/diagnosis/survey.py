@@ -255,7 +255,10 @@ def parts_of(name: str, parameters: Any, lead: str = "") -> Iterator[tuple[str, 
     elif isinstance(parameters, Iterable) and not (
         isinstance(parameters, str) or hasattr(parameters, "shape")  # such as a tensor
     ):
-        pairs = ((i if lead else "", v) for i, v in enumerate(parameters))
+        parts = list(parameters)
+        modules = [i for i, v in enumerate(parts) if hasattr(v, "named_parameters")]
+        keyed = range(len(parts)) if lead else modules * (len(modules) > 1)
+        pairs = ((i if i in keyed else "", v) for i, v in enumerate(parts))
     else:
         got = f"the class {parameters.__name__}" if is_class else type(parameters).__name__
         raise DataError(
