@@ -119,6 +119,13 @@ class TestGuesses:
         assert parameters_of(neuron, w=w, b=b) == ["w[0]", "w[1]", "b"]
         assert len(parameters_of(neuron)) == len(parameters_of(neuron, p=b)) == 3
 
+    def test_the_start_of_a_sum_of_errors_is_not_a_parameter(self):
+        w, loss = tg.Value(2.0), tg.Value(0.0)
+        for x in (1.0, 2.0):
+            loss = loss + (w * x - 3.0) ** 2
+        assert parameters_of(loss) == ["leaf#0"]
+        assert parameters_of(loss / 2.0 + tg.Value(1.0, label="c")) == ["leaf#0", "c"]
+
     def test_leaves_with_a_name_come_before_those_without(self):
         w, x = tg.Value(2.0, label="w"), tg.Value(3.0)
         assert parameters_of(w * x) == ["w"]

@@ -154,11 +154,14 @@ class Survey:
         """Guess the parameters: leaves that are weights, and others that cannot be inputs.
 
         If there are weights, or any with a name, others without a name are left out; unless these
-        are numbers that are only added, as the bias of a neuron of scalars is.
+        are numbers that are only added, as the bias of a neuron of scalars is. One without a name
+        that is only added to the loss is the start of a sum.
         """
-        weights, inputs = self.weights, set(self.inputs())
+        weights, inputs, terms = self.weights, set(self.inputs()), self._terms()
         leaves = [v for v in self.nodes if v.rule is None and (v in weights or v not in inputs)]
-        named = [v for v in leaves if v in weights or v.label or id(v) in self.recording.names]
+        has_name = {v for v in leaves if v.label or id(v) in self.recording.names}
+        leaves = [v for v in leaves if v in has_name or v not in terms] or leaves
+        named = [v for v in leaves if v in weights or v in has_name]
         users = ((v, user.rule) for v in named for user in self.above(v))
         told = self.parameters or any(v.shape or rule is not arithmetic.add for v, rule in users)
         guessed = named if told else leaves
