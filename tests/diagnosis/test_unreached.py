@@ -184,3 +184,29 @@ def test_a_parameter_that_only_weight_decay_reaches():
         total = total + p * p / 2.0
     found = find(error + total - 1.0, parameters=[w, p])
     assert ("not reached", "no gradient", "p2999") in found
+
+
+class TestNotListed:
+    def test_a_layer_that_the_parameters_do_not_include(self):
+        net, made = tg.nn.Linear(2, 3), tg.nn.Linear(3, 1)
+        loss = made(net(np.ones((5, 2)))).sum()
+        (finding,) = [f for f in tg.diagnose(loss, parameters=net).findings if f.kind == "unlisted"]
+        assert finding.severity == "suspicious"
+        assert finding.nodes == (made.weight,)
+        assert finding.says == "1 weight of the loss is not among the parameters given"
+        for parameters in ([net, made], None):
+            found = tg.diagnose(loss, parameters=parameters).findings
+            assert "unlisted" not in [f.kind for f in found]
+
+    def test_a_neuron_of_scalars(self):
+        w, v = tg.Value(1.0, label="w"), [tg.Value(2.0, label="v0"), tg.Value(3.0, label="v1")]
+        loss = tg.weighted_sum(v, [w * 1.0, w * 2.0], tg.Value(1.0))
+        (finding,) = [f for f in tg.diagnose(loss, parameters=w).findings if f.kind == "unlisted"]
+        assert finding.name.startswith("v0, v1, leaf#")
+        assert finding.says.startswith("3 weights of the loss are not among")
+
+    def test_data_beside_weights_on_the_left_and_added_numbers(self):
+        w, x = tg.Value(np.ones((3, 5)), label="w"), tg.Value(np.ones((5, 4)))
+        y = (tg.Value(np.ones((2, 3)), label="v") @ (w @ x).relu()) + tg.Value(np.ones((2, 4)))
+        found = tg.diagnose(y.sum(), parameters=w).findings
+        assert "unlisted" not in [f.kind for f in found]

@@ -30,6 +30,7 @@ ALWAYS = (
     unreached.not_reached,
     unreached.cut_off,
     unreached.never_taken,
+    unreached.not_listed,
     unreached.nothing_to_learn,
     choices_of_python,
     taken_for_numbers,

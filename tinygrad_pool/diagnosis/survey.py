@@ -54,6 +54,7 @@ class Survey:
         self._homes = homes_of(self.nodes)
         self.weights_on_the_left = _has_weights_on_the_left(self.nodes)
         self.weights = weights_among(self.nodes)
+        self.explicit = parameters is not None
         if parameters is None:
             named |= held_by_modules({} if names is None else names)
             self.given = bool(named)

@@ -12,7 +12,7 @@ from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.formatting import counted, several
 from tinygrad_pool.recording.freshness import numbers_taken
 from tinygrad_pool.recording.source import made_at, quoted
-from tinygrad_pool.rules import shaping
+from tinygrad_pool.rules import arithmetic, shaping
 from tinygrad_pool.rules.tie_breaking import Mask
 from tinygrad_pool.rules.traits import traits_of
 
@@ -63,6 +63,23 @@ def _cut(survey: Survey) -> dict[tuple[str, str], list[Node]]:
     cut = (leaf for leaf in leaves if leaf not in survey.parameters)
     how = {"detach": "detached"}
     return grouped(cut, lambda v: (how.get(v.op, "computed under no_grad"), survey.row(v)))
+
+
+def not_listed(survey: Survey) -> Iterator[Finding]:
+    """Report weights of products that are not among the parameters that were given."""
+    products = {
+        v for v in survey.weights for user in survey.above(v) if user.rule != arithmetic.add
+    }
+    nodes = [v for v in survey.nodes if v in products - survey.parameters.keys()]
+    if nodes and survey.explicit and not survey.weights_on_the_left:
+        are = "are" if nodes[1:] else "is"
+        says = f"{counted(len(nodes), 'weight')} of the loss {are} not among the parameters given"
+        why = (
+            "an optimizer of the same parameters changes nothing there: perhaps a layer is made "
+            "anew in each step, or is kept where parameters() does not look. Ignore this if "
+            f"{several([*map(survey.brief, nodes)])} {are} frozen on purpose"
+        )
+        yield Finding("unlisted", SUSPICIOUS, survey.names(nodes), says, why, tuple(nodes))
 
 
 def cut_off(survey: Survey) -> Iterator[Finding]:
