@@ -296,3 +296,10 @@ def test_data_set_since_is_a_limit():
 
 def test_a_loss_without_a_graph_has_no_limits():
     assert tg.diagnose(tg.Value(1.0)).limits == []
+
+
+def test_gradients_that_cancel_come_before_dead_relus():
+    x, w = np.eye(3)[[0, 1, 2] * 8], np.abs(np.cos(np.arange(9.0))).reshape(3, 3)
+    w = tg.Value(w * [1.0, -1.0, 1.0], label="w")
+    found = [f.kind for f in tg.diagnose(tg.softmax((x @ w).relu(), axis=1).mean()).findings]
+    assert found[:2] == ["cancels", "dead relus"]

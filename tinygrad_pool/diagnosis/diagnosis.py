@@ -41,7 +41,7 @@ ALWAYS = (
 )
 """Checks that do not need finite numbers."""
 
-IF_FINITE = (numerics.wrong_rules, numerics.underflow, numerics.cancelling, numerics.ties)
+IF_FINITE = (numerics.wrong_rules, numerics.underflow, numerics.ties)
 
 
 class Diagnosis:
@@ -109,7 +109,8 @@ def diagnose(
         layers = layers_of(survey, gates, slopes)
         findings = [f for check in ALWAYS for f in check(survey)]
         if all(f.severity != WRONG_NUMBERS for f in findings):  # NaN makes the rest meaningless
-            findings += [*_lost(survey, gates), *dead_units.saturated(survey, slopes)]
+            findings += [*numerics.cancelling(survey), *_lost(survey, gates)]
+            findings += dead_units.saturated(survey, slopes)
             findings += units_alike(survey)
             findings += by_degrees(survey, [*trend(survey, layers)] or [*extreme(survey, layers)])
             findings += [f for check in IF_FINITE for f in check(survey)]
