@@ -262,8 +262,7 @@ def _wrong_sign(survey: Survey) -> Iterator[Finding]:
     if not node.size or node not in survey.after:
         return
     slopes, x = np.asarray(survey.grads.get(node, 0.0)), node.parents[0]
-    taken = _taken(survey, node)
-    of_labels = taken is not None and made_of(taken).rule is reductions.log_softmax
+    of_labels = _logs_labels(survey, node)
     is_error = isinstance(x, Node) and x.rule is arithmetic.sub
     is_error = is_error and any(_is_given(survey, t) for t in x.parents)
     of_error = is_error and traits_of(node.rule).unit == "power"
@@ -272,3 +271,14 @@ def _wrong_sign(survey: Survey) -> Iterator[Finding]:
         says = f"the loss falls as the {change}"
         why = f"a smaller loss is worse{made_at(loss)}. Change its sign, unless you maximize it"
         yield Finding("wrong sign", SUSPICIOUS, survey.call(loss), says, why, (loss,))
+
+
+def _logs_labels(survey: Survey, node: Node) -> bool:
+    """Return whether a node is the log probability of each label."""
+    logged = node.rule is elementwise.log
+    if (taken := _taken(survey, node.parents[0] if logged else node)) is None:
+        return False
+    y = made_of(taken)
+    if y.rule is elementwise.log and y.parents:
+        logged, y = True, made_of(y.parents[0])
+    return y.rule is (reductions.softmax if logged else reductions.log_softmax)
