@@ -331,21 +331,6 @@ def test_a_bias_before_a_norm_does_not_hide_a_gradient_that_vanishes_later(recor
     assert note in str(run)
 
 
-@pytest.mark.parametrize("off", [0.0, 1e-9])
-def test_a_bias_at_its_minimum_has_not_vanished(off):
-    w, b = Value(0.5, label="w"), Value(off, label="b")
-    E = ((np.array([-1.0, 1.0]) * w + b - np.array([-2.0, 2.0])) ** 2).mean()
-    E.backward()
-    run = tg.watch([w, b])
-    assert run.step(E) is None
-    assert run.notes[0].startswith("the contributions to b cancel")
-    b.data = 1.0
-    E = (w * 1.0 + b) ** 2
-    E.backward()
-    run.step(E)
-    assert run.notes == []  # it has a gradient later
-
-
 def test_gradients_that_all_cancel_are_an_event():
     w = Value(X[0], label="w")
     E = tg.softmax(w).sum() * 0.7

@@ -25,6 +25,7 @@ from tinygrad_pool.diagnosis.run.history import (
 )
 from tinygrad_pool.diagnosis.run.rows import ABSENT, Direction, Row, rows_of
 from tinygrad_pool.diagnosis.run.summary import Summary, csv_of, page_of, plot_of
+from tinygrad_pool.diagnosis.run.vanishing import cancels, converged
 from tinygrad_pool.drawing.theme import Figure
 from tinygrad_pool.engine.backward import topological_order
 from tinygrad_pool.engine.node import name_of
@@ -33,7 +34,6 @@ from tinygrad_pool.errors import DataError, GraphError, OptionError
 from tinygrad_pool.files import check_folder, check_path, write_whole
 from tinygrad_pool.formatting import Table, number, several
 from tinygrad_pool.recording.difference import Difference, compare_passes
-from tinygrad_pool.recording.origins import behind_rounding
 from tinygrad_pool.recording.recording import Recording, record
 from tinygrad_pool.recording.strongest_paths import rms
 from tinygrad_pool.rules.arguments import count_of, numbers, real
@@ -41,9 +41,6 @@ from tinygrad_pool.rules.arguments import count_of, numbers, real
 EACH = 16
 """After how many steps parameters are listed again, since some may have been added. Thousands of
 scalars are listed less often, to save time."""
-
-CANCELS = 100
-"""Contributions this many times as large as the limit have not vanished, though their sum may."""
 
 UPHILL = (
     "the first update went uphill, along the gradient: subtract it, as in w.data -= lr * w.grad, "
@@ -68,7 +65,7 @@ class Run:
         self.recordings: dict[int, Recording] = {}
         self._history, self._direction = History(points), Direction()
         self._rows: list[Row] = []
-        self._cancelling: set[str] = set()  # parameters to which the contributions cancel
+        self._harmless: set[str] = set()  # parameters whose gradients may be small
         self._open = False  # whether the update of the last step is still to come
         self._read()
         for row in self._rows:
@@ -152,7 +149,7 @@ class Run:
             return []
         known = {event.kind for event in self.events}
         with np.errstate(all="ignore"):
-            broken = self._limits.broken(point, self.names, updated, self._cancelling)
+            broken = self._limits.broken(point, self.names, updated, self._harmless)
             bad = [event for event in broken if event.kind not in known]
             why = ""
             if bad or self.steps in self._recorded:
@@ -161,41 +158,35 @@ class Run:
                     self.recordings[self.steps] = record(loss, loss.grad, names=named)
                 except GraphError as error:
                     why = f"not recorded, call step(loss) before the update: {error}"
-            if VANISHED in [event.kind for event in bad] and self._find_cancelling():
+            if VANISHED in [event.kind for event in bad] and self._find_harmless():
                 return self._found(loss, point, updated)
             if bad:
                 self._history.kept.add(self.steps)
             return [self._explained(loss, event, point, why) for event in bad]
 
-    def _find_cancelling(self) -> bool:
-        """Find parameters to which the contributions cancel, as those to a bias before a norm.
+    def _find_harmless(self) -> bool:
+        """Find parameters whose contributions cancel, or that learned until the fit converged.
 
-        These do not count as vanished, unless all of them are.
+        These do not count as vanished; but if contributions to all cancel, nothing was learned.
         """
-        recording = self.recordings.get(self.steps)
+        recording, g = self.recordings.get(self.steps), self._history.table()[0]
         if recording is None:
             return False
-        found = self._cancelling | {
-            row.name
-            for row in self._rows
+        limit, learned = self._limits.vanish, g.max(axis=0, initial=0.0)
+        harmless = set(self._harmless)
+        for row in self._rows:
+            learns = learned[self._history.names[row.name]] >= limit
             if all(
-                behind_rounding(recording.ledger, v) or self._is_at_minimum(recording, v)
+                cancels(recording, v, limit) or (learns and converged(recording, v))
                 for v in row.values
-            )
-        }
-        if found == self._cancelling or len(found) == len(self._rows):
+            ):
+                harmless.add(row.name)
+        if harmless == self._harmless or (len(harmless) == len(self._rows) and not learned.any()):
             return False
-        self._cancelling = found
+        self._harmless = harmless
         if self.steps not in self._recorded:
             del self.recordings[self.steps]
         return True
-
-    def _is_at_minimum(self, recording: Recording, v: Value) -> bool:
-        """Return whether large contributions to a parameter cancel, where most of them remain."""
-        g, vanish = np.reshape(recording.gradients.get(v, 0.0), -1), self._limits.vanish
-        arrivals = recording.ledger.arrivals(v, int(np.abs(g).argmax()))
-        terms = sum(np.abs(arrival.sent).sum() for arrival in arrivals)
-        return bool(rms(g) < vanish and terms > CANCELS * vanish)
 
     def _explained(self, loss: Value, event: Event, point: Point, why: str) -> Event:
         recording, lost = self.recordings.get(self.steps), event.kind == VANISHED
@@ -278,7 +269,7 @@ class Run:
         """Notes on parameters without an update or a gradient, and on a first update uphill."""
         run, uphill = self.summary(), self._direction.uphill and not self.events
         largest = dict(zip(run.names, run.norms[0].max(axis=0, initial=0.0), strict=True))
-        zeros = [name for name in sorted(self._cancelling) if largest[name] < self._limits.vanish]
+        zeros = [name for name in sorted(self._harmless) if largest[name] < self._limits.vanish]
         zero = f"the contributions to {several(zeros, 3)} cancel: {STATIONARY}"
         return [*run.unmoved(zeros), *[zero] * bool(zeros), *[UPHILL] * bool(uphill)]
 
