@@ -210,3 +210,21 @@ class TestNotListed:
         y = (tg.Value(np.ones((2, 3)), label="v") @ (w @ x).relu()) + tg.Value(np.ones((2, 4)))
         found = tg.diagnose(y.sum(), parameters=w).findings
         assert "unlisted" not in [f.kind for f in found]
+
+
+@pytest.mark.parametrize(
+    ("loss", "severity"),
+    [
+        (lambda y, t: ((y - t.detach()) ** 2).mean(), "suspicious"),
+        (lambda y, t: tg.abs(t.detach() - y).mean(), "suspicious"),
+        (lambda y, t: (t.detach() * y).sum(), "no gradient"),
+        (lambda y, t: (y**2).mean() + ((t.detach() - 1.0) ** 2).mean(), "no gradient"),
+        (lambda y, t: (t.detach() @ tg.Value(np.ones((2, 2)), label="v") - y).sum(), "no gradient"),
+    ],
+)
+def test_what_is_detached_may_be_a_target(loss, severity):
+    x, w, u = np.ones((5, 3)), tg.Value(np.ones((3, 2)), label="w"), tg.Value(np.ones((3, 2)))
+    (found,) = [f for f in tg.diagnose(loss(x @ w, x @ u)).findings if f.kind == "cut off"]
+    assert found.severity == severity
+    found = tg.diagnose(loss(x @ w, x @ u), parameters=u).findings[0]
+    assert found.severity == "no gradient"

@@ -85,11 +85,12 @@ def not_listed(survey: Survey) -> Iterator[Finding]:
 def cut_off(survey: Survey) -> Iterator[Finding]:
     """Report Values without a graph that were computed: detached, or under no_grad.
 
-    That is severe if a parameter is missing, or may be; otherwise it may be intended.
+    That is severe if a parameter is missing, or may be; otherwise it may be a target.
     """
     for (how, row), nodes in _cut(survey).items():
         detached = how == "detached"
-        severe = bool(survey.missing) or (detached and not survey.given)
+        compares = all(_is_target(survey, v) for v in nodes)
+        severe = bool(survey.missing) or (detached and not (survey.given or compares))
         fix = "leave out detach()" if detached else "compute it outside no_grad"
         user = row
         if row in survey.parameters.values():  # a layer without a name of its own
@@ -109,6 +110,15 @@ def cut_off(survey: Survey) -> Iterator[Finding]:
             f"{why}If a parameter below has to learn, {fix}",
             tuple(nodes),
         )
+
+
+def _is_target(survey: Survey, v: Node) -> bool:
+    """Return whether a Value is only subtracted, after all parameters, from what was computed."""
+    users = survey.above(v)
+    differences = all(user.rule is arithmetic.sub and user in survey.after for user in users)
+    return differences and all(
+        isinstance(p, Node) and (p is v or p.is_interior) for user in users for p in user.parents
+    )
 
 
 def never_taken(survey: Survey) -> Iterator[Finding]:

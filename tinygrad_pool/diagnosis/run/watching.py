@@ -172,15 +172,16 @@ class Run:
         recording, g = self.recordings.get(self.steps), self._history.table()[0]
         if recording is None:
             return False
-        limit, learned = self._limits.vanish, g.max(axis=0, initial=0.0)
-        harmless = set(self._harmless)
-        for row in self._rows:
-            learns = learned[self._history.names[row.name]] >= limit
+        limit, learned = self._limits.vanish, g.max(axis=0, initial=0.0) >= self._limits.vanish
+        harmless = self._harmless | {
+            row.name
+            for row in self._rows
             if all(
-                cancels(recording, v, limit) or (learns and converged(recording, v))
+                cancels(recording, v, limit)
+                or (learned[self._history.names[row.name]] and converged(recording, v))
                 for v in row.values
-            ):
-                harmless.add(row.name)
+            )
+        }
         if harmless == self._harmless or (len(harmless) == len(self._rows) and not learned.any()):
             return False
         self._harmless = harmless
