@@ -13,6 +13,7 @@ from tinygrad_pool.derivatives.jvp import jvp
 from tinygrad_pool.derivatives.leaf_roles import weights_among
 from tinygrad_pool.diagnosis.findings import grouped
 from tinygrad_pool.drawing.variables import held_by_modules
+from tinygrad_pool.engine.gradients import gradients
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.value import Value
 from tinygrad_pool.errors import DataError
@@ -22,6 +23,7 @@ from tinygrad_pool.recording.ledger import GradientExplainer
 from tinygrad_pool.recording.naming import homes_of
 from tinygrad_pool.recording.recording import Recording
 from tinygrad_pool.rules import arithmetic, convolution, linear, reductions
+from tinygrad_pool.rules.rule import is_ours
 from tinygrad_pool.rules.traits import traits_of
 
 ROWS = 24
@@ -126,10 +128,21 @@ class Survey:
         return terms
 
     @cached_property
-    def tangents(self) -> dict[Node, Any]:
-        """How all nodes move if all parameters do, by random amounts."""
-        rng = np.random.default_rng(0)
-        return jvp(self.loss, {p: rng.uniform(1, 2, p.shape) for p in self.parameters})
+    def _tangents(self) -> dict[Node, Any]:
+        """How all nodes move if all parameters do; {} if a user's rule may take too long for that.
+
+        That is found in one sweep, while gradients take one for each node that is asked for.
+        """
+        rng, ours = np.random.default_rng(0), all(is_ours(v.rule) for v in self.nodes if v.parents)
+        random = {p: rng.uniform(1, 2, p.shape) for p in self.parameters}
+        return jvp(self.loss, random) if ours else {}
+
+    def moves(self, node: Node) -> bool:
+        """Return whether any parameter can change a node."""
+        if self._tangents:
+            return bool(np.any(self._tangents[node]))
+        slopes = np.random.default_rng(0).uniform(1, 2, node.shape)
+        return any(map(np.any, gradients(node, [*self.parameters], slopes)))
 
     def batch_axis(self, ndim: int) -> int:
         """Return the axis of examples: the first, unless weights are left of their inputs."""

@@ -219,7 +219,7 @@ def fits(survey: Survey, error: Node, step: Step) -> bool:
         return False
     if _underflowed(_made_0(error)[0]):
         return False
-    return bool(np.any(survey.tangents[error]))
+    return survey.moves(error)
 
 
 def in_loss(survey: Survey, node: Node) -> bool:
