@@ -151,12 +151,12 @@ OF_VALUES = _by_name(
 
 OF_MODULES = _by_name(
     {
-        "tensor Tensor array asarray as_tensor constant convert_to_tensor from_numpy Variable "
-        "Parameter": "tg.Value(numbers)",
+        "tensor Tensor array asarray as_tensor astensor constant convert_to_tensor from_numpy "
+        "Variable Parameter": "tg.Value(numbers)",
         "backward": "loss.backward()",
         "why explain": "tg.record(loss).why(x)",
         "step set_trace": "tg.debug(loss)",
-        "show plot visualize draw_dot make_dot": "tg.draw(loss)",
+        "show plot visualize build_graph draw_dot make_dot": "tg.draw(loss)",
         "zero_grad": "optimizer.zero_grad()",
         "zeros ones empty": "tg.Value(np.{name}(shape))",
         "full": "tg.Value(np.full(shape, 0.5))",
@@ -193,12 +193,12 @@ OF_MODULES = _by_name(
         "ReplicationPad2d": "np.pad(x, [(0, 0)] * (x.ndim - 2) + [(1, 1)] * 2, mode='edge')",
         "Softmin softmin": "tg.softmax(-x, axis=axis)",
         "Dropout1d Dropout2d Dropout3d": "nn.Dropout(0.5)  # it drops cells, not channels",
-        "functional F": "tg.relu(x)  # operations are in tg itself",
+        "functional F lax": "tg.relu(x)  # operations are in tg itself",
         "lr_scheduler": "optim.lr_scheduler.StepLR(optimizer, 30)",
         "autograd": "tg.grad(loss, [x])",
         "grad_and_value": "tg.value_and_grad(lambda x: (x * w).sum())(x)",
-        "elementwise_grad egrad": "tg.grad(lambda x: np.tanh(x).sum())(x)",
-        "make_vjp": "tg.vjp(lambda x: x * w, x)",
+        "elementwise_grad egrad deriv": "tg.grad(lambda x: np.tanh(x).sum())(x)",
+        "make_vjp vector_jacobian_product": "tg.vjp(lambda x: x * w, x)",
         "make_jvp linearize": "tg.jvp(lambda x: x * w, (x,), (w,))",
         "check_grads": "tg.gradcheck(lambda x: x * w, x)",
         "hvp make_hvp hessian_vector_product": (
@@ -206,7 +206,7 @@ OF_MODULES = _by_name(
         ),
         "jacfwd": "tg.jacobian(lambda x: x * w)(x)",
         "vmap": "x * y  # operations broadcast: the batch is an axis",
-        "jit compile": "tg.unroll(loss)",
+        "jit compile make_jaxpr": "tg.unroll(loss)",
         "inference_mode no_autodiff set_grad_enabled": "tg.no_grad()",
         "enable_grad": "there is none here; a graph is recorded outside tg.no_grad()",
         "float16 float32 float64 int64 linalg e inf nan newaxis pi": "np.{name}",
@@ -229,7 +229,7 @@ OF_MODULES = _by_name(
             "there is none here; write your own, a subclass of nn.Module with a forward method"
         ),
         "conv_transpose1d conv_transpose2d custom_vjp custom_jvp custom_gradient Function "
-        "primitive defvjp": (
+        "primitive defvjp defjvp execute_op Operation": (
             "there is none here; tg.lift turns a rule that you write into an operation"
         ),
     }
