@@ -189,6 +189,10 @@ CALLS = {
     "matvec": ["np.matvec(m, x)"],
     "vecmat": ["np.vecmat(x, m)"],
     "fft.fftshift": ["np.fft.fftshift(a)", "np.fft.fftshift(t, axes=1)"],
+    "lib.stride_tricks.sliding_window_view": [
+        f"np.lib.stride_tricks.sliding_window_view({window})"
+        for window in ("a, 2, axis=-1", "t[..., 0], (2, 2)", "u, 3")
+    ],
     "astype": ["np.astype(a, np.float64)"],
     "linalg.multi_dot": ["np.linalg.multi_dot([a, m, x])"],
     "reshape": ["np.reshape(a, (3, -1))", "np.reshape(s, (1, 1))"],

@@ -17,8 +17,8 @@ load()
 A = np.array([[0.5, 1.5, 2.5], [3.5, 0.25, 0.75]])
 GENERAL = "v.data holds its numbers, and tg.lift turns a rule that you write into an operation"
 UNCHANGED = (
-    "a Value cannot be changed in place: np.where(mask, new, v) makes another Value, "
-    "and v.data[...] = new changes the data of a leaf"
+    "a Value cannot be changed in place, or fill an array: np.where(mask, new, v) makes another "
+    "Value, np.broadcast_to(v, shape) repeats one, and v.data[...] = new changes the data of a leaf"
 )
 
 
@@ -40,6 +40,7 @@ def advice_of(call, *operands):
         (np.linalg.qr, GENERAL),
         (np.logaddexp.reduce, "write tg.logsumexp(v, axis=axis)"),
         (lambda v: np.copyto(v, 0.0), UNCHANGED),
+        (lambda v: np.full_like(A, v[0, 0]), UNCHANGED),
         (lambda v: np.add.at(v, 0, 1.0), UNCHANGED),
     ],
 )

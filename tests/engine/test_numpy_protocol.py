@@ -211,12 +211,15 @@ def test_unsupported_options_of_numpy_are_named():
         lambda a, b: np.max([a, b]),
         lambda a, b: np.array(a, dtype=object),
         lambda a, b: np.array([1.0, a]),
+        lambda a, b: np.full(3, b),
         lambda a, b: A.dot(a),
     ],
 )
 def test_values_do_not_become_arrays(call):
     with pytest.raises(
-        UnsupportedError, match=r"would lose the graph: v\.data .* array @ v .* np\.stack"
+        UnsupportedError,
+        match=r"np\.array\(\[v, w\]\), np\.full\(.* would lose the graph: v\.data .* array @ v .*"
+        r"np\.stack\(\[v, w\]\) .* np\.broadcast_to",
     ):
         call(Value(A), Value(2.0))
 

@@ -187,9 +187,10 @@ class AnswersNumPy(WithHabits):
     # after np.sum(v) as unreachable. With an array of floats it would infer one for `array @ v`.
     def __array__(self, *_: Any, **__: Any) -> NDArray[np.object_]:
         raise UnsupportedError(
-            "np.asarray(v), which array.dot(v), array[i] = v and SciPy also call, would lose the "
-            "graph: v.data is the array of numbers, and array @ v is a product. np.stack([a, b]) "
-            "combines several Values into one, and tg.maximum(a, b) takes the larger elements"
+            "np.asarray(v), which np.array([v, w]), np.full(shape, v), array.dot(v), array[i] = v "
+            "and SciPy also call, would lose the graph: v.data is the array of numbers, and array "
+            "@ v is a product. np.stack([v, w]) combines several Values into one, np.broadcast_to("
+            "v, shape) repeats one, and tg.maximum(v, w) takes the larger elements"
         )
 
 
@@ -237,8 +238,9 @@ def refuse(function: Callable[..., Any]) -> NoReturn:
         instead = f"write {way}"
     elif name in IN_PLACE or name.endswith(".at"):
         instead = (
-            "a Value cannot be changed in place: np.where(mask, new, v) makes another Value, "
-            "and v.data[...] = new changes the data of a leaf"
+            "a Value cannot be changed in place, or fill an array: np.where(mask, new, v) makes "
+            "another Value, np.broadcast_to(v, shape) repeats one, and v.data[...] = new changes "
+            "the data of a leaf"
         )
     raise UnsupportedError(f"{called} has no rule for Values; {instead}")
 
