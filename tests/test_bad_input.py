@@ -153,6 +153,8 @@ def test_backward_through_no_grad_or_changed_data_is_an_error():
     [
         (lambda v: v.sum(dim=0), "sum: no option 'dim' .* use axis= here"),
         (lambda v: v.max(keepdim=True), "use keepdims= here"),
+        (lambda v: v.argmax(dim=0), r"^np\.argmax: .* argument 'dim'; use axis= here"),
+        (lambda v: v.any(keepdim=True), r"^np\.any: .* argument 'keepdim'; use keepdims= here"),
         (lambda v: v.clip(a_min=0), r"no option 'a_min' \(options: min, max\)"),
         (
             lambda v: v.backward(retain_graph=True),

@@ -89,9 +89,8 @@ def _with_our_errors(name: str, composition: Callable[..., Any]) -> Callable[...
         try:
             bound = signature.bind(*operands, **options)
         except TypeError as error:
-            hint = next((f"; {HINTS[option]}" for option in HINTS if option in options), "")
-            listed = ", ".join(signature.parameters)
-            raise OptionError(f"np.{name}: {error} (on Values it takes {listed}){hint}") from None
+            takes = f" (on Values it takes {', '.join(signature.parameters)})"
+            raise OptionError(f"np.{name}: {error}{takes}{_hint(error)}") from None
         return call_numpy(f"np.{name}", composition, *bound.args, **bound.kwargs)
 
     return call
@@ -105,11 +104,19 @@ def call_numpy(name: str, function: Callable[..., Any], *operands: Any, **option
         error.args = (re.sub(r"^[\w.]+(?=: )", name, str(error)),)
         raise
     except (ArithmeticError, AttributeError, TypeError, ValueError, IndexError) as error:
-        raise _error_class(error)(f"{name}: {error}") from error
+        raise _error_class(error)(f"{name}: {error}{_hint(error)}") from error
+
+
+def _hint(error: Exception) -> str:
+    """Return what to write instead of the option that an error says is unknown, if any."""
+    hints = (f"; {hint}" for option, hint in HINTS.items() if f"argument {option!r}" in str(error))
+    return next(hints, "")
 
 
 def _error_class(error: Exception) -> type[TinygradPoolError]:
     """Return the class of this package's error for an error of NumPy's."""
+    if "keyword argument" in str(error):
+        return OptionError
     if isinstance(error, ValueError) and isinstance(error, IndexError):
         return AxisError
     if isinstance(error, IndexError):
