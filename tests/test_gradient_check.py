@@ -134,6 +134,20 @@ BROKEN = {
         (A,),
         r"square: to_x\[0, 0\]",
     ),
+    "a forgotten g": (
+        one_operand("mean", np.mean, lambda g, x: np.full_like(x, 1 / x.size)),
+        (A,),
+        r"mean: to_x\[0, 0\], for upstream gradients from 0\.5 to 1\.5, is 0\.1",
+    ),
+    "a softmax without its row": (
+        one_operand(
+            "softmax",
+            lambda x: np.exp(x) / np.exp(x).sum(),
+            lambda g, x: 0 * g * np.exp(x),
+        ),
+        (ROW,),
+        r"softmax: to_x\[0\], for upstream gradients from 0\.5 to 1\.5, is 0 in total",
+    ),
     "a missing un-broadcast": (
         wrong("add", lambda x, w: x + w, lambda g, x, w: g, lambda g, x, w: g[:, :1]),
         (A, COLUMN),
@@ -172,7 +186,7 @@ def test_a_contribution_among_many_is_named_by_its_index():
 
 
 def test_a_cut_graph_is_found_although_every_node_is_right():
-    with pytest.raises(GradientError, match=r"gradient of input 0\[0\] is .* the graph is cut"):
+    with pytest.raises(GradientError, match=r"input 0\[0\] is 3, .* 5\.99999 .* the graph is cut"):
         gradcheck(lambda x: x * x.detach(), [3.0])
     with pytest.raises(GradientError, match=r"gradient of input 0 is 0, .* the graph is cut"):
         gradcheck(lambda x: x.detach(), 3.0)
@@ -187,7 +201,7 @@ def test_derivatives_can_be_checked():
     assert tg.gradcheck(lambda x, w: tg.jvp(tg.grad(f), (x,), (w,))[1], x, w)
     tripled = one_operand("tripled", lambda x: x * 1.0, lambda g, x: 3.0 * g)
     with pytest.raises(
-        GradientError, match=r"^tripled: to_x\[0\] is 3\.4\d+ in total, but the slope is 1\.1"
+        GradientError, match=r"^tripled: to_x\[0\] is 3 in total, but the slope is 1 from"
     ):
         tg.gradcheck(tg.grad(lambda x: (tripled(x) ** 2).sum()), x)
 
