@@ -28,9 +28,6 @@ def pictures() -> dict[str, bytes]:
     drawn = {name: contents(figure(), "svg") for name, figure in figures(example()).items()}
     drawn["expression"] = contents(tg.draw(expression()), "svg")
     drawn["by_hand"] = contents(tg.draw(neuron(), show="data,grad,local", rows=1), "svg")
-    drawn["side_by_side"] = contents(tg.compare_weight_layer(overlapping()).draw(), "svg")
-    narrow = tg.compare_weight_layer(overlapping()).draw(narrow=True)
-    drawn["side_by_side_narrow"] = contents(narrow, "svg")
     drawn["floors"] = contents(floors.picture(), "svg")
     return {**{f"{name}.svg": picture for name, picture in drawn.items()}, **gallery()}
 
@@ -64,15 +61,6 @@ def neuron() -> Value:
     a.label, z.label, E.label = "a", "z", "E"
     E.backward()
     return E
-
-
-def overlapping() -> Value:
-    """Compute the network of pooling.md: a convolution, a ReLU, and windows that overlap."""
-    rng = np.random.default_rng(0)
-    image = Value(rng.standard_normal((1, 6, 6)), label="image")
-    kernel = Value(rng.standard_normal((2, 1, 3, 3)), label="kernel")
-    pooled = tg.max_pool2d(tg.relu(tg.conv2d(image, kernel)), 2, stride=1)
-    return (pooled**2).mean()
 
 
 if __name__ == "__main__":

@@ -147,6 +147,4 @@ PICTURES = sorted((DOCS / "pictures").glob("*.svg"))
 
 @pytest.mark.parametrize("path", PICTURES, ids=lambda p: p.stem)
 def test_every_text_of_the_docs_pictures_has_16_pixels_on_a_slide(path):
-    narrow = path.stem.endswith("narrow")  # for a phone, where it may be scrolled down
-    window, least = ((390, np.inf), 12) if narrow else ((1920, 1080), 16)
-    assert smallest(path.read_text("utf-8"), *window) >= least
+    assert smallest(path.read_text("utf-8"), 1920, 1080) >= 16
