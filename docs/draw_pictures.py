@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import floors
-import numpy as np
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
