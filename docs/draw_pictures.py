@@ -10,7 +10,7 @@ from doctest import DocTestParser
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any
 
 import floors
 
@@ -25,7 +25,9 @@ FOLDER = Path(__file__).parent / "pictures"
 def pictures() -> dict[str, bytes]:
     """Draw every picture; return the contents by file name."""
     drawn = {name: contents(figure(), "svg") for name, figure in figures(example()).items()}
-    drawn["expression"] = contents(tg.draw(expression()), "svg")
+    drawn["expression"] = contents(tg.draw(run_examples("README.md")["E"]), "svg")
+    watched = run_examples("docs/how_to/watch_a_training_run.md")["run"]
+    drawn["run"] = contents(watched.draw(), "svg")
     drawn["by_hand"] = contents(tg.draw(neuron(), show="data,grad,local", rows=1), "svg")
     drawn["floors"] = contents(floors.picture(), "svg")
     return {**{f"{name}.svg": picture for name, picture in drawn.items()}, **gallery()}
@@ -41,14 +43,14 @@ def gallery() -> dict[str, bytes]:
         return {p.name: p.read_bytes() for p in sorted(Path().rglob("*.svg")) if p.name in shown}
 
 
-def expression() -> Value:
-    """Run the README's example, and return the Value that it draws."""
+def run_examples(page: str) -> dict[str, Any]:
+    """Run the examples of a page, and return their names."""
     names: dict[str, Any] = {}
-    page = (FOLDER.parents[1] / "README.md").read_text(encoding="utf-8")
+    text = (FOLDER.parents[1] / page).read_text(encoding="utf-8")
     with TemporaryDirectory() as folder, chdir(folder), redirect_stdout(StringIO()):
-        for example in DocTestParser().get_examples(page):
+        for example in DocTestParser().get_examples(text):
             exec(example.source, names)  # our own code
-    return cast(Value, names["E"])
+    return names
 
 
 def neuron() -> Value:
