@@ -3,6 +3,8 @@
 E = (w x + b)² with w = 2, x = 3, b = 1. Go from the end to the start, one factor at a time:
 
     ∂E/∂a = 2 a        ∂E/∂w = ∂E/∂a · x        ∂E/∂x = ∂E/∂a · w        ∂E/∂b = ∂E/∂a
+
+Before you run it, write down the four numbers.
 """
 
 import tinygrad_pool as tg

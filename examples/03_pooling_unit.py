@@ -1,6 +1,8 @@
 """Watch one max-pooling unit over three feature-map units: the whole error goes to the winner.
 
 z_l = σ(a_l)    a_l = Σ_{i in R_l} w_li x_i    z = max_l z_l    δ_l = δ(2) σ'(a_l) [l = l_max]
+
+Before you run it: which unit wins? (a_2 = 0.2 · 1 + 1 · (−1) + 0.9 · 2 = 1.)
 """
 
 import math

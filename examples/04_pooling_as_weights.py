@@ -2,6 +2,8 @@
 
 y = P x and ∂E/∂x = Pᵀ ∂E/∂y, with a single 1 in each row of P. Both passes are compared bit for
 bit with max_pool2d. The windows overlap, so a unit can win several of them.
+
+Before you run it: how many windows of 3 × 3 fit into a plane of 5 × 5, and how many 1s has P?
 """
 
 import numpy as np
