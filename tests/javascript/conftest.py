@@ -7,14 +7,16 @@ import pytest
 
 import tinygrad_pool as tg
 from tinygrad_pool import Value
-from tinygrad_pool.javascript import program_of, runtime
+from tinygrad_pool.javascript import constants_of, program_of, runtime
 
 PRINTING = """
 const text = (x) => (x === undefined ? null : [x].flat().map(String));
 const printed = (program) => {
   const { values, grads, steps } = compute(program, program.nodes.map((node) => node.data));
-  const sent = steps.map((step) => step.sent.map((c) => (c === null ? null : text(c))));
-  return { values: values.map(text), grads: grads.map(text), sent };
+  const n = program.order[0] + 1; // constants follow
+  const sent = steps.map(({ node, sent }) => sent.filter((_, k) => program.nodes[node].of[k] < n)
+    .map((c) => (c === null ? null : text(c))));
+  return { values: values.slice(0, n).map(text), grads: grads.slice(0, n).map(text), sent };
 };
 """
 
@@ -68,9 +70,11 @@ def programs():
             assert not program.refused, program.refused
             parts.append(f"[{', '.join(program.functions)}]")
             graphs.append(program.graph)
-            for node, one in zip(other.nodes, program.graph["nodes"], strict=True):
+            numbers = [n.data for n in other.nodes]
+            numbers += [node.parents[i] for n in other.nodes for node, i in constants_of(n)]
+            for x, one in zip(numbers, program.graph["nodes"], strict=False):
                 if "data" in one:
-                    one["data"] = [str(float(x)) for x in np.ravel(node.data)]
+                    one["data"] = [str(float(x)) for x in np.ravel(x)]
         listed = ",\n".join(parts)
         data = json.dumps(graphs).replace("inf", "Infinity").replace("nan", "NaN")
         return (

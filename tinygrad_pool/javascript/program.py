@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.running import call_options
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.engine.steps import Step
-from tinygrad_pool.formatting import several
+from tinygrad_pool.formatting import is_large, several
 from tinygrad_pool.javascript.tracing import Mask, NotTraced, Tape, Traced, as_json, bare, tidied
 from tinygrad_pool.rules.half_precision import add_up
 from tinygrad_pool.rules.shaping import cast
@@ -22,18 +22,28 @@ from tinygrad_pool.rules.shaping import cast
 MOST = 4_000
 """The most numbers in a graph that a page can compute; it may list 4 times as many constants."""
 
+FLOATS = (np.float64, np.float32)
+"""The dtypes of the numbers that a page can compute."""
+
 CLOSE = {8: 1e-9, 4: 1e-4}
 """The largest relative difference between traced and recorded numbers, by item size in bytes."""
+
+
+Constant: TypeAlias = tuple[Node, int]
+"""An operand that is not a Value: the node that uses it, and its place among the operands."""
 
 
 class Program(NamedTuple):
     """JavaScript functions, and the graph that calls them as JSON data; or why it was refused.
 
-    A function takes operands and constants, and returns its result and its closure.
+    A function takes operands and constants, and returns its result and its closure. `inputs` are
+    the constants that are operands of functions, and can have other numbers. They are the last
+    nodes of the graph.
     """
 
     functions: list[str]
     graph: dict[str, Any]
+    inputs: list[Constant]
     refused: str = ""
 
 
@@ -48,7 +58,18 @@ def program_of(
     try:
         return _Writer(nodes, steps, data, names).program()
     except NotTraced as reason:
-        return Program([], {}, str(reason))
+        return Program([], {}, [], str(reason))
+
+
+def constants_of(node: Node) -> list[Constant]:
+    """List the operands of a node that are numbers or small arrays, without masks.
+
+    >>> from tinygrad_pool import Value
+    >>> [i for _, i in constants_of(Value(2.0) * 3.0)]
+    [1]
+    """
+    raw = [(i, np.asarray(p)) for i, p in enumerate(node.parents) if not isinstance(p, Node)]
+    return [(node, i) for i, x in raw if x.dtype.kind in "fiu" and not is_large(x)]
 
 
 def runtime() -> str:
@@ -68,7 +89,8 @@ class _Writer:
     ) -> None:
         self.nodes, self.data, self.names = nodes, data, names
         self.steps = {step.node: step for step in steps}
-        self.place = {node: i for i, node in enumerate(nodes)}
+        self.place: dict[Any, int] = {node: i for i, node in enumerate(nodes)}
+        self.inputs: list[Constant] = []
         self.functions: dict[str, int] = {}
         self.constants: list[Any] = []
         self.constant_at: dict[str, int] = {}
@@ -82,35 +104,45 @@ class _Writer:
             names = several([self.names[v] for v in stale])
             raise NotTraced(f"the data of {names} was set after the pass was recorded")
         first = next(iter(self.steps.values()))
+        nodes = [self._described(node) for node in self.nodes]
+        inputs = [_given(_number_of(node, i)) | {"constant": True} for node, i in self.inputs]
         graph = {
-            "nodes": [self._described(node) for node in self.nodes],
+            "nodes": nodes + inputs,
             "constants": self.constants,
             "seed": [as_json(float(x)) for x in np.ravel(first.upstream)],
             "order": [self.place[node] for node in self.steps],
         }
-        return Program([*self.functions], graph)
+        return Program([*self.functions], graph, self.inputs)
 
     def _described(self, node: Node) -> dict[str, Any]:
         """Describe a node: its shape, and its data or the call that computes it."""
-        described: dict[str, Any] = {"shape": list(node.shape)}
-        kind = np.asarray(node._numbers).dtype
-        if kind not in (np.float64, np.float32):
+        if (kind := np.asarray(node._numbers).dtype) not in FLOATS:
             raise NotTraced(f"{self.names[node]} has dtype {kind}")
-        if kind == np.float32:
-            described["single"] = True
         if node.is_leaf:
-            return described | {"data": [as_json(float(x)) for x in np.ravel(self.data[node])]}
+            return _given(self.data[node])
+        inputs = constants_of(node)
         try:
-            text, constants = self._traced(node)
-        except Exception as error:  # a rule of the user's may raise anything
+            text, constants = self._traced(node, inputs)
+        except Exception:  # a rule of the user's may raise anything
+            inputs = []  # it may need a plain number, such as an index
+            text, constants = self._traced_plainly(node)
+        self.place |= {one: len(self.place) + i for i, one in enumerate(inputs)}
+        self.inputs += inputs
+        variables = [p for p in node.parents if isinstance(p, Node)]
+        return _shape_of(node._numbers) | {
+            "run": self.functions.setdefault(text, len(self.functions)),
+            "of": [self.place[p] for p in (*variables, *inputs)],
+            "k": [self._constant(x) for x in constants],
+        }
+
+    def _traced_plainly(self, node: Node) -> tuple[str, list[Any]]:
+        """Trace a rule with all constants as they are. Raises NotTraced if that is impossible."""
+        try:
+            return self._traced(node, [])
+        except Exception as error:
             raise NotTraced(
                 f"the rule of {self.names[node]} cannot be written in JavaScript: {error}"
             ) from error
-        return described | {
-            "run": self.functions.setdefault(text, len(self.functions)),
-            "of": [self.place[p] for p in node.parents if isinstance(p, Node)],
-            "k": [self._constant(x) for x in constants],
-        }
 
     def _constant(self, x: Any) -> int:
         """Return the index of a constant in the list of all; equal constants share one."""
@@ -123,37 +155,55 @@ class _Writer:
             self.constants.append(constant)
         return self.constant_at[key]
 
-    def _traced(self, node: Node) -> tuple[str, list[Any]]:
-        """Trace the rule of a node and its closure; return the function, and its constants."""
+    def _traced(self, node: Node, inputs: list[Constant]) -> tuple[str, list[Any]]:
+        """Trace the rule of a node and its closure; return the function, and its constants.
+
+        The variables are the first operands of the function, and `inputs` the others.
+        """
         assert node.rule is not None
-        tape, operands, names = Tape(), list[Any](), list[str]()
-        for p in node.parents:
-            if isinstance(p, Node):
-                names.append(f"x{len(names)}")
-                operands.append(Traced(tape, names[-1], self.data[p]))
-            else:
-                operands.append(p)
+        tape, operands, options = Tape(), [*node.parents], dict(call_options(node))
+        variables = [(i, self.data[p]) for i, p in enumerate(operands) if isinstance(p, Node)]
+        given = dict(variables + [(i, _number_of(node, i)) for _, i in inputs])
+        for k, (i, numbers) in enumerate(given.items()):
+            operands[i] = Traced(tape, f"x{k}", numbers)
+        if "wants" in options:
+            options["wants"] = tuple(i in given for i, _ in enumerate(operands))
         with np.errstate(all="ignore"):
-            y, closure = node.rule(*operands, **call_options(node))
+            y, closure = node.rule(*operands, **options)
             y_text = _written(y, node, node._numbers, tape)
             in_forward = [*tape.lines]
             step = self.steps.get(node)
             upstream = np.ones(node.shape) if step is None else step.upstream
-            contributions = closure(Traced(tape, "g", np.asarray(upstream, node.dtype)))
-            texts = [
-                _contribution(tape, p, c, step and step.contributions[i])
-                for i, (p, c) in enumerate(zip(node.parents, contributions, strict=True))
-                if isinstance(p, Node)
-            ]
+            sent = closure(Traced(tape, "g", np.asarray(upstream, node.dtype)))
+            known = [None] * len(operands) if step is None else step.contributions
+            texts = [_contribution(tape, operands[i], sent[i], known[i]) for i in given]
         lines, (y_text, *texts) = tidied(tape.lines, [y_text, *texts])
         forward = "".join(f"const {t} = {lines[t]}; " for t in in_forward if t in lines)
         rest = [f"const {t} = {text}; " for t, text in lines.items() if t not in in_forward]
         closure_text = f"(g) => {{ {''.join(rest)}return [{', '.join(texts)}]; }}"
-        head = f"([{', '.join(names)}], k) => {{ {forward}"
+        head = f"([{', '.join(f'x{k}' for k, _ in enumerate(given))}], k) => {{ {forward}"
         return f"{head}return [{y_text}, {closure_text}]; }}", tape.constants
 
 
-def _written(x: Any, node: Node, recorded: Any, tape: Tape) -> str:
+def _number_of(node: Node, i: int) -> Any:
+    """Return a constant operand as floats. A Python number has the precision of the result."""
+    x = np.asarray(node.parents[i])
+    is_ours = isinstance(node.parents[i], np.ndarray | np.generic) and x.dtype in FLOATS
+    return x if is_ours else x.astype(node.dtype)
+
+
+def _shape_of(x: Any) -> dict[str, Any]:
+    """Describe the shape and the precision of numbers."""
+    x = np.asarray(x)
+    return {"shape": list(x.shape)} | ({"single": True} if x.dtype == np.float32 else {})
+
+
+def _given(x: Any) -> dict[str, Any]:
+    """Describe a leaf or a constant by its numbers."""
+    return _shape_of(x) | {"data": [as_json(float(one)) for one in np.ravel(x)]}
+
+
+def _written(x: Any, node: Node | Traced, recorded: Any, tape: Tape) -> str:
     """Write a result in a node's dtype. Raises NotTraced unless it equals the recorded one."""
     if isinstance(x, Mask):
         raise NotTraced("its result is a mask, not a number")
@@ -163,7 +213,7 @@ def _written(x: Any, node: Node, recorded: Any, tape: Tape) -> str:
     return tape.constant(x)
 
 
-def _contribution(tape: Tape, p: Node, c: Any, recorded: Any) -> str:
+def _contribution(tape: Tape, p: Traced, c: Any, recorded: Any) -> str:
     """Write a contribution in its operand's shape and dtype, or null."""
     if c is None:
         return "null"
@@ -173,7 +223,7 @@ def _contribution(tape: Tape, p: Node, c: Any, recorded: Any) -> str:
     return _written(c, p, c if recorded is None else recorded, tape)
 
 
-def _check(x: Any, recorded: Any, node: Node) -> None:
+def _check(x: Any, recorded: Any, node: Node | Traced) -> None:
     """Raise NotTraced unless numbers equal the recorded ones, up to rounding."""
     recorded = bare(recorded)
     if np.shape(x) != node.shape:

@@ -117,18 +117,15 @@ const plus = (x, w, round) => (Array.isArray(x) ? x.map((one, i) => round(one + 
 
 /** Run both passes. Returns the data of each node, the steps, and each final gradient. */
 function compute(program, leaves, forwardOnly = false) {
-  const [values, backs] = [[], []];
+  const [values, backs] = [[...leaves], []]; // constants come after the nodes that use them
   program.nodes.forEach((node, i) => {
-    if (node.run === undefined) {
-      values[i] = leaves[i];
-    } else {
-      if (marks) marks.at = i;
-      [values[i], backs[i]] = functions[node.run](node.of.map((p) => values[p]), node.k);
-    }
+    if (node.run === undefined) return;
+    if (marks) marks.at = i;
+    [values[i], backs[i]] = functions[node.run](node.of.map((p) => values[p]), node.k);
   });
   if (forwardOnly) return { values };
   const grads = [];
-  grads[program.nodes.length - 1] = program.seed;
+  grads[program.order[0]] = program.seed;
   const steps = program.order.map((i) => {
     const sent = backs[i](grads[i]);
     program.nodes[i].of.forEach((p, k) => {
@@ -152,5 +149,5 @@ function loaded(told) {
     kept: node.kept && alone(node.kept, node.shape),
     k: (node.k ?? []).map((i) => constants[i]),
   }));
-  return { ...told, nodes, seed: alone(told.seed, nodes.at(-1).shape) };
+  return { ...told, nodes, seed: alone(told.seed, nodes[told.order[0]].shape) };
 }
