@@ -45,9 +45,7 @@ def node_box(
         rows.append(row(theme.PAPER, content, colour or theme.SOFT, key))
         if picture:
             rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.PAPER}">{picture}</TD></TR>')
-    if width:
-        rows[0] = rows[0].replace("<TD", f'<TD WIDTH="{width - 2 * border}"', 1)
-    return table(rows, border)
+    return table(_widened(rows, width and width - 2 * border), border)
 
 
 def name_box(name: str, leaf: Node, fill: str) -> str:
@@ -56,14 +54,14 @@ def name_box(name: str, leaf: Node, fill: str) -> str:
     return table([row(fill, shown)], 0)
 
 
-def constant_box(constant: Any, show: Collection[str]) -> str:
-    """Write a constant operand: a grey box with its numbers."""
+def constant_box(constant: Any, show: Collection[str], width: int = 0) -> str:
+    """Write a constant operand: a grey box with its numbers, at least `width` points wide."""
     large = is_large(constant)
     shown = f"{shape(np.shape(constant))}\n{numbers(constant)}" if large else numbers(constant)
     rows = [row(theme.CONSTANT, lines(shown) if large else in_columns(shown, theme.INK))]
     if large and "heat" in show and (picture := heat(constant)):
         rows.append(f'<TR><TD COLSPAN="2" BGCOLOR="{theme.CONSTANT}">{picture}</TD></TR>')
-    return table(rows, 0)
+    return table(_widened(rows, width), 0)
 
 
 def text(label: str) -> str:
@@ -115,6 +113,10 @@ def row(fill: str, content: str, colour: str = theme.INK, key: str = "") -> str:
         f'<TR>{left}<TD{span} BGCOLOR="{fill}" ALIGN="{"RIGHT" if key else "CENTER"}">'
         f'<FONT COLOR="{colour}">{content}</FONT></TD></TR>'
     )
+
+
+def _widened(rows: list[str], width: int) -> list[str]:
+    return [rows[0].replace("<TD", f'<TD WIDTH="{width}"', 1), *rows[1:]] if width else rows
 
 
 def table(rows: list[str], border: int) -> str:

@@ -51,6 +51,7 @@ class Picture(NamedTuple):
     layout: Layout
     places: Mapping[str, Mapping[str, str]] = {}  # never changed
     heat: Callable[[Any], str] = heat
+    least: int = 0  # the least width of a constant, in points
 
     def at(self, name: str) -> Mapping[str, str]:
         """Return the position of a node as Graphviz's attributes, or {} if it is not fixed."""

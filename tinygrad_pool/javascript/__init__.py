@@ -5,6 +5,6 @@ higher-order pass, and record what is computed. So a derivative is written only 
 `unroll` uses the same traced numbers to write Python.
 """
 
-from tinygrad_pool.javascript.program import Program, constants_of, program_of, runtime
+from tinygrad_pool.javascript.program import Constant, Program, constants_of, program_of, runtime
 
-__all__ = ["Program", "constants_of", "program_of", "runtime"]
+__all__ = ["Constant", "Program", "constants_of", "program_of", "runtime"]

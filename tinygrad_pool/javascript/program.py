@@ -120,12 +120,7 @@ class _Writer:
             raise NotTraced(f"{self.names[node]} has dtype {kind}")
         if node.is_leaf:
             return _given(self.data[node])
-        inputs = constants_of(node)
-        try:
-            text, constants = self._traced(node, inputs)
-        except Exception:  # a rule of the user's may raise anything
-            inputs = []  # it may need a plain number, such as an index
-            text, constants = self._traced_plainly(node)
+        text, constants, inputs = self._called(node, constants_of(node))
         self.place |= {one: len(self.place) + i for i, one in enumerate(inputs)}
         self.inputs += inputs
         variables = [p for p in node.parents if isinstance(p, Node)]
@@ -135,11 +130,16 @@ class _Writer:
             "k": [self._constant(x) for x in constants],
         }
 
-    def _traced_plainly(self, node: Node) -> tuple[str, list[Any]]:
-        """Trace a rule with all constants as they are. Raises NotTraced if that is impossible."""
+    def _called(self, node: Node, inputs: list[Constant]) -> tuple[str, list[Any], list[Constant]]:
+        """Trace a rule; if it needs plain constants, such as an index, without inputs.
+
+        Returns the function, its constants and its inputs. Raises NotTraced if that is impossible.
+        """
         try:
-            return self._traced(node, [])
-        except Exception as error:
+            return *self._traced(node, inputs), inputs
+        except Exception as error:  # a rule of the user's may raise anything
+            if inputs:
+                return self._called(node, [])
             raise NotTraced(
                 f"the rule of {self.names[node]} cannot be written in JavaScript: {error}"
             ) from error

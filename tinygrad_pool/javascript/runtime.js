@@ -125,7 +125,7 @@ function compute(program, leaves, forwardOnly = false) {
   });
   if (forwardOnly) return { values };
   const grads = [];
-  grads[program.order[0]] = program.seed;
+  grads[program.loss] = program.seed;
   const steps = program.order.map((i) => {
     const sent = backs[i](grads[i]);
     program.nodes[i].of.forEach((p, k) => {
@@ -149,5 +149,6 @@ function loaded(told) {
     kept: node.kept && alone(node.kept, node.shape),
     k: (node.k ?? []).map((i) => constants[i]),
   }));
-  return { ...told, nodes, seed: alone(told.seed, nodes[told.order[0]].shape) };
+  const loss = told.order[0]; // constants follow
+  return { ...told, nodes, loss, seed: alone(told.seed, nodes[loss].shape) };
 }

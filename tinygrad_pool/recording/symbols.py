@@ -36,15 +36,17 @@ _BRACES, _NO_BRACES = str.maketrans("\2\3", "{}"), str.maketrans("", "", "\2\3")
 
 
 def symbol_of(
-    node: Node, i: int, called: Mapping[int, str], spell: Callable[[str], str] = str
+    node: Node, i: int, called: Mapping[Any, str], spell: Callable[[str], str] = str
 ) -> str:
     """Write one local derivative in the notation of the derivation; `spell` writes each name.
+
+    `called` names Values by their id, and constants by their node and place.
 
     >>> from tinygrad_pool.engine.value import Value
     >>> symbol_of(Value(2.0, label="w1") * Value(3.0, label="x1"), 0, {}, str.upper)
     'X1'
     """
-    names = [_name_operand(p, called, spell) for p in node.parents]
+    names = [_name_operand(node, k, called, spell) for k, _ in enumerate(node.parents)]
     write = _WRITTEN.get(node.op)
     y = name_of_node(node, called) or node.op
     symbol = write(names, i) if write else f"∂{spell(y)}/∂{names[i]}"
@@ -53,19 +55,22 @@ def symbol_of(
 
 
 def _name_operand(
-    operand: Any, called: Mapping[int, str], spell: Callable[[str], str], depth: int = DEEP
+    node: Node, i: int, called: Mapping[Any, str], spell: Callable[[str], str], depth: int = DEEP
 ) -> str:
     """Name an operand; without a name, write how it was computed if that is short."""
+    operand = node.parents[i]
     if not isinstance(operand, Node):
-        return spell("constant") if np.ndim(operand) else signed(number(float(operand)))
+        shown = spell("constant") if np.ndim(operand) else signed(number(float(operand)))
+        return called.get((node, i), shown)
     if name := name_of_node(operand, called):
         return spell(name)
     op, parents = operand.op, operand.parents
     if not depth or not (op in _FORMS or _is_known(operand, called, depth)):
         return f"{spell(op)}(…)" if op else spell("leaf")
+    order = [*range(len(parents))]
     if op == "mul":  # numbers first
-        parents = tuple(sorted(parents, key=lambda p: isinstance(p, Node)))
-    names = [_name_operand(p, called, spell, depth - 1) for p in parents]
+        order.sort(key=lambda k: isinstance(parents[k], Node))
+    names = [_name_operand(operand, k, called, spell, depth - 1) for k in order]
     if op not in _FORMS:
         return _of("σ" if op == "sigmoid" else spell(op), names[0])
     if op in ("add", "sub"):
@@ -77,7 +82,7 @@ def _name_operand(
     return _FORMS[op].format(*names)
 
 
-def _is_known(operand: Any, called: Mapping[int, str], depth: int) -> bool:
+def _is_known(operand: Any, called: Mapping[Any, str], depth: int) -> bool:
     """Return whether an operand can be written with names and numbers alone."""
     if not isinstance(operand, Node) or name_of_node(operand, called):
         return True
@@ -146,7 +151,7 @@ def signed(written: str) -> str:
     return f"({written})" if written.startswith(("−", "-")) else written
 
 
-def name_of_node(node: Node, called: Mapping[int, str]) -> str:
+def name_of_node(node: Node, called: Mapping[Any, str]) -> str:
     """Return the name or label of a node on one line; "" if it has none."""
     return plain(called.get(id(node)) or node.label)
 

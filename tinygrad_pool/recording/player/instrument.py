@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.formatting import plain
-from tinygrad_pool.javascript import program_of
+from tinygrad_pool.javascript import Constant, program_of
 from tinygrad_pool.javascript.tracing import as_json
 from tinygrad_pool.recording.forks import deciding
 from tinygrad_pool.recording.ledger import UNDERFLOW, flat
@@ -24,13 +24,20 @@ from tinygrad_pool.rules.traits import traits_of
 MOST = 300
 """The most nodes of a graph whose numbers can be changed; boxes of larger ones show none."""
 
+ZERO = {"constant": 0, "name": "a constant"}
+"""The candidate of a relu that is not an operand."""
+
 
 class Instrument(NamedTuple):
-    """The functions and data of a page that computes, or the reason why its numbers are fixed."""
+    """The functions and data of a page that computes, or the reason why its numbers are fixed.
+
+    `constants` are those that can be changed, in the order of the program.
+    """
 
     functions: list[str]
     data: dict[str, Any] | None
     fixed: str
+    constants: Sequence[Constant] = ()
 
 
 def instrument_of(recording: Trace) -> Instrument:
@@ -44,14 +51,24 @@ def instrument_of(recording: Trace) -> Instrument:
     program = program_of(recording.nodes, recording.steps, data, names)
     if program.refused:
         return Instrument([], None, program.refused)
-    called = recording.names_by_id
+    place = {one: len(names) + i for i, one in enumerate(program.inputs)}
     kept = kept_by(recording)
-    facts = [_facts(recording, node, called) for node in recording.nodes]
-    for node, entry in zip(recording.nodes, program.graph["nodes"], strict=True):
+    alone = {(node, i): k for (node, i), k in place.items() if not np.shape(node.parents[i])}
+    called = recording.names_by_id | {one: f"(§{k})" for one, k in alone.items()}
+    facts = [_facts(recording, node, place, called) for node in recording.nodes]
+    facts += [{"name": name_of_constant(recording, *one)} for one in program.inputs]
+    for node, entry in zip(recording.nodes, program.graph["nodes"], strict=False):
         if node in kept:
             entry["kept"] = [as_json(float(x)) for x in np.ravel(kept[node])]
     page = {"program": program.graph, "facts": facts, "forks": [*_forks(recording)]}
-    return Instrument(program.functions, page, "")
+    return Instrument(program.functions, page, "", program.inputs)
+
+
+def name_of_constant(recording: Trace, node: Node, i: int) -> str:
+    """Name a constant by the node that uses it; if it uses several, with their count."""
+    places = [k for k, p in enumerate(node.parents) if not isinstance(p, Node)]
+    which = f" {places.index(i) + 1} of {len(places)}" if len(places) > 1 else ""
+    return f"constant{which} in {plain(recording.call(node))}"
 
 
 def _forks(recording: Trace) -> Iterator[dict[str, Any]]:
@@ -76,8 +93,13 @@ def kept_by(recording: Trace) -> dict[Node, Any]:
     return {v: g for v, g in before.items() if g is not None and v.is_leaf and v in changed}
 
 
-def _facts(recording: Trace, node: Node, called: Mapping[int, str]) -> dict[str, Any]:
-    """Return the facts about a node that the page needs for its explanations."""
+def _facts(
+    recording: Trace, node: Node, place: Mapping[Constant, int], called: Mapping[Any, str]
+) -> dict[str, Any]:
+    """Return the facts about a node that the page needs for its explanations.
+
+    `place` has the places of constants that can be changed, which `called` has for their numbers.
+    """
     fact: dict[str, Any] = {"name": plain(recording.call(node))}
     if not node.is_interior:
         return fact
@@ -90,25 +112,28 @@ def _facts(recording: Trace, node: Node, called: Mapping[int, str]) -> dict[str,
         fact["off"] = traits.off
     elif not rivals:
         fact["flat"] = flat(node)
+    operands = [_rival(recording, node, i, place) for i, _ in enumerate(node.parents)]
     if node.rule in UNDERFLOW and not node.shape:
-        fact["factors"] = [_rival(recording, p) for p in node.parents]
-        fact["ones"] = node.rule is not power
+        fact["factors"], fact["ones"] = operands, node.rule is not power
     if not node.shape:
-        alone = [not np.shape(p._numbers if isinstance(p, Node) else p) for p in node.parents]
-        fact["symbols"] = [symbol_of(node, i, called) if alone[i] else "" for i in variables]
+        fact["symbols"] = [
+            "" if node.parents[i].shape else symbol_of(node, i, called) for i in variables
+        ]
     if traits.unit in ("squash", "largest") and len(node.parents) == 1 and not traits.paid:
         fact["bends"] = True
     if traits.chooses:
         fact["chooses"], fact["ties"] = traits.unit, node.options.get("ties", "first")
     if rivals:
-        operands: list[Any] = [*node.parents] if node.rule is not relu else [0.0, *node.parents]
-        fact["rivals"] = [_rival(recording, p) for p in operands]
+        fact["rivals"] = [ZERO, *operands] if node.rule is relu else operands
         fact["places"] = [i + (node.rule is relu) for i in variables]
     return fact
 
 
-def _rival(recording: Trace, p: Any) -> dict[str, Any]:
-    """Describe a candidate of a maximum: a node by its number, or a constant."""
+def _rival(recording: Trace, node: Node, i: int, place: Mapping[Constant, int]) -> dict[str, Any]:
+    """Describe an operand: by its number in the program, or as a constant that is fixed."""
+    p = node.parents[i]
     if isinstance(p, Node):
         return {"node": recording.numbers[p], "name": plain(recording.call(p))}
+    if (node, i) in place:
+        return {"node": place[node, i], "name": "a constant"}
     return {"constant": as_json(float(p)) if np.ndim(p) == 0 else None, "name": "a constant"}

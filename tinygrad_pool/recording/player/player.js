@@ -5,9 +5,10 @@ const pass = JSON.parse(document.getElementById("pass").textContent);
 const end = pass.moves.length;
 const buttonFor = (deed) => document.querySelector(`[data-do="${deed}"]`);
 const boxes = pass.boxes.map((box) => ({ ...box, group: part(box.id) }));
+const last = boxes.findLastIndex((box) => !box.constant); // of the loss
 const [LISTED, TINY, LEGIBLE] = [12, 0.6, 0.9];
 let at = 0;
-let asked = boxes.length - 1; // the selected box
+let asked = last; // the selected box
 let follows = true; // it is the box of the step
 let timer;
 let moves;
@@ -176,7 +177,7 @@ function showLedger() {
   ]);
   const state = now(box);
   const total = state.lines.map((line) => line.replace(/[\u2007\u00a0 ]+/g, " ").trim()).join("; ");
-  part("sum").textContent = `= ${total}${state.lines[0] === "–" ? " (not computed)" : ""}`;
+  part("sum").textContent = `= ${total}${state.lines[0] !== "–" ? "" : box.constant ? " (a constant has no gradient)" : " (not computed)"}`;
   list("because", rest || !at ? [] : box.because.map((text) => [text.startsWith("…") ? text : `because ${text}`]));
 }
 
@@ -221,7 +222,7 @@ function arrive(position) {
   }
   const move = moves[at - 1];
   part("answer").hidden = true;
-  if (follows) asked = move ? move.box : boxes.length - 1;
+  if (follows) asked = move ? move.box : last;
   squeezeAll([...touched].flatMap(writeBox));
   showStory();
   if (move) bringIn(boxes[move.box]);
@@ -271,20 +272,26 @@ Object.assign(keys, { b: "back", n: "next", " ": "play" });
 
 // ---- the start
 
+/** Add a box to a list of choices. Constants come last, in a group. */
+function listBox(select, i, text) {
+  const group = boxes[i].constant && (select.querySelector("optgroup") ?? element("optgroup", { label: "Constants" }, select));
+  element("option", { value: i }, group || select, text);
+}
+
 /** Measure the picture, once it has a layout. */
 function measure() {
   const frames = boxes.map((box) => box.group.querySelector("polygon").getBBox()); // before any change
   boxes.forEach((box, i) => {
     const frame = frames[i];
     [box.left, box.wide] = [frame.x, frame.width];
-    box.room = frame.width - 48; // beside the words "data" and "grad"
+    box.room = frame.width - (box.constant ? 6 : 48); // beside the words "data" and "grad"
     box.bar = element("rect", { x: frame.x, y: frame.y + frame.height - 3, width: 0, height: 4 }, box.group);
     box.tip = element("title", {}, box.group, box.name + (box.data ? ` = ${box.data}` : ""));
     box.group.dataset.box = i;
     for (const [name, value] of [["tabindex", 0], ["role", "button"], ["aria-label", box.name]]) {
       box.group.setAttribute(name, value);
     }
-    element("option", { value: i }, part("who"), box.name);
+    listBox(part("who"), i, box.name);
   });
   squeezeAll(boxes.flatMap((box) => [
     ...titleOf(box, box.left + box.wide),
@@ -326,7 +333,7 @@ function look() {
   fit();
   if (view.scale < TINY) {
     zoom(LEGIBLE / view.scale);
-    bringIn(boxes[moves[at - 1]?.box ?? boxes.length - 1]);
+    bringIn(boxes[moves[at - 1]?.box ?? last]);
   }
 }
 

@@ -33,6 +33,16 @@ function contest(done, i) {
   return { values, best, winner: ties === "last" ? values.findLastIndex(isBest) : values.findIndex(isBest) };
 }
 
+/** Write a local derivative, with the present numbers of constants. */
+function symbolOf(done, i, k) {
+  const filled = engine.facts[i].symbols[k]
+    .replace(/\(§(\d+)\)/g, (_, at) => signed(number(done.values[at])))
+    .replace(/§(\d+)/g, (_, at) => number(done.values[at]));
+  return filled.replace("^(2−1)", ""); // of a square
+}
+
+const signed = (text) => (text.startsWith("−") ? `(${text})` : text);
+
 /** Say that a slope is 0, or underflows to 0. */
 function flatOf(done, fact) {
   const xs = (fact.factors || [NaN]).map((p) => valueOf(done, p));
@@ -69,8 +79,9 @@ const into = (done, at) => done.steps.flatMap((step, n) => engine.nodes[step.nod
 function becauseOf(done, i) {
   const grad = done.grads[i];
   const names = engine.facts.map((fact) => fact.name);
+  if (engine.nodes[i].constant) return [];
   if (grad === undefined) return ["no node that uses it sends it a gradient"];
-  if (i === engine.nodes.length - 1) return pass.boxes[i].because.slice(0, 1); // the backward pass starts here
+  if (i === engine.loss) return pass.boxes[i].because.slice(0, 1); // the backward pass starts here
   if (flat(grad).every((g) => g !== 0 && Number.isFinite(g))) return [];
   if (engine.nodes.some((node) => node.shape.length) || flat(grad).some((g) => !Number.isFinite(g))) {
     return flat(grad).some(Boolean) ? [] : ["of numbers that this page cannot trace; tg.record(…).why can"];
@@ -84,7 +95,7 @@ function becauseOf(done, i) {
       if (step.upstream || !done.backs[above](1)[k]) {
         const { op, made = "" } = engine.facts[above];
         causes.set(`${names[below]} gets nothing from ${names[above]}: ${reason(done, step, k)}${made}`, op);
-      } else if (above === engine.nodes.length - 1) {
+      } else if (above === engine.loss) {
         causes.set("the backward pass started with gradient 0", "");
       } else if (!met.has(above)) {
         met.add(above);
@@ -136,7 +147,8 @@ function gridOf(done, step, old) {
 /** Describe a pass as Python described the recorded one, with other numbers. */
 function retold(done) {
   const kept = engine.nodes.map((node) => node.kept);
-  const grads = done.grads.map((g, i) => (g !== undefined && kept[i] !== undefined ? plus(g, kept[i], same) : g));
+  const grads = done.grads.slice(0, engine.loss + 1) // without those of constants
+    .map((g, i) => (g !== undefined && kept[i] !== undefined ? plus(g, kept[i], same) : g));
   const shape = (i) => engine.nodes[i].shape;
   const greatest = Math.max(0, ...grads.filter((g) => g !== undefined).map(largestIn));
   const size = (g) => {
@@ -161,7 +173,7 @@ function retold(done) {
     const cells = box.format && cellsOf(now[i], shape(i), box.format, largestIn(grads[i]));
     return { box: i, lines: numbers(now[i], shape(i)).split("\n"), size: size(now[i]), ...(cells && { cells }) };
   };
-  now[engine.nodes.length - 1] ??= engine.seed;
+  now[engine.loss] ??= engine.seed;
   story.moves = pass.moves.map((move, n) => {
     const step = done.steps[n];
     const { of } = engine.nodes[step.node];
@@ -176,8 +188,7 @@ function retold(done) {
       if (c === null) return sent;
       const anew = { edge: sent.edge, to: sent.to, says: onALine(c, shape(of[k])) };
       if (alone && !shape(of[k]).length) {
-        const slope = local[k] < 0 ? `(${number(local[k])})` : number(local[k]);
-        const symbol = engine.facts[step.node].symbols[k];
+        const [symbol, slope] = [symbolOf(done, step.node, k), signed(number(local[k]))];
         anew.says = `g · ${symbol} = ${number(step.upstream)} · ${slope} = ${anew.says}`;
         if (c === 0) anew.reason = reason(done, step, k);
       } else if (shape(of[k]).length && !isLarge(shape(of[k]), c.length)) {

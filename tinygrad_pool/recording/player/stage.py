@@ -22,6 +22,7 @@ from tinygrad_pool.drawing.words import set_note
 from tinygrad_pool.engine.node import Node
 from tinygrad_pool.engine.staleness import set_since
 from tinygrad_pool.formatting import number, numbers, plain
+from tinygrad_pool.javascript import constants_of
 from tinygrad_pool.recording.player.thumbnails import format_of
 from tinygrad_pool.recording.trace import Trace
 from tinygrad_pool.recording.views import title
@@ -37,6 +38,9 @@ PANEL = (900, 420)
 
 ROOMY = -8.88
 """A number whose width is the least room that any number gets."""
+
+LEAST = 42
+"""The least width of a constant, in points: that of a roomy number, and its margins."""
 
 ROOM = "#fefefd"
 """A fill used for nothing else: it marks where the page paints an array."""
@@ -81,7 +85,16 @@ def stage_of(recording: Trace, direction: Direction | None = None) -> Stage:
     svg = picture(graph.source, "svg", timeout=120.0).decode()
     grads = recording.last
     last = {} if less else {box.id: _lines(grads.get(box.nodes[0])) for box in boxes}
-    return Stage(_marked(svg, last), boxes, edges, bool(less))
+    constants = (
+        {}
+        if less
+        else {
+            f"{box.id}c{i}": numbers(node.parents[i]).split("\n")
+            for box in boxes
+            for node, i in constants_of(box.nodes[0])
+        }
+    )
+    return Stage(_marked(svg, last, constants), boxes, edges, bool(less))
 
 
 def _fit(stage: Stage) -> float:
@@ -99,7 +112,9 @@ def _draw_nodes(graph: Any, recording: Trace) -> tuple[list[Box], dict[tuple[int
         graph.attr(splines="line", nslimit="2", mclimit="0.5")
     names = {id(v): recording.names.get(id(v)) or f"#{recording.numbers[v]}" for v in nodes}
     direction = graph.graph_attr["rankdir"]
-    shown = picture_of(recording.loss, nodes, show, names, direction=direction)._replace(heat=_room)
+    shown = picture_of(recording.loss, nodes, show, names, direction=direction)._replace(
+        heat=_room, least=LEAST if len(nodes) <= FULL else 0
+    )
     sent = {step.node: step.contributions for step in recording.steps}
     styles = {}
     for node in nodes:
@@ -161,16 +176,21 @@ def _lines(g: Any) -> list[str]:
     return ["–"] if g is None else numbers(g).split("\n")
 
 
-def _marked(svg: str, last: Mapping[str, list[str]]) -> str:
-    """Mark what the page changes, and remove redundant attributes."""
+def _marked(svg: str, last: Mapping[str, list[str]], constants: Mapping[str, list[str]]) -> str:
+    """Mark what the page changes, and remove redundant attributes.
+
+    `last` and `constants` are the lines of the final gradients and of constants, by box.
+    """
     ET.register_namespace("", SVG)
     root = ET.fromstring(svg[svg.index("<svg") :])
     for group in root.iter(f"{{{SVG}}}g"):
         for identifier in group.findall(f"{{{SVG}}}title"):
             group.remove(identifier)
         if group.get("class") == "node":
-            _mark_box(group)
-            _write(group, last.get(group.get("id", ""), []))
+            name = group.get("id", "")
+            _mark_box(group, "data" if name in constants else "")
+            _write(group, "data", constants.get(name))
+            _write(group, "grad", last.get(name))
         for text in group.findall(f"{{{SVG}}}text"):
             if group.get("class") == "edge" or text.get("class"):
                 for key in FIXED:  # the page changes these texts
@@ -186,13 +206,14 @@ def _marked(svg: str, last: Mapping[str, list[str]]) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def _mark_box(group: ET.Element) -> None:
+def _mark_box(group: ET.Element, kind: str) -> None:
     """Mark the data and gradient lines, aligned at the right edge, and the painted arrays.
 
+    `kind` is that of the first lines: those of a constant are data, and those of a node its title.
     Adjacent numbers, which are separate texts in the colours of their signs, become one line.
     """
     pictures, adjacent = [], []
-    right, kind, height = "0", "", ""
+    right, height = "0", ""
     for child in group:
         fill = child.get("fill", "").lower()
         if child.tag == f"{{{SVG}}}polygon":
@@ -216,8 +237,8 @@ def _mark_box(group: ET.Element) -> None:
         child.set("class", name)
 
 
-def _write(group: ET.Element, lines: list[str]) -> None:
-    """Write the lines of a gradient into the texts of its box."""
-    texts = [child for child in group if child.get("class") == "grad"]
-    for text, line in zip(texts, chain(lines, repeat("")), strict=False):
+def _write(group: ET.Element, kind: str, lines: list[str] | None) -> None:
+    """Write lines into the texts of one kind in a box."""
+    texts = [child for child in group if child.get("class") == kind and lines is not None]
+    for text, line in zip(texts, chain(lines or [], repeat("")), strict=False):
         text.text = line

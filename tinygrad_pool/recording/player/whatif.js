@@ -1,8 +1,9 @@
 
-// ---- what if a leaf had another value
+// ---- what if a leaf or a constant had another value
 
 const [SAMPLES, HALVINGS, MOST_TURNS] = [96, 60, 8];
-const leaves = [...engine.nodes.keys()].filter((i) => engine.nodes[i].run === undefined && flat(engine.nodes[i].data).length);
+const leaves = [...engine.nodes.keys()].filter( // constants, too
+  (i) => engine.nodes[i].run === undefined && flat(engine.nodes[i].data).length);
 const recorded = engine.nodes.map((node) => node.data);
 let given = recorded;
 let done = compute(engine, given);
@@ -23,9 +24,9 @@ function withNumber(x) {
   return given.map((data, i) => (i !== leaf ? data : Array.isArray(data) ? data.with(cell, number) : number));
 }
 
-const lossOf = ({ values }) => flat(values.at(-1)).reduce((sum, y, i) => sum + y * flat(engine.seed)[i], 0);
-const lossName = (engine.nodes.at(-1).shape.length ? "Σ " : "") // of an array, the curve shows the sum
-  + (flat(engine.seed).every((g) => g === 1) ? "" : "g · ") + engine.facts.at(-1).name;
+const lossOf = ({ values }) => flat(values[engine.loss]).reduce((sum, y, i) => sum + y * flat(engine.seed)[i], 0);
+const lossName = (engine.nodes[engine.loss].shape.length ? "Σ " : "") // of an array, the curve shows the sum
+  + (flat(engine.seed).every((g) => g === 1) ? "" : "g · ") + engine.facts[engine.loss].name;
 const slopeOf = ({ grads }) => (grads[leaf] === undefined ? 0 : flat(grads[leaf])[cell]);
 
 /** Compute the loss with another number, and the choices made on the way. */
@@ -92,12 +93,13 @@ function survey() {
   turns = turns.filter(jumps).slice(0, MOST_TURNS);
 }
 
-const rivalSaid = (rival) => (rival.node === undefined ? number(Number(rival.constant)) : rival.name);
+const rivalSaid = (rival, pass_ = done) => (
+  rival.node <= engine.loss ? rival.name : number(valueOf(pass_, rival)));
 
 /** Describe a kink. */
 function turnSaid({ x, node, sides, slopes }) {
   const fact = engine.facts[node];
-  const winners = sides.map((side) => fact.rivals && rivalSaid(fact.rivals[contest(side, node).winner]));
+  const winners = sides.map((side) => fact.rivals && rivalSaid(fact.rivals[contest(side, node).winner], side));
   const switches = winners[0] !== winners[1] ? ` switches from ${winners[0]} to ${winners[1]} and` : " has a kink:";
   return `${called()} = ${number(x)}, where ${fact.name}${switches} the slope jumps from ${number(slopes[0])} to ${number(slopes[1])}`;
 }
@@ -148,7 +150,8 @@ function showTurns() {
   const changed = Object.is(x, was) ? "" : `${called()} was ${number(was)}. `;
   const near = [turns.findLast((turn) => turn.x < x), turns.find((turn) => turn.x >= x)].filter(Boolean);
   const listed = near.map(turnSaid).join("; ");
-  part("turns").textContent = changed + forksSaid() + (listed ? `Nearest kink${near.length > 1 ? "s" : ""} of ${lossName}: ${listed}.` : "");
+  const constant = engine.nodes[leaf].constant ? "A constant has no gradient: the slope is what it would be as a Value. " : "";
+  part("turns").textContent = changed + constant + forksSaid() + (listed ? `Nearest kink${near.length > 1 ? "s" : ""} of ${lossName}: ${listed}.` : "");
 }
 
 /** Describe how close a node is to another choice. */
@@ -267,7 +270,10 @@ Object.assign(actions, {
   },
 });
 
-for (const i of leaves) element("option", { value: i }, part("leaf"), engine.facts[i].name);
+for (const i of leaves) {
+  const { constant, shape, data } = engine.nodes[i];
+  listBox(part("leaf"), i, engine.facts[i].name + (constant ? ` (${onALine(data, shape)})` : ""));
+}
 part("leaf").addEventListener("change", (event) => choose(+event.target.value));
 part("cell").addEventListener("change", (event) => choose(leaf, +event.target.value));
 let waiting;
