@@ -105,7 +105,7 @@ class _Writer:
             raise NotTraced(f"the data of {names} was set after the pass was recorded")
         first = next(iter(self.steps.values()))
         nodes = [self._described(node) for node in self.nodes]
-        inputs = [_given(_number_of(node, i)) | {"constant": True} for node, i in self.inputs]
+        inputs = [_given(_number_of(node, i)) for node, i in self.inputs]
         graph = {
             "nodes": nodes + inputs,
             "constants": self.constants,

@@ -13,7 +13,7 @@ from tinygrad_pool.derivatives.slopes import largest_of
 from tinygrad_pool.drawing import page
 from tinygrad_pool.errors import OptionError
 from tinygrad_pool.formatting import number, numbers, on_a_line, plain
-from tinygrad_pool.javascript import runtime
+from tinygrad_pool.javascript import constants_of, runtime
 from tinygrad_pool.recording.player.instrument import instrument_of
 from tinygrad_pool.recording.player.stage import Box, Stage
 from tinygrad_pool.recording.player.story import Story
@@ -140,9 +140,9 @@ def stories(passed, other=None):
     told, known = (json.loads(json.dumps(Story(p, stage(p)).to_json())) for p in (passed, other))
     made = instrument_of(passed)
     assert not made.fixed, made.fixed
-    leaves = json.dumps(
-        [np.ravel(n.data).tolist() if n.shape else float(n.data) for n in other.nodes]
-    )
+    numbers = [n.data for n in other.nodes]
+    numbers += [node.parents[i] for n in other.nodes for node, i in constants_of(n)]
+    leaves = json.dumps([np.ravel(x).tolist() if np.ndim(x) else float(x) for x in numbers])
     program = (
         f"{CLAMP}const pass = {json.dumps(told | {'engine': made.data})};\n"
         f"const functions = [{', '.join(made.functions)}];\n"

@@ -16,7 +16,7 @@ from tinygrad_pool.formatting import Text, plain
 from tinygrad_pool.javascript import runtime
 from tinygrad_pool.recording.player.instrument import instrument_of
 from tinygrad_pool.recording.player.stage import stage_of
-from tinygrad_pool.recording.player.story import Story, constants_told
+from tinygrad_pool.recording.player.story import Story
 from tinygrad_pool.recording.trace import Trace
 from tinygrad_pool.rules.arguments import choice, text
 
@@ -45,7 +45,6 @@ def page_of(
     text(title, f"{name}: title")
     stage, instrument = stage_of(recording, direction), instrument_of(recording)
     story = Story(recording, stage).to_json()
-    story["boxes"] += [*constants_told(recording, instrument.constants)]
     story |= {"engine": instrument.data, "fixed": instrument.fixed, "opens": start}
     extra = extra_of(__name__, "player", story)
     script = extra.script + read(__name__, "figures.js")

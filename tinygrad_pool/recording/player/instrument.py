@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -29,15 +29,11 @@ ZERO = {"constant": 0, "name": "a constant"}
 
 
 class Instrument(NamedTuple):
-    """The functions and data of a page that computes, or the reason why its numbers are fixed.
-
-    `constants` are those that can be changed, in the order of the program.
-    """
+    """The functions and data of a page that computes, or the reason why its numbers are fixed."""
 
     functions: list[str]
     data: dict[str, Any] | None
     fixed: str
-    constants: Sequence[Constant] = ()
 
 
 def instrument_of(recording: Trace) -> Instrument:
@@ -56,19 +52,20 @@ def instrument_of(recording: Trace) -> Instrument:
     alone = {(node, i): k for (node, i), k in place.items() if not np.shape(node.parents[i])}
     called = recording.names_by_id | {one: f"(§{k})" for one, k in alone.items()}
     facts = [_facts(recording, node, place, called) for node in recording.nodes]
-    facts += [{"name": name_of_constant(recording, *one)} for one in program.inputs]
+    facts += [_constant(recording, *one) for one in program.inputs]
     for node, entry in zip(recording.nodes, program.graph["nodes"], strict=False):
         if node in kept:
             entry["kept"] = [as_json(float(x)) for x in np.ravel(kept[node])]
     page = {"program": program.graph, "facts": facts, "forks": [*_forks(recording)]}
-    return Instrument(program.functions, page, "", program.inputs)
+    return Instrument(program.functions, page, "")
 
 
-def name_of_constant(recording: Trace, node: Node, i: int) -> str:
-    """Name a constant by the node that uses it; if it uses several, with their count."""
+def _constant(recording: Trace, node: Node, i: int) -> dict[str, Any]:
+    """Return the id of a constant's box, and its name, after the node that uses it."""
     places = [k for k, p in enumerate(node.parents) if not isinstance(p, Node)]
-    which = f" {places.index(i) + 1} of {len(places)}" if len(places) > 1 else ""
-    return f"constant{which} in {plain(recording.call(node))}"
+    which = f" ({places.index(i) + 1} of {len(places)})" if len(places) > 1 else ""
+    name = f"constant in {plain(recording.call(node))}{which}"
+    return {"id": f"n{recording.numbers[node]}c{i}", "name": name}
 
 
 def _forks(recording: Trace) -> Iterator[dict[str, Any]]:

@@ -2,10 +2,14 @@
 // ---- the pass
 
 const pass = JSON.parse(document.getElementById("pass").textContent);
+const last = pass.boxes.length - 1; // of the loss; constants follow
+pass.engine?.facts.slice(last + 1).forEach(({ id, name }, i) => {
+  const { data, shape } = pass.engine.program.nodes[last + 1 + i];
+  pass.boxes.push({ id, name, data: onALine(data.map(Number), shape), because: [] });
+});
 const end = pass.moves.length;
 const buttonFor = (deed) => document.querySelector(`[data-do="${deed}"]`);
 const boxes = pass.boxes.map((box) => ({ ...box, group: part(box.id) }));
-const last = boxes.findLastIndex((box) => !box.constant); // of the loss
 const [LISTED, TINY, LEGIBLE] = [12, 0.6, 0.9];
 let at = 0;
 let asked = last; // the selected box
@@ -177,7 +181,7 @@ function showLedger() {
   ]);
   const state = now(box);
   const total = state.lines.map((line) => line.replace(/[\u2007\u00a0 ]+/g, " ").trim()).join("; ");
-  part("sum").textContent = `= ${total}${state.lines[0] !== "–" ? "" : box.constant ? " (a constant has no gradient)" : " (not computed)"}`;
+  part("sum").textContent = `= ${total}${state.lines[0] !== "–" ? "" : asked > last ? " (a constant has no gradient)" : " (not computed)"}`;
   list("because", rest || !at ? [] : box.because.map((text) => [text.startsWith("…") ? text : `because ${text}`]));
 }
 
@@ -274,7 +278,7 @@ Object.assign(keys, { b: "back", n: "next", " ": "play" });
 
 /** Add a box to a list of choices. Constants come last, in a group. */
 function listBox(select, i, text) {
-  const group = boxes[i].constant && (select.querySelector("optgroup") ?? element("optgroup", { label: "Constants" }, select));
+  const group = i > last && (select.querySelector("optgroup") ?? element("optgroup", { label: "Constants" }, select));
   element("option", { value: i }, group || select, text);
 }
 
@@ -284,7 +288,7 @@ function measure() {
   boxes.forEach((box, i) => {
     const frame = frames[i];
     [box.left, box.wide] = [frame.x, frame.width];
-    box.room = frame.width - (box.constant ? 6 : 48); // beside the words "data" and "grad"
+    box.room = frame.width - (i > last ? 6 : 48); // beside the words "data" and "grad"
     box.bar = element("rect", { x: frame.x, y: frame.y + frame.height - 3, width: 0, height: 4 }, box.group);
     box.tip = element("title", {}, box.group, box.name + (box.data ? ` = ${box.data}` : ""));
     box.group.dataset.box = i;

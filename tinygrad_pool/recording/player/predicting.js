@@ -20,7 +20,7 @@ function questionsOf(n) {
   const { of } = engine.nodes[step.node];
   const asked_ = of.flatMap((p, k) => {
     const c = step.sent[k];
-    if (p > engine.loss || c === null || !flat(c).length || !flat(c).every(isFinite)) return [];
+    if (p > last || c === null || !flat(c).length || !flat(c).every(isFinite)) return [];
     const all = [...flat(c).keys()];
     const some = all.length <= FEW ? all : [all.reduce((a, b) => (Math.abs(c[b]) > Math.abs(c[a]) ? b : a))];
     return some.map((j) => ({ step, n, p, k, j, right: flat(c)[j], whole: all.length === some.length }));

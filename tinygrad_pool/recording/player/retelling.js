@@ -79,7 +79,7 @@ const into = (done, at) => done.steps.flatMap((step, n) => engine.nodes[step.nod
 function becauseOf(done, i) {
   const grad = done.grads[i];
   const names = engine.facts.map((fact) => fact.name);
-  if (engine.nodes[i].constant) return [];
+  if (i > engine.loss) return []; // a constant
   if (grad === undefined) return ["no node that uses it sends it a gradient"];
   if (i === engine.loss) return pass.boxes[i].because.slice(0, 1); // the backward pass starts here
   if (flat(grad).every((g) => g !== 0 && Number.isFinite(g))) return [];

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from math import isnan
 from typing import Any
 
@@ -24,8 +24,7 @@ from tinygrad_pool.formatting import (
     range_of,
     shape,
 )
-from tinygrad_pool.javascript import Constant
-from tinygrad_pool.recording.player.instrument import kept_by, name_of_constant
+from tinygrad_pool.recording.player.instrument import kept_by
 from tinygrad_pool.recording.player.stage import LABELLED, Box, Stage
 from tinygrad_pool.recording.player.thumbnails import Format, cells_of, format_of, largest_in
 from tinygrad_pool.recording.source import quoted
@@ -193,18 +192,6 @@ class Story:
         known = [self.last[n] for n in self.stage.boxes[i].nodes if self.last.get(n) is not None]
         flat = joined(known)
         return {"box": i, "lines": [range_of(flat)], "size": self._size(flat)}
-
-
-def constants_told(recording: Trace, constants: Iterable[Constant]) -> Iterator[Json]:
-    """Describe the boxes of constants that can be changed."""
-    for node, i in constants:
-        yield {
-            "id": f"n{recording.numbers[node]}c{i}",
-            "name": name_of_constant(recording, node, i),
-            "data": on_a_line(node.parents[i]),
-            "because": [],
-            "constant": True,
-        }
 
 
 def grid_of(step: Step) -> Json | None:

@@ -24,9 +24,9 @@ function withNumber(x) {
   return given.map((data, i) => (i !== leaf ? data : Array.isArray(data) ? data.with(cell, number) : number));
 }
 
-const lossOf = ({ values }) => flat(values[engine.loss]).reduce((sum, y, i) => sum + y * flat(engine.seed)[i], 0);
-const lossName = (engine.nodes[engine.loss].shape.length ? "Σ " : "") // of an array, the curve shows the sum
-  + (flat(engine.seed).every((g) => g === 1) ? "" : "g · ") + engine.facts[engine.loss].name;
+const lossOf = ({ values }) => flat(values[last]).reduce((sum, y, i) => sum + y * flat(engine.seed)[i], 0);
+const lossName = (engine.nodes[last].shape.length ? "Σ " : "") // of an array, the curve shows the sum
+  + (flat(engine.seed).every((g) => g === 1) ? "" : "g · ") + engine.facts[last].name;
 const slopeOf = ({ grads }) => (grads[leaf] === undefined ? 0 : flat(grads[leaf])[cell]);
 
 /** Compute the loss with another number, and the choices made on the way. */
@@ -94,7 +94,7 @@ function survey() {
 }
 
 const rivalSaid = (rival, pass_ = done) => (
-  rival.node <= engine.loss ? rival.name : number(valueOf(pass_, rival)));
+  rival.node <= last ? rival.name : number(valueOf(pass_, rival)));
 
 /** Describe a kink. */
 function turnSaid({ x, node, sides, slopes }) {
@@ -130,7 +130,9 @@ function showCurve() {
 
 const called = () => {
   const { shape } = engine.nodes[leaf];
-  return engine.facts[leaf].name + (shape.length ? `[${places(shape)[cell].join(", ")}]` : "");
+  const { name } = engine.facts[leaf];
+  const index = shape.length ? `[${places(shape)[cell].join(", ")}]` : "";
+  return leaf > last ? name.replace("constant", `constant${index}`) : name + index;
 };
 
 const RELATIONS = {
@@ -150,7 +152,7 @@ function showTurns() {
   const changed = Object.is(x, was) ? "" : `${called()} was ${number(was)}. `;
   const near = [turns.findLast((turn) => turn.x < x), turns.find((turn) => turn.x >= x)].filter(Boolean);
   const listed = near.map(turnSaid).join("; ");
-  const constant = engine.nodes[leaf].constant ? "A constant has no gradient: the slope is what it would be as a Value. " : "";
+  const constant = leaf > last ? "A constant has no gradient: the slope is what it would be as a Value. " : "";
   part("turns").textContent = changed + constant + forksSaid() + (listed ? `Nearest kink${near.length > 1 ? "s" : ""} of ${lossName}: ${listed}.` : "");
 }
 
@@ -271,8 +273,8 @@ Object.assign(actions, {
 });
 
 for (const i of leaves) {
-  const { constant, shape, data } = engine.nodes[i];
-  listBox(part("leaf"), i, engine.facts[i].name + (constant ? ` (${onALine(data, shape)})` : ""));
+  const { name } = engine.facts[i];
+  listBox(part("leaf"), i, i > last ? name.replace("constant", boxes[i].data) : name);
 }
 part("leaf").addEventListener("change", (event) => choose(+event.target.value));
 part("cell").addEventListener("change", (event) => choose(leaf, +event.target.value));
