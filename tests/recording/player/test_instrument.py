@@ -187,6 +187,26 @@ def test_the_page_describes_other_numbers_as_python_describes_a_replay(make, cha
     assert rounded(node_js(program)) == rounded(known)
 
 
+@pytest.mark.parametrize(
+    ("f", "old", "new"),
+    [
+        (lambda a, c: (a * c).tanh() * 3.0, 2.0, -1.5),
+        (lambda a, c: (a - c) ** 2, 1.0, 3.0),
+        (lambda a, c: a**c, 2, -3.0),
+        (lambda a, c: (a * 2.0) ** c, 3, 2),
+        (lambda a, c: (c / a) * (c - a) + 1.0, -1.0, 4.0),
+        (lambda a, c: tg.maximum(a, c) * a, 1.0, 5.0),
+        (lambda a, c: tg.maximum(a * c, 0.5).relu() + a * 0.0, 1.0, -2.0),
+        (lambda a, c: a * c * a, 1e-200, 0.0),
+        (lambda a, c: tg.weighted_sum([a, a * a], [c, 3.0], bias=1.0), 2.0, -1.0),
+    ],
+)
+def test_the_page_describes_other_constants_as_python_does(f, old, new, node_js):
+    passed, other = (tg.record(f(Value(2.0, label="a"), c)) for c in (old, new))
+    known, program = stories(passed, other)
+    assert rounded(node_js(program)) == rounded(known)
+
+
 def test_windows_with_other_numbers_are_described_as_in_a_replay(node_js):
     passed = tg.record(pooled())
     passed.set("x", 9.0, (0, 3))
@@ -504,6 +524,64 @@ class TestInABrowser:
         page.locator("#n0").focus()
         page.keyboard.press("Enter")
         assert page.locator("#leaf").input_value() == "0"
+
+    def test_a_constant_is_changed_in_the_picture_and_has_no_gradient(self, opened):
+        x, w = [2.0, 3.0], [Value(-3.0, label="w1"), Value(1.0, label="w2")]
+        z = w[0] * x[0] + w[1] * x[1]
+        z.label = "z"
+        page = opened(z**2, "#step=4")
+        page.locator("#n2c1").click()
+        assert page.locator("#sum").text_content() == "= – (a constant has no gradient)"
+        assert page.locator("#leaf optgroup").get_attribute("label") == "Constants"
+        assert page.locator("#leaf optgroup option").all_text_contents() == [
+            *("2 in mul#2", "3 in mul#3", "2 in power#5")
+        ]
+        page.get_by_label("constant in mul#2 were").fill("-0.5")
+        assert self.texts(page, "n2c1", "data") == ["−0.5"]
+        assert self.texts(page, "n4", "data") == ["4.5"]
+        assert self.texts(page, "n0", "grad") == ["−4.5"]
+        assert page.locator("#curve text").text_content() == "power#5 = 20.25, slope −27"
+        assert page.locator("#turns").text_content() == (
+            "constant in mul#2 was 2. "
+            "A constant has no gradient: the slope is what it would be as a Value. "
+        )
+        sends = "to w1: g · (−0.5) = 9 · (−0.5) = −4.5"
+        assert page.locator("#sends li").all_text_contents() == [sends]
+        page.get_by_role("button", name="Reset").click()
+        assert self.texts(page, "n2c1", "data") == ["2"]
+        assert page.locator("#sends li").all_text_contents() == ["to w1: g · 2 = −6 · 2 = −12"]
+
+    def test_elements_of_a_small_array_can_be_changed_and_not_of_masks_or_large_arrays(
+        self, opened
+    ):
+        x = Value([[1.0, -2.0], [3.0, 4.0]], label="x")
+        kept = tg.where(x.data > 0, x, 0.25)
+        page = opened(
+            (kept * np.array([[2.0, 10.0], [0.0, 1.0]])).sum() + (x[0, 0] * np.ones(9)).sum()
+        )
+        names = ["0.25 in where#1 (2 of 2)", "2 10; 0 1 in mul#2"]
+        assert page.locator("#leaf optgroup option").all_text_contents() == names
+        page.locator("#leaf").select_option(label=names[1])
+        page.locator("#cell").select_option(label="[1, 0]")
+        page.get_by_label("constant[1, 0] in mul#2 were").fill("-1.5")
+        assert [one.split() for one in self.texts(page, "n2c1", "data")] == [
+            *(["2", "10"], ["−1.5", "1"])
+        ]
+
+    def test_a_constant_of_a_maximum_has_kinks(self, opened):
+        page = opened(tg.maximum(Value(2.0, label="a"), 1.0) * 3.0)
+        page.locator("#leaf").select_option(label="1 in maximum#1")
+        said = page.locator("#turns").text_content().partition(": constant in maximum#1 = ")[2]
+        assert said == "2, where maximum#1 switches from a to 2 and the slope jumps from 0 to 3."
+        assert page.locator("#curve .turn").count() == 1
+        page.get_by_label("constant in maximum#1 were").fill("5")
+        page.get_by_label("Step of the pass").fill("2")
+        assert page.locator("#margin").text_content() == "5 wins by 3 over a."
+        assert "(it lost to a constant, by 3)" in page.locator("#sends").text_content()
+
+    def test_predictions_do_not_ask_for_the_gradient_of_a_constant(self, opened):
+        page = opened(Value(2.0, label="a") * 3.0, start="predict")
+        assert page.locator("#guess label").all_text_contents() == ["to a (value 2)"]
 
     def test_the_page_says_why_it_cannot_compute_a_graph(self, opened):
         a, b = Value(1.0, label="a"), Value(2.0, label="b")
