@@ -124,11 +124,13 @@ class _Writer:
         self.place |= {one: len(self.place) + i for i, one in enumerate(inputs)}
         self.inputs += inputs
         variables = [p for p in node.parents if isinstance(p, Node)]
-        return _shape_of(node._numbers) | {
+        call = {
             "run": self.functions.setdefault(text, len(self.functions)),
             "of": [self.place[p] for p in (*variables, *inputs)],
-            "k": [self._constant(x) for x in constants],
         }
+        if constants:
+            call["k"] = [self._constant(x) for x in constants]
+        return _shape_of(node._numbers) | call
 
     def _called(self, node: Node, inputs: list[Constant]) -> tuple[str, list[Any], list[Constant]]:
         """Trace a rule; if it needs plain constants, such as an index, without inputs.

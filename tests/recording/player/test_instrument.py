@@ -568,6 +568,28 @@ class TestInABrowser:
             *(["2", "10"], ["−1.5", "1"])
         ]
 
+    def test_an_input_of_several_neurons_can_be_changed_in_all_of_them(self, opened):
+        weights = [Value(w, label=f"w{i}") for i, w in enumerate((1.0, -2.0, 4.0))]
+        page = opened((weights[0] * 2.0 + weights[1] * 2.0 + weights[2] * 3.0) ** 2)
+        also, data = page.locator("#too"), ("n3c1", "n4c1", "n6c1")
+        assert not also.is_visible()
+        page.locator("#leaf").select_option(label="3 in mul#6")
+        assert not also.is_visible()
+        page.locator("#leaf").select_option(label="2 in mul#3")
+        assert also.text_content().strip() == "and 1 more that was 2"
+        page.get_by_label("constant in mul#3 were").fill("7")
+        assert [self.texts(page, one, "data") for one in data] == [["7"], ["2"], ["3"]]
+        also.click()
+        page.get_by_label("constant in mul#3 and 1 more were").fill("5")
+        assert [self.texts(page, one, "data") for one in data] == [["5"], ["5"], ["3"]]
+        assert page.locator("#curve text").text_content() == "power#8 = 49, slope −14"
+        assert page.locator("#turns").text_content().startswith("constant in mul#3 and 1 more was")
+        page.get_by_role("button", name="Reset").click()
+        assert [self.texts(page, one, "data") for one in data] == [["2"], ["2"], ["3"]]
+        page.locator("#leaf").select_option(label="w0")
+        page.get_by_label("w0 were").fill("5")
+        assert page.locator("#curve text").text_content() == "power#8 = 324, slope 72"
+
     def test_a_constant_of_a_maximum_has_kinks(self, opened):
         page = opened(tg.maximum(Value(2.0, label="a"), 1.0) * 3.0)
         page.locator("#leaf").select_option(label="1 in maximum#1")

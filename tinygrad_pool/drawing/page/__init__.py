@@ -72,10 +72,11 @@ def page(svg: str, caption: Caption, extra: Extra = Extra()) -> str:  # noqa: B0
 def thin(source: str) -> str:
     r"""Remove indentation and comments from a script or a style.
 
-    >>> thin("if (x) { // when\n  // why\n  f();\n}\n")
+    >>> thin("if (x) { // when\n  // why\n  f(); /* what */\n}\n")
     'if (x) {\nf();\n}\n'
     """
-    return re.sub(r"^\s*(//.*|/\*\*.*\*/)?\n|^ +| // .*", "", source, flags=re.MULTILINE)
+    comments = r"^\s*(//.*|/\*\*.*\*/)?\n|^ +| // .*| /\* .*? \*/"
+    return re.sub(comments, "", source, flags=re.MULTILINE)
 
 
 def _inline(svg: str) -> str:

@@ -50,6 +50,7 @@ def instrument_of(recording: Trace) -> Instrument:
     place = {one: len(names) + i for i, one in enumerate(program.inputs)}
     kept = kept_by(recording)
     alone = {(node, i): k for (node, i), k in place.items() if not np.shape(node.parents[i])}
+    # in symbols, the page writes the present number of node k for §k
     called = recording.names_by_id | {one: f"(§{k})" for one, k in alone.items()}
     facts = [_facts(recording, node, place, called) for node in recording.nodes]
     facts += [_constant(recording, *one) for one in program.inputs]
@@ -93,18 +94,14 @@ def kept_by(recording: Trace) -> dict[Node, Any]:
 def _facts(
     recording: Trace, node: Node, place: Mapping[Constant, int], called: Mapping[Any, str]
 ) -> dict[str, Any]:
-    """Return the facts about a node that the page needs for its explanations.
-
-    `place` has the places of constants that can be changed, which `called` has for their numbers.
-    """
+    """Return the facts about a node that the page needs for its explanations."""
     fact: dict[str, Any] = {"name": plain(recording.call(node))}
     if not node.is_interior:
         return fact
     traits = traits_of(node.rule)
     variables = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
     fact["op"], rivals = node.op, traits.chooses and traits.sparsity == "elementwise"
-    if node.about.line:
-        fact["made"] = made_at(node)
+    fact |= {"made": made_at(node)} if node.about.line else {}
     if traits.off:
         fact["off"] = traits.off
     elif not rivals:

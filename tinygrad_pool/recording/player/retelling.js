@@ -144,6 +144,40 @@ function gridOf(done, step, old) {
   };
 }
 
+const rivalSaid = (done, rival) => (
+  rival.node <= engine.loss ? rival.name : number(valueOf(done, rival)));
+
+/** Describe how close a node is to another choice. */
+function marginOf(done, step) {
+  const { node } = step;
+  const fact = engine.facts[node];
+  if (!fact.rivals || engine.nodes[node].shape.length) return "";
+  const { values, winner } = contest(done, node);
+  const others = [...values.keys()].filter((k) => k !== winner);
+  const next = others.reduce((k, other) => (values[other] > values[k] ? other : k), others[0]);
+  const margin = values[winner] === values[next] ? 0 : values[winner] - values[next]; // also of infinities
+  if (!(margin >= 0)) return "";
+  if (fact.bends) return margin ? `${number(margin)} ${winner ? "above" : "below"} the kink at 0.` : "Exactly at the kink at 0.";
+  const names = [winner, next].map((k) => rivalSaid(done, fact.rivals[k]));
+  return margin ? `${names[0]} wins by ${number(margin)} over ${names[1]}.` : `${names[0]} and ${names[1]} tie: there is a kink here.`;
+}
+
+/** Describe the window that is closest to another winner. */
+function windowMargin(done, step, grid) {
+  const { node } = step;
+  if (!engine.facts[node].chooses) return "";
+  const x = done.values[engine.nodes[node].of[0]];
+  const from = grid.at * grid.cells.length * grid.cells[0].length;
+  const margins = grid.windows.map((links, u) => {
+    const [first, second] = links.map(([c]) => x[from + c]).sort((a, b) => b - a);
+    return { u, margin: first - second };
+  }).filter(({ margin }) => Number.isFinite(margin));
+  if (!margins.length) return "";
+  const { u, margin } = margins.reduce((a, b) => (b.margin < a.margin ? b : a));
+  const unit = `[${places(engine.nodes[node].shape)[grid.at * grid.windows.length + u].join(", ")}]`;
+  return margin ? `Smallest margin: ${number(margin)}, in the window of unit ${unit}.` : `There is a tie, and so a kink, in the window of unit ${unit}.`;
+}
+
 /** Describe a pass as Python described the recorded one, with other numbers. */
 function retold(done) {
   const kept = engine.nodes.map((node) => node.kept);

@@ -30,7 +30,7 @@ from tinygrad_pool.recording.views import title
 SVG = "http://www.w3.org/2000/svg"
 REPEATED = ("font-family", "{http://www.w3.org/XML/1998/namespace}space")
 FIXED = ("textLength", "lengthAdjust")
-LONG = re.compile(r"(\d\.\d)\d+")
+LONG = re.compile(r"(\.[1-9])\d*|\.0\d*")
 LABELLED = 80
 UNFOLDED = 1000
 PANEL = (900, 420)
@@ -200,7 +200,7 @@ def _marked(svg: str, last: Mapping[str, list[str]], constants: Mapping[str, lis
             part.attrib.pop(key, None)
         if part.get("text-anchor") == "start":  # the default
             del part.attrib["text-anchor"]
-        for key in ("points", "d", "x", "y"):
+        for key in ("points", "d", "x", "y", "font-size"):
             if key in part.attrib:
                 part.set(key, LONG.sub(r"\1", part.attrib[key]))
     return ET.tostring(root, encoding="unicode")

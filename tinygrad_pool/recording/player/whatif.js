@@ -2,7 +2,7 @@
 // ---- what if a leaf or a constant had another value
 
 const [SAMPLES, HALVINGS, MOST_TURNS] = [96, 60, 8];
-const leaves = [...engine.nodes.keys()].filter( // constants, too
+const leaves = [...engine.nodes.keys()].filter( // and constants
   (i) => engine.nodes[i].run === undefined && flat(engine.nodes[i].data).length);
 const recorded = engine.nodes.map((node) => node.data);
 let given = recorded;
@@ -18,16 +18,28 @@ const numberOf = (data) => flat(data[leaf])[cell];
 const places = (shape) => (shape.length ? places(shape.slice(0, -1)).flatMap((at) => (
   Array.from({ length: shape.at(-1) }, (_, i) => [...at, i]))) : [[]]);
 
-/** Return the data of all leaves, with another number in the chosen place. */
+/** Tell constants apart by operation, place and numbers: an input of several neurons is alike. */
+function useOf(i) {
+  const [user, place] = boxes[i].id.slice(1).split("c");
+  return `${engine.facts[user].op} ${place} ${recorded[i]}`;
+}
+
+const others = () => (leaf > last ? leaves.filter((i) => i > last && i !== leaf && useOf(i) === useOf(leaf)) : []);
+const chosen = () => [leaf, ...(part("alike").checked ? others() : [])];
+
+/** Return the data of all leaves, with another number in the chosen places. */
 function withNumber(x) {
-  const number = engine.nodes[leaf].single ? Math.fround(x) : x;
-  return given.map((data, i) => (i !== leaf ? data : Array.isArray(data) ? data.with(cell, number) : number));
+  const places_ = chosen();
+  return given.map((data, i) => {
+    const number = engine.nodes[i].single ? Math.fround(x) : x;
+    return !places_.includes(i) ? data : Array.isArray(data) ? data.with(cell, number) : number;
+  });
 }
 
 const lossOf = ({ values }) => flat(values[last]).reduce((sum, y, i) => sum + y * flat(engine.seed)[i], 0);
 const lossName = (engine.nodes[last].shape.length ? "Σ " : "") // of an array, the curve shows the sum
   + (flat(engine.seed).every((g) => g === 1) ? "" : "g · ") + engine.facts[last].name;
-const slopeOf = ({ grads }) => (grads[leaf] === undefined ? 0 : flat(grads[leaf])[cell]);
+const slopeOf = ({ grads }) => chosen().reduce((sum, i) => sum + (grads[i] === undefined ? 0 : flat(grads[i])[cell]), 0);
 
 /** Compute the loss with another number, and the choices made on the way. */
 function tried(x) {
@@ -93,13 +105,10 @@ function survey() {
   turns = turns.filter(jumps).slice(0, MOST_TURNS);
 }
 
-const rivalSaid = (rival, pass_ = done) => (
-  rival.node <= last ? rival.name : number(valueOf(pass_, rival)));
-
 /** Describe a kink. */
 function turnSaid({ x, node, sides, slopes }) {
   const fact = engine.facts[node];
-  const winners = sides.map((side) => fact.rivals && rivalSaid(fact.rivals[contest(side, node).winner], side));
+  const winners = sides.map((side) => fact.rivals && rivalSaid(side, fact.rivals[contest(side, node).winner]));
   const switches = winners[0] !== winners[1] ? ` switches from ${winners[0]} to ${winners[1]} and` : " has a kink:";
   return `${called()} = ${number(x)}, where ${fact.name}${switches} the slope jumps from ${number(slopes[0])} to ${number(slopes[1])}`;
 }
@@ -132,7 +141,8 @@ const called = () => {
   const { shape } = engine.nodes[leaf];
   const { name } = engine.facts[leaf];
   const index = shape.length ? `[${places(shape)[cell].join(", ")}]` : "";
-  return leaf > last ? name.replace("constant", `constant${index}`) : name + index;
+  const more = chosen().length - 1;
+  return leaf > last ? name.replace("constant", `constant${index}`) + (more ? ` and ${more} more` : "") : name + index;
 };
 
 const RELATIONS = {
@@ -156,43 +166,12 @@ function showTurns() {
   part("turns").textContent = changed + constant + forksSaid() + (listed ? `Nearest kink${near.length > 1 ? "s" : ""} of ${lossName}: ${listed}.` : "");
 }
 
-/** Describe how close a node is to another choice. */
-function marginOf(step) {
-  const { node } = step;
-  const fact = engine.facts[node];
-  if (!fact.rivals || engine.nodes[node].shape.length) return "";
-  const { values, winner } = contest(done, node);
-  const others = [...values.keys()].filter((k) => k !== winner);
-  const next = others.reduce((k, other) => (values[other] > values[k] ? other : k), others[0]);
-  const margin = values[winner] === values[next] ? 0 : values[winner] - values[next]; // also of infinities
-  if (!(margin >= 0)) return "";
-  if (fact.bends) return margin ? `${number(margin)} ${winner ? "above" : "below"} the kink at 0.` : "Exactly at the kink at 0.";
-  const names = [winner, next].map((k) => rivalSaid(fact.rivals[k]));
-  return margin ? `${names[0]} wins by ${number(margin)} over ${names[1]}.` : `${names[0]} and ${names[1]} tie: there is a kink here.`;
-}
-
-/** Describe the window that is closest to another winner. */
-function windowMargin(step, grid) {
-  const { node } = step;
-  if (!engine.facts[node].chooses) return "";
-  const x = done.values[engine.nodes[node].of[0]];
-  const from = grid.at * grid.cells.length * grid.cells[0].length;
-  const margins = grid.windows.map((links, u) => {
-    const [first, second] = links.map(([c]) => x[from + c]).sort((a, b) => b - a);
-    return { u, margin: first - second };
-  }).filter(({ margin }) => Number.isFinite(margin));
-  if (!margins.length) return "";
-  const { u, margin } = margins.reduce((a, b) => (b.margin < a.margin ? b : a));
-  const unit = `[${places(engine.nodes[node].shape)[grid.at * grid.windows.length + u].join(", ")}]`;
-  return margin ? `Smallest margin: ${number(margin)}, in the window of unit ${unit}.` : `There is a tie, and so a kink, in the window of unit ${unit}.`;
-}
-
 /** Show the pass with the present numbers. */
 function retell() {
   const story = unchanged() ? { ...pass, moves: pass.moves.map((move) => ({ ...move })) } : retold(done);
   story.moves.forEach((move, n) => {
     const step = done.steps[n];
-    move.margin = move.grid ? windowMargin(step, move.grid) : marginOf(step);
+    move.margin = move.grid ? windowMargin(done, step, move.grid) : marginOf(done, step);
   });
   load(story);
   squeezeAll(boxes.flatMap((box, i) => {
@@ -250,7 +229,11 @@ function showNumber() {
 }
 
 function choose(i, place = 0) {
+  if (i !== leaf) part("alike").checked = false;
   [leaf, cell] = [i, place];
+  const { length } = others();
+  part("too").hidden = !length;
+  part("too").lastChild.textContent = `and ${length} more that ${length > 1 ? "were" : "was"} ${pass.boxes[i].data}`;
   part("leaf").value = i;
   const { shape } = engine.nodes[i];
   part("cell").hidden = !shape.length;
@@ -277,6 +260,7 @@ for (const i of leaves) {
   listBox(part("leaf"), i, i > last ? name.replace("constant", boxes[i].data) : name);
 }
 part("leaf").addEventListener("change", (event) => choose(+event.target.value));
+part("alike").addEventListener("change", () => choose(leaf, cell));
 part("cell").addEventListener("change", (event) => choose(leaf, +event.target.value));
 let waiting;
 part("slide").addEventListener("input", (event) => {
