@@ -1,6 +1,7 @@
 """Passes with other numbers, computed by the page, and predictions of steps."""
 
 import json
+import re
 from importlib.resources import files
 
 import numpy as np
@@ -268,6 +269,21 @@ def test_a_page_with_fixed_numbers_contains_no_program(tmp_path):
     text = tg.record(deciding()).to_html(tmp_path / "pass.html").read_text("utf-8")
     assert "the rule of kinked#1 cannot be written in JavaScript: it branches on a number" in text
     assert "const functions" not in text
+
+
+def test_a_page_with_fixed_numbers_shows_whole_arrays(tmp_path):
+    def branching(x):
+        return (x if x.sum() > 0 else -x), lambda g: (g,)
+
+    loss = tg.lift(branching)(Value([[1.0, 2.0], [3.0, 4.0]])) * [[5.0, 6.0], [7.0, 8.0]]
+    text = tg.record(loss.sum()).to_html(tmp_path / "pass.html").read_text("utf-8")
+    shown = [line.split() for line in re.findall('class="data">([^<]*)<', text)]
+    assert shown == [
+        *(["1", "2"], ["3", "4"]) * 2,
+        *(["5", "12"], ["21", "32"]),
+        *(["5", "6"], ["7", "8"]),
+        ["70"],
+    ]
 
 
 def test_choices_by_python_are_listed():

@@ -83,18 +83,8 @@ def stage_of(recording: Trace, direction: Direction | None = None) -> Stage:
         _draw_folded(graph, recording, less.groups) if less else _draw_nodes(graph, recording)
     )
     svg = picture(graph.source, "svg", timeout=120.0).decode()
-    grads = recording.last
-    last = {} if less else {box.id: _lines(grads.get(box.nodes[0])) for box in boxes}
-    constants = (
-        {}
-        if less
-        else {
-            f"{box.id}c{i}": numbers(node.parents[i]).split("\n")
-            for box in boxes
-            for node, i in constants_of(box.nodes[0])
-        }
-    )
-    return Stage(_marked(svg, last, constants), boxes, edges, bool(less))
+    lines = {} if less else _lines(recording, boxes)
+    return Stage(_marked(svg, lines), boxes, edges, bool(less))
 
 
 def _fit(stage: Stage) -> float:
@@ -171,15 +161,25 @@ def _room(data: Any) -> str:
     )
 
 
-def _lines(g: Any) -> list[str]:
-    """Write the final gradient of a node, which the page shows if scripts are disabled."""
-    return ["–"] if g is None else numbers(g).split("\n")
+def _lines(recording: Trace, boxes: list[Box]) -> dict[str, dict[str, list[str]]]:
+    """Write the data and the final gradients, which the page shows if scripts are disabled."""
+    lines = {}
+    for box in boxes:
+        (node,) = box.nodes
+        g = recording.last.get(node)
+        lines[box.id] = {
+            "data": numbers(node.data).split("\n"),
+            "grad": ["–"] if g is None else numbers(g).split("\n"),
+        }
+        for _, i in constants_of(node):
+            lines[f"{box.id}c{i}"] = {"data": numbers(node.parents[i]).split("\n")}
+    return lines
 
 
-def _marked(svg: str, last: Mapping[str, list[str]], constants: Mapping[str, list[str]]) -> str:
+def _marked(svg: str, lines: Mapping[str, Mapping[str, list[str]]]) -> str:
     """Mark what the page changes, and remove redundant attributes.
 
-    `last` and `constants` are the lines of the final gradients and of constants, by box.
+    `lines` are those of each box, by kind. A box without a gradient is a constant.
     """
     ET.register_namespace("", SVG)
     root = ET.fromstring(svg[svg.index("<svg") :])
@@ -187,10 +187,10 @@ def _marked(svg: str, last: Mapping[str, list[str]], constants: Mapping[str, lis
         for identifier in group.findall(f"{{{SVG}}}title"):
             group.remove(identifier)
         if group.get("class") == "node":
-            name = group.get("id", "")
-            _mark_box(group, "data" if name in constants else "")
-            _write(group, "data", constants.get(name))
-            _write(group, "grad", last.get(name))
+            here = lines.get(group.get("id", ""), {})
+            _mark_box(group, "data" if [*here] == ["data"] else "")
+            for kind, shown in here.items():
+                _write(group, kind, shown)
         for text in group.findall(f"{{{SVG}}}text"):
             if group.get("class") == "edge" or text.get("class"):
                 for key in FIXED:  # the page changes these texts
@@ -237,8 +237,8 @@ def _mark_box(group: ET.Element, kind: str) -> None:
         child.set("class", name)
 
 
-def _write(group: ET.Element, kind: str, lines: list[str] | None) -> None:
+def _write(group: ET.Element, kind: str, lines: list[str]) -> None:
     """Write lines into the texts of one kind in a box."""
-    texts = [child for child in group if child.get("class") == kind and lines is not None]
-    for text, line in zip(texts, chain(lines or [], repeat("")), strict=False):
+    texts = [child for child in group if child.get("class") == kind]
+    for text, line in zip(texts, chain(lines, repeat("")), strict=False):
         text.text = line
