@@ -271,6 +271,12 @@ def test_a_page_with_fixed_numbers_contains_no_program(tmp_path):
     assert "const functions" not in text
 
 
+def test_a_mask_that_competes_in_a_maximum_is_a_fixed_constant():
+    facts = instrument_of(tg.record(tg.maximum(Value(2.0, label="a"), True))).data["facts"]
+    assert facts[1]["rivals"][1] == {"constant": 1, "name": "a constant"}
+    assert len(facts) == 2
+
+
 def test_a_page_with_fixed_numbers_shows_whole_arrays(tmp_path):
     def branching(x):
         return (x if x.sum() > 0 else -x), lambda g: (g,)
@@ -592,7 +598,7 @@ class TestInABrowser:
         page.locator("#leaf").select_option(label="3 in mul#6")
         assert not also.is_visible()
         page.locator("#leaf").select_option(label="2 in mul#3")
-        assert also.text_content().strip() == "and 1 more that was 2"
+        assert also.text_content().strip() == "and 1 more like it"
         page.get_by_label("constant in mul#3 were").fill("7")
         assert [self.texts(page, one, "data") for one in data] == [["7"], ["2"], ["3"]]
         also.click()
