@@ -228,6 +228,30 @@ def test_layers_can_be_subclassed(layer, arguments):
     assert repr(Own(*arguments)).replace("Own", layer.__name__) == repr(layer(*arguments))
 
 
+def test_a_layer_may_compute_its_options_or_keep_them_in_its_class():
+    class Centred(nn.Conv1d):
+        stride = property(lambda _: 2, lambda *_: None)
+
+        @property
+        def weight(self):
+            return self.raw - self.raw.mean()
+
+        @weight.setter
+        def weight(self, value):
+            self.raw = value
+
+    class Halves(nn.LeakyReLU):
+        negative_slope = 0.5
+
+        def __init__(self):
+            pass
+
+    layer, x = Centred(1, 1, 3, bias=False, rng=0), np.ones((1, 5), np.float32)
+    layer.x = "kept, and not an option"
+    assert layer(x).data == pytest.approx(np.zeros((1, 2)), abs=1e-6)
+    assert Halves()(Value([-1.0])).data == pytest.approx([-0.5])
+
+
 class TestParts:
     def test_modules_and_children_have_names(self):
         net = nn.Sequential(body=nn.Sequential(nn.ReLU(), nn.Tanh()), small=Small())

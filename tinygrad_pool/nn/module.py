@@ -240,8 +240,10 @@ class CallsFunction(Module):
         return self._called_with(x)
 
     def _called_with(self, *inputs: Any) -> Value:
-        own, others = vars(self), _parameters(self._function)[len(inputs) :]
-        return self._function(*inputs, **{name: own[name] for name in others if name in own})
+        own, kind = vars(self), type(self)
+        others = _parameters(self._function)[len(inputs) :]
+        held = [name for name in others if name in own or hasattr(kind, name)]
+        return self._function(*inputs, **{name: getattr(self, name) for name in held})
 
 
 @cache
