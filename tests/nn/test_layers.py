@@ -85,6 +85,12 @@ def test_string_padding_is_shown_as_in_pytorch():
     assert layer(np.ones((1, 5, 4))).shape == (2, 5, 4)
 
 
+def test_numpy_integers_are_shown_like_others():
+    layer, one = nn.Conv2d(1, 2, 3, np.int64(2), np.int64(0), np.int64(1), rng=0), [1, 1]
+    assert repr(layer) == repr(nn.Conv2d(1, 2, 3, 2, rng=0))
+    assert repr(nn.Conv2d(1, 2, 3, one, [0, 0], one)) == repr(nn.Conv2d(1, 2, 3))
+
+
 def test_flatten_merges_the_given_axes():
     x = np.ones((2, 3, 4, 5))
     assert nn.Flatten(0)(x).shape == (120,)

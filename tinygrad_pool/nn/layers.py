@@ -91,9 +91,10 @@ class _Conv(CallsFunction):
         options: dict[str, Any] = {"kernel_size": tuple(kernel)}
         for name, hidden in (("stride", None), ("padding", 0), ("dilation", 1)):
             option = getattr(self, name)
-            if option not in (hidden, (hidden,) * self._ndim):
-                word = isinstance(option, str)
-                options[name] = option if word else tuple(each(option, self._ndim))
+            if not isinstance(option, str):
+                option = tuple(map(int, each(option, self._ndim)))
+            if option != (hidden,) * self._ndim:
+                options[name] = option
         if self.groups != 1:
             options["groups"] = self.groups
         if self.bias is None:
