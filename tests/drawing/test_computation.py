@@ -476,6 +476,6 @@ def test_facts_are_computed_before_boxes_are_written():
     assert road(lambda: tg.draw(z)) == [
         *("computation", "engine", "rules", "variables", "words", "engine", "formatting"),
         *("layout", "formatting", "wrapping", "derivatives", "edges"),
-        *("theme", "nodes", "rules", "boxes", "formatting", "theme", "boxes"),
+        *("theme", "dot_program", "nodes", "rules", "boxes", "formatting", "theme", "boxes"),
         "theme",
     ]

@@ -4,23 +4,13 @@ from typing import Any
 
 from graphviz import Digraph
 
-from tinygrad_pool.drawing.dot_program import lend_to_graphviz, picture
+from tinygrad_pool.drawing.dot_program import picture
 from tinygrad_pool.drawing.words import caption_of, with_caption
 from tinygrad_pool.errors import ToolError
 
 
 class Drawing(Digraph):  # type: ignore[misc]  # graphviz carries no types
     """A Digraph that a notebook shows as SVG, or as a message if no Graphviz is installed."""
-
-    def pipe(self, *args: Any, **options: Any) -> Any:
-        """Return the picture as graphviz does, by the program found here."""
-        lend_to_graphviz()
-        return super().pipe(*args, **options)
-
-    def render(self, *args: Any, **options: Any) -> Any:
-        """Write the picture as graphviz does, by the program found here."""
-        lend_to_graphviz()
-        return super().render(*args, **options)
 
     def _repr_mimebundle_(self, *_: Any, **__: Any) -> dict[str, str]:
         try:

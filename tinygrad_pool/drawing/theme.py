@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from tinygrad_pool.drawing.dot_program import lend_to_graphviz
 from tinygrad_pool.errors import ToolError
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def canvas(name: str, direction: str, title: str = "", *legend: str) -> Digraph:
         raise ToolError(
             "drawing a graph needs the Python package graphviz: pip install graphviz"
         ) from None
+    lend_to_graphviz()
     graph = Drawing(name, graph_attr={"rankdir": direction})
     graph.attr(ranksep="0.3", nodesep="0.2", fontname=FONT, fontcolor=INK, bgcolor=PAPER)
     printable = "".join(c if c.isprintable() or c == "\n" else " " for c in title)
