@@ -212,6 +212,11 @@ class TestNoLogarithm:
         assert of_kind("no logarithm", loss(scores())) == []
 
 
+def test_one_hot_labels_times_an_array():
+    loss = (np.array([1.0, 2.0, 3.0]) * tg.Value(np.eye(3)[LABELS])).sum()
+    assert [f.kind for f in find(loss, parameters=tg.Value(1.0))] == ["not reached"]
+
+
 def test_labels_below_0():
     y = tg.log_softmax(scores())
     (finding,) = of_kind("labels", -y[N, LABELS - 1].mean())

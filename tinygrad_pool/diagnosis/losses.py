@@ -232,8 +232,8 @@ def _taken(survey: Survey, node: Node) -> Node | None:
     if _by_label(node):
         return first_of(node)
     pairs = zip(node.parents, reversed(node.parents), strict=True)
-    of_one_hot = (y for y, t in pairs if _is_given(survey, t) and _is_one_hot(t))
-    return next(of_one_hot, None) if node.rule is arithmetic.mul else None
+    known = (y for y, t in pairs if isinstance(y, Node) and _is_given(survey, t) and _is_one_hot(t))
+    return next(known, None) if node.rule is arithmetic.mul else None
 
 
 def _is_one_hot(t: Any) -> bool:
