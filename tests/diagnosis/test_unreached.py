@@ -202,8 +202,20 @@ class TestNotListed:
         w, v = tg.Value(1.0, label="w"), [tg.Value(2.0, label="v0"), tg.Value(3.0, label="v1")]
         loss = tg.weighted_sum(v, [w * 1.0, w * 2.0], tg.Value(1.0))
         (finding,) = [f for f in tg.diagnose(loss, parameters=w).findings if f.kind == "unlisted"]
-        assert finding.name.startswith("v0, v1, leaf#")
-        assert finding.says.startswith("3 weights of the loss are not among")
+        assert finding.name == "v0, v1"
+        assert finding.says.startswith("2 weights of the loss are not among")
+
+    def test_inputs_that_are_values(self):
+        w, x = tg.Value(np.ones((3, 4)), label="w"), tg.Value(np.ones((4, 5)))
+        u, attends = tg.Value(1.0, label="u"), tg.nn.Linear(5, 5, rng=0)
+        for y, parameters in (
+            (w @ x, w),
+            (w @ x[:, 0], [w]),
+            (tg.softmax(attends(x) @ x.T) @ x, attends),
+            (tg.weighted_sum([tg.Value(2.0), tg.Value(3.0)], [u, u], 1.0), u),
+        ):
+            found = tg.diagnose(y.sum(), parameters=parameters).findings
+            assert "unlisted" not in [f.kind for f in found]
 
     def test_data_beside_weights_on_the_left_and_added_numbers(self):
         w, x = tg.Value(np.ones((3, 5)), label="w"), tg.Value(np.ones((5, 4)))

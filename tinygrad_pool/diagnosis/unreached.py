@@ -8,9 +8,11 @@ import numpy as np
 
 from tinygrad_pool.diagnosis.findings import NO_GRADIENT, SUSPICIOUS, Finding, grouped
 from tinygrad_pool.diagnosis.survey import Survey
+from tinygrad_pool.diagnosis.zero_causes import factor_of
 from tinygrad_pool.engine.node import Node, name_of
 from tinygrad_pool.formatting import counted, several
 from tinygrad_pool.recording.freshness import numbers_taken
+from tinygrad_pool.recording.gains import leaf_below
 from tinygrad_pool.recording.source import made_at, quoted
 from tinygrad_pool.rules import arithmetic, shaping
 from tinygrad_pool.rules.tie_breaking import Mask
@@ -67,19 +69,24 @@ def _cut(survey: Survey) -> dict[tuple[str, str], list[Node]]:
 
 def not_listed(survey: Survey) -> Iterator[Finding]:
     """Report weights of products that are not among the parameters that were given."""
-    products = {
-        v for v in survey.weights for user in survey.above(v) if user.rule != arithmetic.add
-    }
-    nodes = [v for v in survey.nodes if v in products - survey.parameters.keys()]
+    unlisted = survey.weights - survey.parameters.keys() - {*survey.inputs()}
+    nodes = [v for v in survey.nodes if v in unlisted and _is_weight(survey, v)]
     if nodes and survey.explicit and not survey.weights_on_the_left:
         are = "are" if nodes[1:] else "is"
         says = f"{counted(len(nodes), 'weight')} of the loss {are} not among the parameters given"
         why = (
             "an optimizer of the same parameters changes nothing there: perhaps a layer is made "
             "anew in each step, or is kept where parameters() does not look. Ignore this if "
-            f"{several([*map(survey.brief, nodes)])} {are} frozen on purpose"
+            f"{several([*map(survey.brief, nodes)])} {are} data, or frozen on purpose"
         )
         yield Finding("unlisted", SUSPICIOUS, survey.names(nodes), says, why, tuple(nodes))
+
+
+def _is_weight(survey: Survey, v: Node) -> bool:
+    """Return whether a leaf is multiplied, and by no parameter: beside one, it is an input."""
+    factors = [f for node, i in survey.uses(v) if (f := factor_of(node, i)) is not None]
+    leaves = [leaf_below(f) for f in factors if isinstance(f, Node)]
+    return bool(factors) and survey.parameters.keys().isdisjoint(leaves)
 
 
 def cut_off(survey: Survey) -> Iterator[Finding]:
