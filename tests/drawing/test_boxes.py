@@ -80,6 +80,15 @@ def test_an_array_has_a_heat_map_only_in_place_of_its_numbers():
         assert ('FIXEDSIZE="TRUE"' in tg.draw((mask @ x).sum(), show="data,heat").source) == maps
 
 
+def test_numbers_that_are_not_shown_are_not_read(monkeypatch):
+    v, read = tg.Value(np.ones(9)), []
+    monkeypatch.setattr("tinygrad_pool.drawing.boxes.numbers", lambda x: read.append(x) or "")
+    tg.draw(v, show="shape,magnitude")
+    assert not read
+    tg.draw(v)
+    assert len(read) == 1
+
+
 def test_text_is_escaped_for_html():
     assert text('<b>&"') == "&lt;b&gt;&amp;&quot;"
     assert text(r"\N") == r"\\N"

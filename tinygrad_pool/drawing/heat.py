@@ -70,7 +70,8 @@ def magnitudes(nodes: list[Node]) -> tuple[dict[Node, str], list[str]]:
     >>> magnitudes([a])
     ({Value(data=2.0, grad=100.0): '#f4f4f4'}, ['shaded by |grad|, which is 100'])
     """
-    largest = {node: float(np.max(np.abs(node.grad), initial=0.0)) for node in nodes}
+    computed = [node for node in nodes if node.has_grad]
+    largest = {node: float(np.max(np.abs(node.grad), initial=0.0)) for node in computed}
     sizes = {node: size for node, size in largest.items() if 0 < size < np.inf}
     if not sizes:
         return {}, []
