@@ -74,6 +74,7 @@ def test_a_function_is_differentiated_even_under_no_grad():
         (lambda: tg.hessian(np.sin, 0.5), OptionError, r"^hessian: .*: hessian\(f\)\(x\)$"),
         (lambda: tg.grad(np.sin, has_aux=1), OptionError, "has_aux must be True or False"),
         (lambda: tg.hessian(np.sin, has_aux=1), OptionError, "^hessian: has_aux must be"),
+        (lambda: tg.jacobian(np.hypot, 1.0, 2.0), OptionError, r"got 1\.0; pass arguments of f to"),
         (
             lambda: tg.grad(np.sin, has_aux=True)(1.0),
             OptionError,

@@ -89,16 +89,17 @@ def places_of(name: str, f: object, argnums: Any, has_aux: Any) -> tuple[int, ..
     """Check what to differentiate; return the positions in `argnums`, one integer or several."""
     if not callable(f):
         raise DataError(f"{name}: needs a function, got {type(f).__name__}")
-    flag(has_aux, f"{name}: has_aux")
     several = isinstance(argnums, Sequence) and not isinstance(argnums, str)
     places = argnums if several else [argnums]
     try:
-        return tuple(whole(i, "argnums") for i in places)
+        found = tuple(whole(i, "argnums") for i in places)
     except AxisError:
         raise OptionError(
             f"{name}: argnums must be an integer or several, got {argnums!r:.80}; pass "
             f"arguments of f to the function that {name} returns: {name}(f)(x)"
         ) from None
+    flag(has_aux, f"{name}: has_aux")
+    return found
 
 
 def one_or_all(argnums: Any, trees: Sequence[Any]) -> Any:
