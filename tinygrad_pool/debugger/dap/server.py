@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from queue import Queue
-from threading import Lock, Thread, main_thread
+from threading import Condition, Thread, main_thread
 from typing import Any, TypeAlias
 
 from tinygrad_pool.debugger.dap.session import Session
@@ -31,6 +31,8 @@ INTERRUPT: Callable[[], None] = (
     else _thread.interrupt_main  # which wakes a thread that sleeps only on Windows
 )
 """Interrupts the script, also while it sleeps."""
+TRIES = 3
+"""How often: a signal just before a script falls asleep does not wake it."""
 
 SUPPORTED = (
     *("supportsConfigurationDoneRequest", "supportsTerminateRequest", "supportsStepBack"),
@@ -106,7 +108,7 @@ class Server:
         self._heard: Queue[Request] = Queue()
         self._waiting: deque[Request] = deque()
         self._first, self._over, self._stop_on_entry = 1, False, True
-        self._loading, self._lock = False, Lock()
+        self._loading, self._lock = False, Condition()
 
     def serve(self) -> None:
         """Answer requests until the client disconnects or closes the connection."""
@@ -133,9 +135,10 @@ class Server:
     def _hear(self, request: Request) -> None:
         with self._lock:
             self._heard.put(request)
-            if self._loading and self._is_left():
-                self._loading = False
-                self.interrupt()
+            for _ in range(TRIES):
+                if self._loading and self._is_left():
+                    self.interrupt()
+                    self._lock.wait(1.0)
 
     def _is_left(self) -> bool:
         """Return whether the next request to answer is to disconnect or to terminate."""
@@ -213,6 +216,7 @@ class Server:
         finally:
             with self._lock:
                 self._loading = False
+                self._lock.notify()
 
     def _configured(self, request: Request) -> None:
         session = self._launched()
