@@ -1,7 +1,6 @@
 """Units in layers: in every picture of them, the numbers drawn add up."""
 
 import re
-import runpy
 from pathlib import Path
 
 import numpy as np
@@ -132,9 +131,6 @@ PICTURES = {
     "windows": windows,
     "a window alone": lambda: windows(narrow=True),
     "a loser": lambda: windows(unit=4),
-    "docs": lambda: tg.compare_weight_layer(
-        runpy.run_path(str(DOCS / "draw_pictures.py"))["overlapping"]()
-    ).draw(),
 }
 
 
