@@ -108,9 +108,11 @@ def test_output_that_bypasses_python_does_not_break_the_protocol(net):
     assert read(messages(ran.stdout))[1]["stdout"].splitlines()[0] == "b''"
 
 
-def test_a_script_that_sleeps_ends_with_its_session(net):
+@pytest.mark.parametrize("shell", [[], ["sh", "-c", 'trap "" INT; exec "$@"', "background"]])
+def test_a_script_that_sleeps_ends_with_its_session(net, shell):
+    """Also if the editor runs in the background, where a shell lets its jobs ignore Ctrl-C."""
     net.write_text("import time\nopen('asleep', 'w').close()\ntime.sleep(600)\n")
-    command = [sys.executable, "-m", "tinygrad_pool", "dap"]
+    command = [*shell, sys.executable, "-m", "tinygrad_pool", "dap"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, cwd=net.parent, **pipes) as adapter:
         adapter.stdin.write(frames(("launch", {"program": str(net)})))

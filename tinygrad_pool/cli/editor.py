@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -38,6 +39,7 @@ def dap(options: argparse.Namespace) -> None:
     """Serve one session of the debug adapter protocol."""
     from tinygrad_pool.debugger.dap import Server, Wire
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     streams = _standard_streams() if options.port is None else _client_at(options.port)
     with streams as (reader, writer):
         Server(Wire(reader, writer), load).serve()
