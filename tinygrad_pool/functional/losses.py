@@ -253,6 +253,7 @@ def _picked(
     name: str, y: Value, labels: Any, weight: Any, ignore_index: int, reduction: Reduction
 ) -> Value:
     """Reduce −y at the labels."""
+    check_reduction(name, reduction)
     left_out = labels == ignore_index
     unweighted = weight is None and not left_out.any()
     places = [*np.ix_(*map(np.arange, labels.shape))]
