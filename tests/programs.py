@@ -163,6 +163,11 @@ SHAPING = [
     Operation("{0}[None, 1:]", "{0}[None, 1:]", (1, 2, 3)),
     Operation("{0}[{0}.data > 0.34375]", "{0}[{0} > 0.34375]", (1, 2)),
     Operation("np.flip({0}, {one})", "torch.flip({0}, ({one},))", (1, 2, 3)),
+    Operation(
+        "np.lib.stride_tricks.sliding_window_view({0}, {0}.shape[-1] // 2 + 1, axis=-1)",
+        "{0}.unfold(-1, {0}.shape[-1] // 2 + 1, 1)",
+        (1, 2, 3),
+    ),
     Operation("np.roll({0}, 2, axis={one})", "torch.roll({0}, 2, {one})", (1, 2, 3)),
     Operation("np.sort({0}, axis={one})", "torch.sort({0}, {one}).values", (1, 2, 3)),
     Operation("np.diff({0}, axis={one})", "torch.diff({0}, dim={one})", (1, 2, 3)),
