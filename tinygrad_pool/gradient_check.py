@@ -154,25 +154,30 @@ Misfit: TypeAlias = tuple[int, str, float, Slopes]
 def _misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Misfit]:
     """Move each element of each input alone; yield gradients of Σ r f that do not fit.
 
-    First r is 1, which gives numbers that you can check by hand. Random r > 0 find a closure that
-    forgets g, and mistakes that cancel in the sum of f.
+    Random r > 0 find a closure that forgets g, and mistakes that cancel in the sum of f. If r = 1
+    shows the mistake, too, its numbers are yielded: a reader can check them by hand.
     """
     shape = f(*map(Value, arrays)).shape
-    r_of = {"": np.ones(shape), AT_RANDOM: np.random.default_rng(0).uniform(0.5, 1.5, shape)}
+    r_of = {AT_RANDOM: np.random.default_rng(0).uniform(0.5, 1.5, shape), "": np.ones(shape)}
     weighted = [(how, r, *_gradients(f, arrays, r)) for how, r in r_of.items()]
     for i, x in enumerate(arrays):
         for place in np.ndindex(x.shape):
             direction = np.zeros_like(x)
             direction[place] = 1.0
             sides_at = cache(_sides(f, arrays, i, direction))
+            found: Misfit | None = None
             for how, r, gradients, noise in weighted:
                 slope = float(gradients[i][place])
 
                 def slopes_at(h: float, sides_at: Sides = sides_at, r: Array = r) -> Slopes:
                     return Slopes(*(float(np.sum(r * side)) for side in sides_at(h)))
 
-                if slopes := _misfit(slope, noise, _steps(x, direction), slopes_at):
-                    yield i, subscript(place) + how, slope, slopes
+                slopes = _misfit(slope, noise, _steps(x, direction), slopes_at)
+                if not slopes:
+                    break
+                found = i, subscript(place) + how, slope, slopes
+            if found:
+                yield found
 
 
 def _shared_misfits(f: Callable[..., Value], arrays: list[Array]) -> Iterator[Misfit]:
