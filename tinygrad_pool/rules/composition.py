@@ -104,7 +104,9 @@ def call_numpy(name: str, function: Callable[..., Any], *operands: Any, **option
         error.args = (re.sub(r"^[\w.]+(?=: )", name, str(error)),)
         raise
     except (ArithmeticError, AttributeError, TypeError, ValueError, IndexError) as error:
-        raise _error_class(error)(f"{name}: {error}{_hint(error)}") from error
+        hint = _hint(error)
+        says = str(error).partition(". Did you mean")[0] if hint else error  # of Python 3.13
+        raise _error_class(error)(f"{name}: {says}{hint}") from error
 
 
 def _hint(error: Exception) -> str:
