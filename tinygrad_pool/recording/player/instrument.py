@@ -50,8 +50,8 @@ def instrument_of(recording: Trace) -> Instrument:
     place = {one: len(names) + i for i, one in enumerate(program.inputs)}
     kept = kept_by(recording)
     alone = {(node, i): k for (node, i), k in place.items() if not np.shape(node.parents[i])}
-    # in symbols, the page writes the present number of node k for §k
-    called = recording.names_by_id | {one: f"(§{k})" for one, k in alone.items()}
+    # in symbols, the page writes the present number of node k for \1k, which no name contains
+    called = recording.names_by_id | {one: f"(\1{k})" for one, k in alone.items()}
     facts = [_facts(recording, node, place, called) for node in recording.nodes]
     facts += [_constant(recording, *one) for one in program.inputs]
     for node, entry in zip(recording.nodes, program.graph["nodes"], strict=False):
@@ -101,7 +101,8 @@ def _facts(
     traits = traits_of(node.rule)
     variables = [i for i, p in enumerate(node.parents) if isinstance(p, Node)]
     fact["op"], rivals = node.op, traits.chooses and traits.sparsity == "elementwise"
-    fact |= {"made": made_at(node)} if node.about.line else {}
+    if node.about.line:
+        fact["made"] = made_at(node)
     if traits.off:
         fact["off"] = traits.off
     elif not rivals:

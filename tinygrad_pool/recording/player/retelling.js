@@ -36,8 +36,8 @@ function contest(done, i) {
 /** Write a local derivative, with the present numbers of constants. */
 function symbolOf(done, i, k) {
   const filled = engine.facts[i].symbols[k]
-    .replace(/\(§(\d+)\)/g, (_, at) => signed(number(done.values[at])))
-    .replace(/§(\d+)/g, (_, at) => number(done.values[at]));
+    .replace(/\(\u0001(\d+)\)/g, (_, at) => signed(number(done.values[at])))
+    .replace(/\u0001(\d+)/g, (_, at) => number(done.values[at]));
   return filled.replace("^(2−1)", ""); // of a square
 }
 
