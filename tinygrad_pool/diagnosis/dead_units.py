@@ -39,7 +39,7 @@ STUCK = 0.25
 a fully saturated layer with random errors, half of the units are pulled back."""
 
 MOST = 0.5
-"""A smaller share of dead units is only suspicious: the others can learn."""
+"""Up to this share, dead units of a layer are only suspicious: the others can learn."""
 
 LOSER = "Find out why it loses: its bias, its initial weights or its scale"
 

@@ -70,7 +70,7 @@ def _cut(survey: Survey) -> dict[tuple[str, str], list[Node]]:
 def not_listed(survey: Survey) -> Iterator[Finding]:
     """Report weights of products that are not among the parameters that were given."""
     unlisted = survey.weights - survey.parameters.keys() - {*survey.inputs()}
-    nodes = [v for v in survey.nodes if v in unlisted and _is_weight(survey, v)]
+    nodes = [v for v in survey.nodes if v in unlisted and _may_be_weight(survey, v)]
     if nodes and survey.explicit and not survey.weights_on_the_left:
         are = "are" if nodes[1:] else "is"
         says = f"{counted(len(nodes), 'weight')} of the loss {are} not among the parameters given"
@@ -82,7 +82,7 @@ def not_listed(survey: Survey) -> Iterator[Finding]:
         yield Finding("unlisted", SUSPICIOUS, survey.names(nodes), says, why, tuple(nodes))
 
 
-def _is_weight(survey: Survey, v: Node) -> bool:
+def _may_be_weight(survey: Survey, v: Node) -> bool:
     """Return whether a leaf is multiplied, and by no parameter: beside one, it is an input."""
     factors = [f for node, i in survey.uses(v) if (f := factor_of(node, i)) is not None]
     leaves = [leaf_below(f) for f in factors if isinstance(f, Node)]

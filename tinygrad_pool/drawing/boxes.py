@@ -27,7 +27,8 @@ def node_box(
     kind = [shape(node.shape)] if "shape" in show or large else []
     kind += [str(node.dtype)] if "dtype" in show else []
     small_picture = heat if large and "heat" in show else lambda _: ""
-    data, arrays = numbers(node.data) if {"data", "grad"} & {*show} else "", []
+    data = numbers(node.data) if {"data", "grad"} & {*show} else ""
+    arrays = []
     if "data" in show:
         arrays.append(("data", data, theme.INK, small_picture(node.data)))
     if "grad" in show and node.has_grad:

@@ -51,7 +51,7 @@ class Picture(NamedTuple):
     layout: Layout
     places: Mapping[str, Mapping[str, str]] = {}  # never changed
     heat: Callable[[Any], str] = heat
-    least: int = 0  # the least width of a constant, in points
+    constant_width: int = 0
 
     def at(self, name: str) -> Mapping[str, str]:
         """Return the position of a node as Graphviz's attributes, or {} if it is not fixed."""
@@ -108,8 +108,8 @@ def laid_out(
     entries = Entries(nodes)
     edges = [(p, node) for (node, _), p in uses.items()]
     edges += [(p, uses[use]) for p, use in entries.behind() if use in uses]
-    box, label = _room(nodes, show), LABEL if {"local", "contribution"} & show else 0
-    placed = rows_of(entries.frames, edges, rows, direction, box, label)
+    label = LABEL if {"local", "contribution"} & show else 0
+    placed = rows_of(entries.frames, edges, rows, direction, _room(nodes, show), label)
     row, layer = placed.row, placed.depth
     far = {p: [(n, i) for n, i in of_p if row[n] != row[p]] for p, of_p in uses_of.items()}
     leaves = [of_p for p, of_p in uses_of.items() if p.is_leaf]

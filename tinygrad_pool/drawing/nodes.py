@@ -161,7 +161,7 @@ def _draw_operand(graph: Digraph, picture: Picture, node: Node, i: int) -> None:
     """Draw a constant, the name of a repeated leaf, or the number of a broken edge."""
     name, p = f"{picture.ids[node]}c{i}", node.parents[i]
     if not isinstance(p, Node):
-        label, style = constant_box(p, picture.show, picture.least), {"shape": "plain"}
+        label, style = constant_box(p, picture.show, picture.constant_width), {"shape": "plain"}
     elif p.is_leaf:
         label, style = name_box(picture.name(p), p, picture.fills[p]), {"shape": "plain"}
     else:

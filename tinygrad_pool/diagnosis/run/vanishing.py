@@ -25,8 +25,10 @@ def cancels(recording: Recording, parameter: Value, limit: float) -> bool:
     True
     """
     g = np.reshape(recording.gradients.get(parameter, 0.0), -1)
-    if behind_rounding(recording.ledger, parameter) or rms(g) >= limit:
-        return rms(g) < limit
+    if rms(g) >= limit:
+        return False
+    if behind_rounding(recording.ledger, parameter):
+        return True
     arrivals = recording.ledger.arrivals(parameter, int(np.abs(g).argmax()))
     return bool(sum(np.abs(arrival.sent).sum() for arrival in arrivals) > CANCELS * limit)
 

@@ -103,7 +103,7 @@ def _draw_nodes(graph: Any, recording: Trace) -> tuple[list[Box], dict[tuple[int
     names = {id(v): recording.names.get(id(v)) or f"#{recording.numbers[v]}" for v in nodes}
     direction = graph.graph_attr["rankdir"]
     shown = picture_of(recording.loss, nodes, show, names, direction=direction)._replace(
-        heat=_room, least=LEAST if len(nodes) <= FULL else 0
+        heat=_room, constant_width=LEAST if len(nodes) <= FULL else 0
     )
     sent = {step.node: step.contributions for step in recording.steps}
     styles = {}
